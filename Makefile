@@ -1,0 +1,152 @@
+# udpxdp: build, run, test. `make help` says what there is.
+#
+#   V=1       show the commands
+#   BUILD=DIR where everything goes (default: build)
+#   SANITIZE= a list for -fsanitize, as in `make BUILD=build/asan SANITIZE=address,undefined`
+
+BUILD    ?= build
+SANITIZE ?=
+CC       ?= cc
+CLANG    ?= clang
+BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+IFACE    ?=
+TIME     ?= 60
+
+VERSION  := 0.1.0
+LIBS     := libxdp libbpf libpcap libmnl jansson libseccomp libcap-ng libsystemd libedit libutf8proc
+
+# pkg-config is asked only when something is compiled: `make help` works on a bare machine.
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS))
+PKG_LIBS   = $(shell pkg-config --libs $(LIBS)) -lck
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wpointer-arith -Wno-unused-parameter
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -DUDPXDP_VERSION='"$(VERSION)"' \
+             -Iinclude -Iuser -I$(BUILD)/gen -pthread -fno-strict-aliasing $(PKG_CFLAGS)
+ALL_LDFLAGS = $(LDFLAGS) -pthread
+ifneq ($(SANITIZE),)
+ALL_CFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+ALL_LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -Werror -Iinclude \
+              -I/usr/include/$(shell uname -m)-linux-gnu
+
+ifeq ($(V),1)
+Q :=
+say := @:
+else
+Q := @
+say := @printf '  %-7s %s\n'
+endif
+
+SOURCES := $(filter-out user/main.c,$(wildcard user/*/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
+SKELETON := $(BUILD)/gen/udpxdp.skel.h
+LIBRARY := $(BUILD)/libudpxdp.a
+UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+BPFTEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
+BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c))
+
+.PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan fuzz bench lab \
+        install-deps install clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/udpxdp compile_commands.json  ## build the program (the default)
+
+run: install-deps  ## install what is missing, build, show all services in a laboratory; IFACE=eth0 serves that interface
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)BUILD=$(BUILD) scripts/run $(IFACE)
+
+test: install-deps  ## install what is missing, build, run every test layer
+	$(Q)$(MAKE) --no-print-directory all test-build
+	$(Q)BUILD=$(BUILD) tests/run check unit bpf replay e2e fuzz bench
+
+test-unit test-bpf test-replay test-e2e: all test-build  ## run one layer
+	$(Q)BUILD=$(BUILD) tests/run $(@:test-%=%)
+
+test-build: $(UNIT) $(BPFTEST) $(filter-out %.bpf,$(HELPERS)) $(BPF_HELPERS)
+
+check: all  ## hold the rules of the house: who includes whom, formatting of names, shell scripts
+	$(Q)BUILD=$(BUILD) tests/check
+
+asan:  ## unit, replay and e2e under AddressSanitizer and UBSan
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all test-build
+	$(Q)BUILD=$(BUILD)/asan tests/run unit replay e2e
+
+fuzz: all  ## fuzz every target for TIME seconds (default 60)
+	$(Q)BUILD=$(BUILD) tests/fuzz/run $(TIME)
+
+bench: install-deps  ## measure against socket servers: ratios in one run, about two minutes
+	$(Q)$(MAKE) --no-print-directory all test-build
+	$(Q)BUILD=$(BUILD) tests/bench/run
+
+lab: all  ## a shell in the laboratory of namespaces; removed at exit
+	$(Q)BUILD=$(BUILD) scripts/lab shell
+
+install-deps:
+	$(Q)scripts/install-deps
+
+install: all  ## install to $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(BUILD)/udpxdp $(DESTDIR)$(PREFIX)/sbin/udpxdp
+
+clean:  ## remove everything that was built
+	$(Q)rm -rf $(BUILD) compile_commands.json
+
+help:  ## this text
+	@awk -F':.*## ' '/^[a-z][a-z -]*:.*## /{printf "  %-38s %s\n", $$1, $$2}' Makefile
+
+# ---- the program ----
+
+$(BUILD)/udpxdp: $(BUILD)/obj/user/main.o $(LIBRARY)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(LIBRARY): $(OBJECTS)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c | $(SKELETON)
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# ---- the filter, and the skeleton that embeds it ----
+
+$(BUILD)/gen/udpxdp.bpf.o: bpf/udpxdp.bpf.c
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+$(SKELETON): $(BUILD)/gen/udpxdp.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name udpxdp_bpf >$@
+
+# ---- tests ----
+
+$(BUILD)/tests/unit/% $(BUILD)/tests/bpf/% $(BUILD)/tests/e2e/% $(BUILD)/tests/bench/%: $(LIBRARY)
+
+$(BUILD)/tests/%: tests/%.c $(LIBRARY)
+	$(say) TEST $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(PKG_LIBS) -lcmocka
+
+$(BUILD)/tests/%.bpf.o: tests/%.bpf.c
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+# The skeleton changes what is compiled with it: objects that include it depend on it through
+# their .d file, and the order-only rule above makes it exist before the first compile.
+
+compile_commands.json: Makefile
+	$(Q){ printf '['; sep=; for f in user/main.c $(SOURCES); do \
+	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" "$(CURDIR)" "$$f" \
+	    '$(CC) $(subst ",\",$(subst \,\\,$(subst ',,$(ALL_CFLAGS)))) -c '"$$f"; sep=,; done; printf '\n]\n'; } >$@
+
+-include $(OBJECTS:.o=.d) $(BUILD)/obj/user/main.d $(BUILD)/gen/udpxdp.bpf.d
+-include $(wildcard $(BUILD)/tests/*/*.d)

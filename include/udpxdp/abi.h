@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the filter in the kernel and the program in user space say to each other: the names,
+ * keys and values of the BPF maps. Compiled by clang for BPF and by the user-space compiler.
+ *
+ * Every map below is typed with BTF, so bpftool prints its fields by name. The kernel cuts an
+ * object's name at 15 characters; a pin keeps the whole name.
+ */
+#ifndef UDPXDP_ABI_H
+#define UDPXDP_ABI_H
+
+#include <linux/types.h>
+
+/* Pin names inside the pin directory; the maps carry the same names in the BPF object. */
+#define PIN_PORT_COUNTERS "port_counters"
+#define PIN_VERDICTS "verdicts"
+#define PIN_SERVICE_COUNTERS "service_counters"
+
+#define MAX_QUEUES 64       /* RX queues, and so workers, of one interface */
+#define MAX_SERVICES 32     /* service instances: one per -s option */
+#define MAX_LOCAL_ADDRS 4096 /* addresses of this host that the filter can know */
+#define MAX_VLAN_TAGS 2
+
+/*
+ * An IP address in network byte order. An IPv4 address is held in its IPv4-mapped form
+ * ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that one key, one table and one comparison serve both.
+ */
+struct ip_addr {
+	union {
+		__u8 b[16];
+		__u32 w[4];
+	};
+};
+
+/*
+ * Why the filter passed a frame to the kernel, redirected it or dropped it: exactly one for
+ * each frame. X(name for C and bpftool, name for people and JSON, explanation).
+ */
+#define FRAME_VERDICTS(X)                                                                          \
+	X(FRAME_REDIRECTED, redirected, "redirected to a socket of udpxdp")                        \
+	X(FRAME_NOT_IP, not_ip, "neither IPv4 nor IPv6, or more than two VLAN tags")               \
+	X(FRAME_NOT_UDP, not_udp, "IP, but not UDP")                                               \
+	X(FRAME_MALFORMED, malformed, "too short, lengths that disagree, or a bad header length")  \
+	X(FRAME_FRAGMENT, fragment, "an IP fragment")                                              \
+	X(FRAME_IPV6_EXTENSION, ipv6_extension, "an IPv6 extension header")                        \
+	X(FRAME_NOT_OURS, not_ours, "UDP, but not to an address of this host")                     \
+	X(FRAME_NOT_SERVED, not_served, "UDP to this host, on a port that is not served")          \
+	X(FRAME_NO_SOCKET, no_socket, "no socket of udpxdp on the RX queue it arrived on")         \
+	X(FRAME_DENIED, denied, "dropped: the source is denied by --allow or --deny")              \
+	X(FRAME_RATE_LIMITED, rate_limited, "dropped: the source exceeds --limit")
+
+enum frame_verdict {
+#define X(name, label, text) name,
+	FRAME_VERDICTS(X)
+#undef X
+	FRAME_VERDICT_COUNT
+};
+
+/*
+ * Map port_counters: per-CPU hash, key __u16 port in host byte order.
+ * The presence of a key is the filter; the value is the count. rx_packets counts the frames to
+ * an address of this host and this port; each is then redirected, passed to the kernel (no
+ * socket on its queue) or dropped by a guard rail. Bytes are those of whole frames, without FCS.
+ */
+struct port_counters {
+	__u64 rx_packets;
+	__u64 rx_bytes;
+	__u64 redirected;
+	__u64 passed;
+};
+
+/*
+ * Map verdicts: per-CPU array, key __u32 holding an enum frame_verdict. The row repeats its
+ * reason because an enum in a value is printed by name and an array's key is not.
+ */
+struct verdict_row {
+	enum frame_verdict reason;
+	__u32 reserved;
+	__u64 frames;
+	__u64 bytes;
+};
+
+/*
+ * Map local_addrs: hash, key struct ip_addr, value __u32 of these flags. Which destinations are
+ * this host: its unicast addresses on whatever interface, and the IPv4 broadcast addresses of
+ * the interface, which count only for the ports in the map broadcast_ports.
+ */
+#define LOCAL_UNICAST 1u
+#define LOCAL_BROADCAST 2u
+
+/*
+ * Why a service did not do what a datagram asked for: exactly one for each datagram or reply
+ * that is refused. X(name, explanation); the order is that of the fields in service_counters.
+ */
+#define DROP_REASONS(X)                                                                            \
+	X(bad_ip_checksum, "the IPv4 header checksum is wrong")                                    \
+	X(bad_udp_checksum, "the UDP checksum is wrong, or absent in IPv6")                        \
+	X(source_port_zero, "the source port is 0")                                                \
+	X(source_address, "the source is multicast, broadcast, unspecified, loopback or our own")  \
+	X(loop, "an answer could close a loop between services")                                   \
+	X(reply_too_big, "what would be sent does not fit the interface's MTU")                    \
+	X(no_tx_frame, "no free transmit frame")                                                   \
+	X(handover_full, "the ring to the worker that runs the service is full")                   \
+	X(off_subnet, "an announcement from off the interface's subnet is not answered")           \
+	X(no_address, "the interface has no address to send from")                                 \
+	X(invalid_text, "the text is not valid UTF-8")                                             \
+	X(room_full, "the chat room has as many members as it may")                                \
+	X(unconfirmed, "a speaker from off the subnet has not answered the challenge")             \
+	X(history_lost, "a message could not be written to the history file")                      \
+	X(print_lost, "a message was not printed because the printer was behind")
+
+enum drop_reason {
+#define X(name, text) DROP_##name,
+	DROP_REASONS(X)
+#undef X
+	DROP_REASON_COUNT
+};
+
+#define SERVICE_NAME_SIZE 12
+
+/*
+ * Map service_counters: array, BPF_F_MMAPABLE, key __u32 = worker * instances + instance.
+ * One writer a row (the worker), plain 64-bit stores; readers see each value whole.
+ * Padded to whole cache lines, so that workers do not share one.
+ * rx, rx_bytes: datagrams that reached the service and the bytes of their payloads;
+ * tx, tx_bytes: the same for what it sent.
+ */
+struct service_counters {
+	char service[SERVICE_NAME_SIZE];
+	__u16 port;
+	__u16 worker;
+	__u64 rx;
+	__u64 tx;
+	__u64 rx_bytes;
+	__u64 tx_bytes;
+#define X(name, text) __u64 name;
+	DROP_REASONS(X)
+#undef X
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct port_counters) == 32, "port_counters is four 64-bit counters");
+_Static_assert(sizeof(PIN_VERDICTS) <= 16 && sizeof(PIN_PORT_COUNTERS) <= 16,
+		"the kernel cuts a map's name at 15 characters");
+_Static_assert(sizeof(struct ip_addr) == 16, "an address is 16 bytes");
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The datum that services and the engine speak of: a UDP datagram, where it came from and how
+ * an answer gets back. Ports, tags and lengths are in host byte order; addresses are bytes as
+ * they stand on the wire.
+ */
+#ifndef UDPXDP_DATAGRAM_H
+#define UDPXDP_DATAGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "abi.h"
+
+#define NSEC_PER_SEC 1000000000ull
+
+/* The most UDP payload that a datagram can carry over IPv4 (65,535 - 20 - 8). */
+#define DATAGRAM_PAYLOAD_MAX 65507
+
+struct vlan_tag {
+	uint16_t tpid; /* 0x8100 or 0x88a8 */
+	uint16_t tci;  /* priority, DEI, VLAN id */
+};
+
+struct endpoint {
+	struct ip_addr addr;
+	uint16_t port;
+	uint8_t mac[6];
+};
+
+/*
+ * Everything that the headers of a frame say, seen from here: local is the address, port and
+ * MAC that the peer spoke to and that an answer leaves from; tags are outermost first.
+ */
+struct path {
+	struct endpoint local;
+	struct endpoint peer;
+	struct vlan_tag tags[MAX_VLAN_TAGS];
+	uint8_t tag_count;
+	uint8_t ttl; /* of what is sent: TTL or hop limit; 0 means 64 */
+};
+
+/*
+ * A received datagram. payload points into the frame and is lent for the duration of the call
+ * it is passed to. time_ns is when it was received, nanoseconds since the epoch, UTC.
+ */
+struct datagram {
+	struct path path;
+	const uint8_t *payload;
+	uint32_t len;
+	bool broadcast; /* it was sent to a broadcast address; path.local is then the interface's own */
+	uint64_t time_ns;
+};
+
+static inline bool ip_addr_is_ipv4(const struct ip_addr *a)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return !memcmp(a->b, mapped, sizeof(mapped));
+}
+
+static inline bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return !memcmp(a->b, b->b, sizeof(a->b));
+}
+
+static inline struct ip_addr ip_addr_ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+	return (struct ip_addr){.b = {[10] = 0xff, [11] = 0xff, [12] = a, b, c, d}};
+}
+
+#endif

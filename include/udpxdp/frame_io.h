@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A source and sink of whole Ethernet frames: an AF_XDP socket, a pair of pcap files, or a
+ * decorator of either. Used by one thread. Frames are lent and given back explicitly; nothing
+ * here allocates once open.
+ */
+#ifndef UDPXDP_FRAME_IO_H
+#define UDPXDP_FRAME_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FRAME_BATCH 64     /* the most frames one receive lends */
+#define FRAME_HEADROOM 128 /* at least this many writable bytes lie in front of a lent frame */
+
+struct frame {
+	uint8_t *data; /* first byte of the Ethernet header; 2-byte aligned when received */
+	uint32_t len;  /* bytes, without FCS */
+	uint32_t room; /* writable bytes from data on, at least len */
+	uint64_t time_ns; /* when it was received, nanoseconds since the epoch */
+	uint64_t cookie;  /* the back end's own: which buffer this is. Keep it untouched */
+	bool lent;        /* received, and so lent; false: from allocate() */
+};
+
+struct frame_io;
+
+struct frame_io_ops {
+	/*
+	 * Lends up to max (at most FRAME_BATCH) received frames and stamps them with the time.
+	 * Never waits. Returns their number; 0 when there is none now; -1 when there will be no
+	 * more, with errno 0 at the end of a file, else what failed.
+	 */
+	int (*receive)(struct frame_io *io, struct frame *frames, int max);
+
+	/* Takes back a lent frame that was not sent. */
+	void (*give_back)(struct frame_io *io, const struct frame *frame);
+
+	/*
+	 * A free frame to build in: *frame gets data and room, len 0, lent false. Reaps what has
+	 * been transmitted, never waits. Returns false, with *frame untouched, when there is none.
+	 */
+	bool (*allocate)(struct frame_io *io, struct frame *frame);
+
+	/*
+	 * Queues a frame for transmission; the buffer belongs to the back end from then on. data
+	 * may have moved within the buffer. An allocated frame is always taken. For a lent frame
+	 * the back end needs a free one to put in its place: without one it returns false, and
+	 * the frame is still lent.
+	 */
+	bool (*send)(struct frame_io *io, const struct frame *frame);
+
+	/* Ends a batch: hands queued frames to the driver with one wakeup. Never waits. */
+	void (*flush)(struct frame_io *io);
+
+	/*
+	 * Waits until there is something to receive, the doorbell rings (where the back end has
+	 * one) or timeout_ms milliseconds have passed. Returns 0, or -1 with errno.
+	 */
+	int (*wait)(struct frame_io *io, int timeout_ms);
+
+	/* Ends everything. Frames still lent are void. Returns 0, or -1 with errno when queued
+	 * output could not be written. */
+	int (*close)(struct frame_io *io);
+};
+
+struct frame_io {
+	const struct frame_io_ops *ops;
+};
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host as the engine sees it: its addresses, and the interface's MAC, MTU and subnets. A
+ * snapshot that never changes; when the host changes, a new one takes its place. It knows no
+ * system call: whoever builds it brings the addresses (from rtnetlink, or from --local).
+ */
+#ifndef UDPXDP_LOCAL_NET_H
+#define UDPXDP_LOCAL_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "datagram.h"
+
+struct local_addr {
+	struct ip_addr addr;
+	struct ip_addr broadcast; /* of its subnet; unspecified (all zero) where there is none */
+	uint8_t prefix_len;       /* 0-32 for IPv4, 0-128 for IPv6 */
+	bool on_iface;            /* on the served interface, not on another */
+};
+
+struct local_net {
+	uint32_t mtu; /* bytes of an IP packet */
+	uint8_t mac[6];
+	bool any_unicast;    /* replay without --local: every unicast destination is ours */
+	struct ip_addr ipv4; /* the interface's first IPv4 address; unspecified: it has none */
+	uint32_t count;
+	uint32_t mask;            /* of the index; its size is mask + 1 */
+	struct local_addr *addrs; /* count of them */
+	uint16_t *index;          /* open addressing: 1 + position in addrs; 0: free */
+};
+
+/*
+ * Makes a snapshot. addrs (count of them, at most MAX_LOCAL_ADDRS; more are left out) is copied;
+ * duplicates are harmless. Returns one block that free() frees, or NULL with errno ENOMEM.
+ */
+struct local_net *local_net_new(const uint8_t mac[6], uint32_t mtu,
+		const struct local_addr *addrs, size_t count);
+
+/* Is this a unicast address of the host, on whatever interface? Never true for a broadcast one. */
+bool local_net_has(const struct local_net *net, const struct ip_addr *addr);
+
+/* Is this 255.255.255.255 or the broadcast address of one of the interface's subnets? */
+bool local_net_is_broadcast(const struct local_net *net, const struct ip_addr *addr);
+
+/* Is this address in one of the subnets of the interface itself (RFC 1122 3.3.1.1, on-link)? */
+bool local_net_on_link(const struct local_net *net, const struct ip_addr *addr);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame grammar: Ethernet (IEEE 802.3), up to two VLAN tags (802.1Q, 802.1ad), IPv4
+ * (RFC 791) with options or IPv6 (RFC 8200), UDP (RFC 768). One header, compiled by clang for
+ * the filter and by the user-space compiler for the engine, so that both read a frame alike.
+ *
+ * Written for the BPF verifier: every access is preceded by a comparison with data_end, there
+ * are no loops of unknown length, and no pointer is subtracted from another (that would need
+ * CAP_PERFMON).
+ */
+#ifndef UDPXDP_PACKET_H
+#define UDPXDP_PACKET_H
+
+#include "abi.h"
+
+#define ETH_HEADER_LEN 14
+#define VLAN_TAG_LEN 4
+#define IPV4_HEADER_LEN 20
+#define IPV6_HEADER_LEN 40
+#define UDP_HEADER_LEN 8
+
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_IPV6 0x86dd
+#define ETHERTYPE_8021Q 0x8100
+#define ETHERTYPE_8021AD 0x88a8
+#define IP_PROTO_UDP 17
+
+/*
+ * The IP header of a received frame is only 2-byte aligned (14 bytes behind an aligned start),
+ * so the wire structures say so. Multi-byte fields are in network byte order.
+ */
+#define WIRE __attribute__((packed, aligned(2)))
+
+struct eth_header {
+	__u8 dest[6];
+	__u8 source[6];
+	__u16 type;
+} WIRE;
+
+struct vlan_header {
+	__u16 tci;
+	__u16 type; /* of what follows */
+} WIRE;
+
+struct ipv4_header {
+	__u8 version_ihl;
+	__u8 tos;
+	__u16 total_len;
+	__u16 id;
+	__u16 fragment;
+	__u8 ttl;
+	__u8 protocol;
+	__u16 checksum;
+	__u16 source[2];
+	__u16 dest[2];
+} WIRE;
+
+struct ipv6_header {
+	__u16 version_class;
+	__u16 flow;
+	__u16 payload_len;
+	__u8 next_header;
+	__u8 hop_limit;
+	__u16 source[8];
+	__u16 dest[8];
+} WIRE;
+
+struct udp_header {
+	__u16 source;
+	__u16 dest;
+	__u16 len;
+	__u16 checksum;
+} WIRE;
+
+/*
+ * Where things are in a frame that frame_classify() accepted. Offsets and lengths are bytes
+ * from the first byte of the Ethernet header; ports are in host byte order, dest in network
+ * byte order. payload + payload_len never exceeds the frame; Ethernet padding lies behind.
+ */
+struct frame_info {
+	__u16 l3;
+	__u16 l4;
+	__u16 payload;
+	__u16 payload_len;
+	__u16 source_port;
+	__u16 dest_port;
+	__u8 version; /* 4 or 6 */
+	__u8 tags;
+	struct ip_addr dest;
+};
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define PACKET_BE16(v) ((__u16)__builtin_bswap16(v))
+#else
+#define PACKET_BE16(v) ((__u16)(v))
+#endif
+
+#define PACKET_INLINE static inline __attribute__((always_inline))
+
+/* The IPv4-mapped form of an address whose two halves stand at q, both in network byte order. */
+PACKET_INLINE void ip_addr_from_ipv4(struct ip_addr *to, const __u16 q[2])
+{
+	to->w[0] = 0;
+	to->w[1] = 0;
+	to->b[8] = to->b[9] = 0;
+	to->b[10] = to->b[11] = 0xff;
+	__builtin_memcpy(&to->b[12], q, 4);
+}
+
+/* IANA's list of IPv6 extension header types, less the fragment header (44). */
+PACKET_INLINE int ipv6_is_extension(__u8 next_header)
+{
+	return next_header == 0 || next_header == 43 || next_header == 50 || next_header == 51 ||
+			next_header == 60 || next_header == 135 || next_header == 139 ||
+			next_header == 140 || next_header == 253 || next_header == 254;
+}
+
+/*
+ * Says what a frame is. data to data_end is the frame (2-byte aligned), len its length in
+ * bytes. Returns FRAME_REDIRECTED for a whole UDP datagram, in which case *info is filled;
+ * otherwise the reason why it is none, and *info holds nothing of use. Does not look at
+ * addresses, ports or checksums.
+ *
+ * The UDP length must equal what the IP header leaves for it. (RFC 768 does not say what lies
+ * behind a shorter datagram; the kernel is left to judge those.)
+ */
+PACKET_INLINE enum frame_verdict frame_classify(
+		const void *data, const void *data_end, __u32 len, struct frame_info *info)
+{
+	const struct eth_header *eth = data;
+	const __u8 *l3 = (const __u8 *)data + ETH_HEADER_LEN;
+	const struct udp_header *udp;
+	__u32 l3_offset = ETH_HEADER_LEN, l3_len, l4_len;
+	__u16 type;
+
+	if ((const void *)(eth + 1) > data_end)
+		return FRAME_MALFORMED;
+	type = PACKET_BE16(eth->type);
+	info->tags = 0;
+#pragma GCC unroll 2
+	for (int i = 0; i < MAX_VLAN_TAGS; i++) {
+		const struct vlan_header *vlan = (const void *)l3;
+
+		if (type != ETHERTYPE_8021Q && type != ETHERTYPE_8021AD)
+			break;
+		if ((const void *)(vlan + 1) > data_end)
+			return FRAME_MALFORMED;
+		type = PACKET_BE16(vlan->type);
+		l3 += VLAN_TAG_LEN;
+		l3_offset += VLAN_TAG_LEN;
+		info->tags++;
+	}
+
+	if (type == ETHERTYPE_IPV4) {
+		const struct ipv4_header *ip = (const void *)l3;
+		__u32 header_len;
+
+		if ((const void *)(ip + 1) > data_end)
+			return FRAME_MALFORMED;
+		header_len = (ip->version_ihl & 0x0f) * 4u;
+		l3_len = PACKET_BE16(ip->total_len);
+		if (ip->version_ihl >> 4 != 4 || header_len < IPV4_HEADER_LEN ||
+				l3_len < header_len || l3_offset + l3_len > len)
+			return FRAME_MALFORMED;
+		if (ip->protocol != IP_PROTO_UDP)
+			return FRAME_NOT_UDP;
+		if (ip->fragment & PACKET_BE16(0x3fff)) /* more fragments, or an offset */
+			return FRAME_FRAGMENT;
+		ip_addr_from_ipv4(&info->dest, ip->dest);
+		info->version = 4;
+		l4_len = l3_len - header_len;
+		info->l4 = l3_offset + header_len;
+		udp = (const void *)(l3 + header_len);
+	} else if (type == ETHERTYPE_IPV6) {
+		const struct ipv6_header *ip = (const void *)l3;
+
+		if ((const void *)(ip + 1) > data_end)
+			return FRAME_MALFORMED;
+		l4_len = PACKET_BE16(ip->payload_len);
+		if ((ip->version_class & PACKET_BE16(0xf000)) != PACKET_BE16(0x6000) ||
+				l3_offset + IPV6_HEADER_LEN + l4_len > len)
+			return FRAME_MALFORMED;
+		if (ip->next_header == 44)
+			return FRAME_FRAGMENT;
+		if (ipv6_is_extension(ip->next_header))
+			return FRAME_IPV6_EXTENSION;
+		if (ip->next_header != IP_PROTO_UDP)
+			return FRAME_NOT_UDP;
+		__builtin_memcpy(&info->dest, ip->dest, sizeof(info->dest));
+		info->version = 6;
+		info->l4 = l3_offset + IPV6_HEADER_LEN;
+		udp = (const void *)(ip + 1);
+	} else {
+		return FRAME_NOT_IP;
+	}
+
+	if ((const void *)(udp + 1) > data_end)
+		return FRAME_MALFORMED;
+	if (l4_len < UDP_HEADER_LEN || PACKET_BE16(udp->len) != l4_len)
+		return FRAME_MALFORMED;
+	info->l3 = l3_offset;
+	info->payload = info->l4 + UDP_HEADER_LEN;
+	info->payload_len = l4_len - UDP_HEADER_LEN;
+	info->source_port = PACKET_BE16(udp->source);
+	info->dest_port = PACKET_BE16(udp->dest);
+	return FRAME_REDIRECTED;
+}
+
+#endif

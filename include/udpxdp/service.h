@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a service is, and what it may call. A service is pure: it gets a datagram and the time,
+ * changes its own state and says what to send. It opens nothing, allocates nothing, knows no
+ * clock, no frame and no socket; that is why replaying a capture gives the same bytes.
+ *
+ * A new service is one file that defines `const struct service_class NAME_service`, and one row
+ * in user/services/services.def.
+ */
+#ifndef UDPXDP_SERVICE_H
+#define UDPXDP_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "datagram.h"
+#include "local_net.h"
+
+struct outlet; /* what the engine lends a service for the duration of one call */
+
+/* ---- messages: what people see of the traffic ---------------------------------------- */
+
+enum direction { RECEIVED, SENT };
+
+/*
+ * One message of a service, for the printer, the history file or a console. text is lent for
+ * the call and is raw bytes from the wire: whoever shows it makes it safe.
+ */
+struct message {
+	uint64_t time_ns;
+	enum direction direction;
+	bool broadcast;       /* it was sent to everybody: an announcement */
+	struct ip_addr addr;  /* the peer's */
+	uint16_t port;
+	uint32_t len;
+	const uint8_t *text;
+};
+
+/* ---- what a service may call --------------------------------------------------------- */
+
+/*
+ * Text to stand in front of a payload, with its checksum contribution prepared once: sum is
+ * the RFC 1071 sum of text as it would stand at an even offset (see checksum_add()).
+ */
+struct prefix {
+	uint8_t text[64];
+	uint32_t len;
+	uint32_t sum;
+};
+
+/* Sets a prefix's text (at most 64 bytes, else it is cut) and prepares its sum. */
+void prefix_set(struct prefix *prefix, const void *text, size_t len);
+
+/*
+ * Answers the datagram of this call with prefix (NULL: nothing) followed by its own payload,
+ * built in the frame that it arrived in. At most once for each datagram; its payload is void
+ * afterwards. Returns true when the answer is queued; otherwise it has counted why.
+ */
+bool reply(struct outlet *out, const struct datagram *d, const struct prefix *prefix);
+
+/*
+ * Sends a datagram of its own along path: UDP from path->local to path->peer, checksums
+ * computed, DF set. payload is copied. Returns true when it is queued; otherwise it has counted
+ * why (reply_too_big, no_tx_frame).
+ */
+bool emit(struct outlet *out, const struct path *path, const void *payload, size_t len);
+
+/* The longest payload that fits the interface's MTU on this path, in bytes. */
+size_t emit_max(const struct outlet *out, const struct path *path);
+
+/* Shows a message on the server's standard output. Never waits; what does not fit is counted. */
+void print(struct outlet *out, const struct message *message);
+
+/* Writes a message to the service's history file. Never waits; what does not fit is counted. */
+void record(struct outlet *out, const struct message *message);
+
+/* Hands a message to the consoles attached to this service. Never waits. */
+void notify(struct outlet *out, const struct message *message);
+
+/* Counts one refusal. reply() and emit() count their own. */
+void count_drop(struct outlet *out, enum drop_reason reason);
+
+/* The host's addresses, the interface's MAC and MTU, as of this call. */
+const struct local_net *outlet_net(const struct outlet *out);
+
+/* Is this port one that any service of this process serves? */
+bool outlet_serves(const struct outlet *out, uint16_t port);
+
+/* The name of this host, NUL-terminated. */
+const char *outlet_hostname(const struct outlet *out);
+
+/* ---- what a console asks of a service ------------------------------------------------ */
+
+/*
+ * A line typed at a console. For a service that announces, path is void; for one that speaks
+ * to a peer, path says how to reach it. text is lent for the call.
+ */
+struct command {
+	uint64_t time_ns;
+	struct path path;
+	uint32_t len;
+	const uint8_t *text;
+};
+
+/* ---- what a service is --------------------------------------------------------------- */
+
+/* One KEY=VALUE of `-s NAME:PORT,KEY=VALUE`, written to offset in the service's options. */
+struct service_option {
+	const char *key;
+	enum { OPTION_ON_OFF, OPTION_NUMBER, OPTION_PATH } kind; /* bool, uint32_t, char[] */
+	size_t offset;
+	uint32_t min, max;      /* of a number; max is the size of the array for a path */
+	const char *fallback;   /* the value when it is not given, written as a user would */
+	const char *help;
+};
+
+#define SERVICE_OPTIONS_SIZE 512 /* the most that a service's options may take */
+#define SERVICE_PATH_SIZE 256    /* of an OPTION_PATH */
+
+struct service_class {
+	const char *name; /* less than SERVICE_NAME_SIZE bytes */
+	uint16_t port;    /* the default */
+
+	/*
+	 * false: stateless enough to run once on every worker, each with a state of its own.
+	 * true: it keeps state across queues, so it lives on one worker, and the others hand it
+	 * their datagrams through bounded rings.
+	 */
+	bool single;
+	bool wants_broadcast; /* datagrams to a broadcast address on its port are its business */
+
+	const struct service_option *options; /* ends with a NULL key; NULL: none */
+
+	/* Offset in the options of the OPTION_PATH that names the history file, and of the
+	 * number of seconds between syncs; has_history false: it keeps none. */
+	bool has_history;
+	size_t history_offset, sync_offset;
+
+	/* Bytes of state that these options need. The state is zeroed, 64-byte aligned, and
+	 * lives as long as the process. */
+	size_t (*state_size)(const void *options);
+
+	/* Prepares the state; once, before anything else. options outlives the state. */
+	void (*start)(void *state, const void *options);
+
+	/* A datagram to this service. reply() works only here. */
+	void (*receive)(void *state, struct outlet *out, const struct datagram *d);
+
+	/* About once a second; time_ns never goes far back. NULL: not interested. */
+	void (*tick)(void *state, struct outlet *out, uint64_t time_ns);
+
+	/* A line from a console. Returns NULL, or why it was refused (a static string).
+	 * NULL: this service has no console. */
+	const char *(*command)(void *state, struct outlet *out, const struct command *command);
+};
+
+/* ---- the stamp ----------------------------------------------------------------------- */
+
+#define STAMP_MAX 40 /* bytes: 【 (3) + ctime (24) + 】 (3), and some room */
+
+/*
+ * Writes 【ctime】 for a time in nanoseconds since the epoch, in the local time zone, in UTF-8,
+ * not NUL-terminated. Returns its length in bytes. Call it once a second, not once a datagram:
+ * it converts time zones.
+ */
+size_t stamp_format(uint8_t stamp[STAMP_MAX], uint64_t time_ns);
+
+/* Does a text begin with what stamp_format() writes, whatever the time and day it says? */
+bool stamp_starts(const uint8_t *text, size_t len);
+
+#endif
