@@ -155,6 +155,23 @@ struct service_class {
 	const char *(*command)(void *state, struct outlet *out, const struct command *command);
 };
 
+/* ---- text ---------------------------------------------------------------------------- */
+
+/* Is this well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates)? Empty text is. */
+bool text_is_utf8(const uint8_t *text, size_t len);
+
+/* Is this well-formed UTF-8 of which every character prints: no C0, C1, DEL, no line or
+ * paragraph separators, no bidi controls, nothing unassigned or private? Empty text is not. */
+bool text_is_printable(const uint8_t *text, size_t len);
+
+#define ADDR_TEXT_MAX 56 /* "[IPv6]:65535" and its NUL */
+
+/* Writes ADDR:PORT, IPv6 in brackets (RFC 5952), IPv4 dotted. Returns its length. */
+size_t addr_port_format(char text[ADDR_TEXT_MAX], const struct ip_addr *addr, uint16_t port);
+
+/* Writes the address alone, without brackets. Returns its length. */
+size_t addr_format(char text[ADDR_TEXT_MAX], const struct ip_addr *addr);
+
 /* ---- the stamp ----------------------------------------------------------------------- */
 
 #define STAMP_MAX 40 /* bytes: 【 (3) + ctime (24) + 】 (3), and some room */

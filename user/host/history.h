@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The history file: every message of a chat, one line each, appended by a thread of its own
+ * from a bounded queue with one producer. Disk trouble costs lines (counted, said once, said
+ * again when it is over), never a packet.
+ *
+ *   【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:hello
+ *   【Mon Nov 23 02:00:01 2026】向【('10.0.0.2', 4711)】发送数据:hello yourself
+ */
+#ifndef UDPXDP_HISTORY_H
+#define UDPXDP_HISTORY_H
+
+#include "engine/engine.h"
+
+struct history;
+
+/* Opens path for appending (created with mode 0640) and starts the thread. A file that cannot be
+ * opened now is said and tried again later. sync_seconds: fdatasync that often when something
+ * was written; 0: never. Returns NULL with errno only when out of memory or threads. */
+struct history *history_start(const char *path, uint32_t sync_seconds);
+
+/* The producer: queues a copy. Never waits; false: there was no room. */
+bool history_put(struct history *history, const struct message *message);
+
+/* Asks for the file to be closed and opened anew under its path (log rotation). Any thread, and
+ * a signal handler. What was queued before lands in the old file or the new one, once. */
+void history_reopen(struct history *history);
+
+/* How many messages were lost to the disk (not those that history_put() refused). Any thread. */
+uint64_t history_lost(const struct history *history);
+
+/* Writes what is queued, syncs, ends the thread. Call when the producer has stopped. */
+void history_stop(struct history *history);
+
+#endif

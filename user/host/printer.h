@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Prints the services' messages on standard output from a thread of its own, fed by one
+ * bounded queue per worker. A slow or stopped terminal costs lines, never a packet.
+ *
+ *   2026-11-23T02:00:00.123456+01:00 echo recv 10.0.0.2:4711 "hello"
+ */
+#ifndef UDPXDP_PRINTER_H
+#define UDPXDP_PRINTER_H
+
+#include "engine/engine.h"
+
+struct printer;
+
+/* Starts the thread. fd is where lines go. Returns NULL with errno. */
+struct printer *printer_start(const struct service_config *services, unsigned workers, int fd);
+
+/* Worker `worker`: queues a copy of the message. Never waits; false: there was no room. */
+bool printer_put(struct printer *printer, unsigned worker, unsigned instance,
+		const struct message *message);
+
+/* Prints what is queued, says how many lines were lost, ends the thread. Waits at most
+ * half a second for a reader that does not read. */
+void printer_stop(struct printer *printer);
+
+#endif

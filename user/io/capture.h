@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decorates a frame_io: every frame received and sent is also written to a pcap file
+ * (nanosecond). Several decorators, on threads of their own, may share one file. A full disk
+ * costs captured frames (counted, said once), never a packet.
+ */
+#ifndef UDPXDP_IO_CAPTURE_H
+#define UDPXDP_IO_CAPTURE_H
+
+#include <stddef.h>
+
+#include "udpxdp/frame_io.h"
+
+struct capture_file;
+
+/* Creates path. Returns NULL with one line in error. */
+struct capture_file *capture_open(const char *path, char *error, size_t size);
+
+/* Closes and opens it anew under its path at the next frame (SIGHUP). Any thread. */
+void capture_reopen(struct capture_file *file);
+
+/* Frames that could not be written. */
+uint64_t capture_lost(const struct capture_file *file);
+
+/* Flushes and closes. Returns 0, or -1 with errno when not everything could be written. */
+int capture_close(struct capture_file *file);
+
+/* Wraps inner, which the wrapper's close() closes too. Returns NULL with errno. */
+struct frame_io *capture_wrap(struct frame_io *inner, struct capture_file *file);
+
+#endif

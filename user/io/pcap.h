@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Frame I/O over capture files: frames come from one pcap file and go to another. */
+#ifndef UDPXDP_IO_PCAP_H
+#define UDPXDP_IO_PCAP_H
+
+#include <stddef.h>
+
+#include "udpxdp/frame_io.h"
+
+/*
+ * Opens in (pcap or pcapng, any resolution, link type Ethernet) for reading, and a temporary
+ * file beside out for writing (nanosecond pcap). close() renames it to out; after an error in
+ * reading or writing, and when discard was called, nothing of it is left behind. Every frame
+ * sent carries the time of the frame received last. Returns NULL with one line in error.
+ */
+struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size_t size);
+
+/* Makes close() throw the output away. */
+void pcap_io_discard(struct frame_io *io);
+
+/* Why receive() returned -1, one line; "" at the plain end of the file. */
+const char *pcap_io_error(const struct frame_io *io);
+
+#endif
