@@ -88,6 +88,33 @@ struct verdict_row {
 #define LOCAL_UNICAST 1u
 #define LOCAL_BROADCAST 2u
 
+/* Map broadcast_ports: hash, key __u16 port in host byte order, value __u8 1. */
+
+/*
+ * Guard rails. Map source_rules: LPM trie over ip_addr (an IPv4 prefix is 96 bits longer in the
+ * mapped form), value __u32 RULE_ALLOW or RULE_DENY; the longest match wins. Map
+ * source_limits: LRU hash, key the source's /24 (IPv4) or /64 (IPv6), value the theoretical
+ * arrival time in CLOCK_MONOTONIC ns of its next conforming datagram (the virtual scheduling
+ * form of a token bucket, ITU-T I.371 annex A).
+ */
+#define RULE_ALLOW 1u
+#define RULE_DENY 2u
+
+struct source_rule_key {
+	__u32 prefix_len; /* 0-128, counted in the mapped form */
+	struct ip_addr addr;
+};
+
+/* What user space sets before the filter is loaded; constant from then on. */
+struct filter_config {
+	__u64 limit_interval; /* ns between conforming datagrams of a source; 0: no limit */
+	__u64 limit_burst;    /* ns that a source may be ahead of that */
+	__u8 rules;           /* source_rules is to be asked */
+	__u8 default_deny;    /* where no rule matches */
+	__u8 has_buff_len;    /* the kernel has bpf_xdp_get_buff_len() (5.18) */
+	__u8 reserved[5];
+};
+
 /*
  * Why a service did not do what a datagram asked for: exactly one for each datagram or reply
  * that is refused. X(name, explanation); the order is that of the fields in service_counters.

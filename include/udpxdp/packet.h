@@ -74,8 +74,8 @@ struct udp_header {
 
 /*
  * Where things are in a frame that frame_classify() accepted. Offsets and lengths are bytes
- * from the first byte of the Ethernet header; ports are in host byte order, dest in network
- * byte order. payload + payload_len never exceeds the frame; Ethernet padding lies behind.
+ * from the first byte of the Ethernet header; ports are in host byte order, addresses in
+ * network byte order. payload + payload_len never exceeds the frame; Ethernet padding lies behind.
  */
 struct frame_info {
 	__u16 l3;
@@ -86,6 +86,7 @@ struct frame_info {
 	__u16 dest_port;
 	__u8 version; /* 4 or 6 */
 	__u8 tags;
+	struct ip_addr source;
 	struct ip_addr dest;
 };
 
@@ -107,6 +108,12 @@ PACKET_INLINE void ip_addr_from_ipv4(struct ip_addr *to, const __u16 q[2])
 	__builtin_memcpy(&to->b[12], q, 4);
 }
 
+PACKET_INLINE int ip_addr_is_mapped(const struct ip_addr *a)
+{
+	return !a->w[0] && !a->w[1] && !a->b[8] && !a->b[9] && a->b[10] == 0xff &&
+			a->b[11] == 0xff;
+}
+
 /* IANA's list of IPv6 extension header types, less the fragment header (44). */
 PACKET_INLINE int ipv6_is_extension(__u8 next_header)
 {
@@ -118,8 +125,9 @@ PACKET_INLINE int ipv6_is_extension(__u8 next_header)
 /*
  * Says what a frame is. data to data_end is the frame (2-byte aligned), len its length in
  * bytes. Returns FRAME_REDIRECTED for a whole UDP datagram, in which case *info is filled;
- * otherwise the reason why it is none, and *info holds nothing of use. Does not look at
- * addresses, ports or checksums.
+ * otherwise the reason why it is none, and *info holds nothing of use. Does not judge
+ * addresses, ports or checksums, but for one: an IPv6 packet that carries an IPv4-mapped address
+ * is FRAME_NOT_OURS (RFC 4038, 4.2), since it would be taken for IPv4 from here on.
  *
  * The UDP length must equal what the IP header leaves for it. (RFC 768 does not say what lies
  * behind a shorter datagram; the kernel is left to judge those.)
@@ -166,6 +174,7 @@ PACKET_INLINE enum frame_verdict frame_classify(
 			return FRAME_NOT_UDP;
 		if (ip->fragment & PACKET_BE16(0x3fff)) /* more fragments, or an offset */
 			return FRAME_FRAGMENT;
+		ip_addr_from_ipv4(&info->source, ip->source);
 		ip_addr_from_ipv4(&info->dest, ip->dest);
 		info->version = 4;
 		l4_len = l3_len - header_len;
@@ -186,7 +195,10 @@ PACKET_INLINE enum frame_verdict frame_classify(
 			return FRAME_IPV6_EXTENSION;
 		if (ip->next_header != IP_PROTO_UDP)
 			return FRAME_NOT_UDP;
+		__builtin_memcpy(&info->source, ip->source, sizeof(info->source));
 		__builtin_memcpy(&info->dest, ip->dest, sizeof(info->dest));
+		if (ip_addr_is_mapped(&info->source) || ip_addr_is_mapped(&info->dest))
+			return FRAME_NOT_OURS;
 		info->version = 6;
 		info->l4 = l3_offset + IPV6_HEADER_LEN;
 		udp = (const void *)(ip + 1);

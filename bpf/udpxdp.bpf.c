@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The filter: grammar -> is it ours? -> is the port served? -> count -> redirect. Whatever is
+ * not a datagram to this host on a served port is passed to the kernel as if nothing were here.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <stdbool.h>
+
+#include "udpxdp/packet.h"
+
+char _license[] SEC("license") = "Dual MIT/GPL";
+
+const volatile struct filter_config filter_config = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, MAX_SERVICES);
+	__type(key, __u16);
+	__type(value, struct port_counters);
+} port_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FRAME_VERDICT_COUNT);
+	__type(key, __u32);
+	__type(value, struct verdict_row);
+} verdicts SEC(".maps");
+
+/* Written and read by user space alone, which maps it into memory; it stands here to be typed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SERVICES);
+	__type(key, __u32);
+	__type(value, struct service_counters);
+} service_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_LOCAL_ADDRS);
+	__type(key, struct ip_addr);
+	__type(value, __u32);
+} local_addrs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_SERVICES);
+	__type(key, __u16);
+	__type(value, __u8);
+} broadcast_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct source_rule_key);
+	__type(value, __u32);
+} source_rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct ip_addr);
+	__type(value, __u64);
+} source_limits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, MAX_QUEUES);
+	__type(key, __u32);
+	__type(value, __u32);
+} sockets SEC(".maps");
+
+static __always_inline bool is_ours(const struct frame_info *info)
+{
+	const __u32 *flags = bpf_map_lookup_elem(&local_addrs, &info->dest);
+
+	if (!flags)
+		return false;
+	return *flags & LOCAL_UNICAST ||
+			bpf_map_lookup_elem(&broadcast_ports, &info->dest_port);
+}
+
+static __always_inline bool is_denied(const struct frame_info *info)
+{
+	struct source_rule_key key = {.prefix_len = 128, .addr = info->source};
+	const __u32 *rule;
+
+	if (!filter_config.rules)
+		return false;
+	rule = bpf_map_lookup_elem(&source_rules, &key);
+	return rule ? *rule == RULE_DENY : filter_config.default_deny;
+}
+
+/*
+ * Two CPUs that race on one source let at most one datagram more through: not worth an atomic.
+ */
+static __always_inline bool is_over_limit(const struct frame_info *info)
+{
+	struct ip_addr net = info->source;
+	__u64 now, next, *arrival;
+
+	if (!filter_config.limit_interval)
+		return false;
+	if (info->version == 4)
+		net.b[15] = 0;
+	else
+		net.w[2] = net.w[3] = 0;
+	now = bpf_ktime_get_ns();
+	arrival = bpf_map_lookup_elem(&source_limits, &net);
+	next = arrival && *arrival > now ? *arrival : now;
+	if (next - now > filter_config.limit_burst)
+		return true;
+	next += filter_config.limit_interval;
+	if (arrival)
+		*arrival = next;
+	else
+		bpf_map_update_elem(&source_limits, &net, &next, BPF_ANY);
+	return false;
+}
+
+static __always_inline enum frame_verdict admit(
+		const struct frame_info *info, __u32 queue, __u32 len)
+{
+	struct port_counters *port;
+
+	if (!is_ours(info))
+		return FRAME_NOT_OURS;
+	port = bpf_map_lookup_elem(&port_counters, &info->dest_port);
+	if (!port)
+		return FRAME_NOT_SERVED;
+	port->rx_packets++;
+	port->rx_bytes += len;
+	if (is_denied(info))
+		return FRAME_DENIED;
+	if (is_over_limit(info))
+		return FRAME_RATE_LIMITED;
+	if (!bpf_map_lookup_elem(&sockets, &queue)) {
+		port->passed++;
+		return FRAME_NO_SOCKET;
+	}
+	port->redirected++;
+	return FRAME_REDIRECTED;
+}
+
+SEC("xdp")
+int udpxdp_filter(struct xdp_md *ctx)
+{
+	const void *data = (const void *)(long)ctx->data;
+	const void *data_end = (const void *)(long)ctx->data_end;
+	struct frame_info info = {};
+	struct verdict_row *row;
+	enum frame_verdict verdict;
+	__u32 len, key;
+
+	/* Only the helper works without CAP_PERFMON; only the subtraction works before 5.18. */
+	if (filter_config.has_buff_len)
+		len = bpf_xdp_get_buff_len(ctx);
+	else
+		len = data_end - data;
+
+	verdict = frame_classify(data, data_end, len, &info);
+	if (verdict == FRAME_REDIRECTED)
+		verdict = admit(&info, ctx->rx_queue_index, len);
+
+	key = verdict;
+	row = bpf_map_lookup_elem(&verdicts, &key);
+	if (row) {
+		row->frames++;
+		row->bytes += len;
+	}
+	if (verdict == FRAME_REDIRECTED)
+		return bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
+	if (verdict == FRAME_DENIED || verdict == FRAME_RATE_LIMITED)
+		return XDP_DROP;
+	return XDP_PASS;
+}
