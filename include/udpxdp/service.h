@@ -115,6 +115,11 @@ struct service_option {
 	const char *help;
 };
 
+/* Random bits that nobody outside knows: the key of a keyed hash. */
+struct seed {
+	uint64_t key[2];
+};
+
 #define SERVICE_OPTIONS_SIZE 512 /* the most that a service's options may take */
 #define SERVICE_PATH_SIZE 256    /* of an OPTION_PATH */
 
@@ -137,12 +142,18 @@ struct service_class {
 	bool has_history;
 	size_t history_offset, sync_offset;
 
+	/* Offset in the options of a struct seed, for a service that keeps secrets. Not an option
+	 * that a user can give: services_seed() sets it; all zero, as in replay, it is no secret. */
+	bool has_seed;
+	size_t seed_offset;
+
 	/* Bytes of state that these options need. The state is zeroed, 64-byte aligned, and
 	 * lives as long as the process. */
 	size_t (*state_size)(const void *options);
 
-	/* Prepares the state; once, before anything else. options outlives the state. */
-	void (*start)(void *state, const void *options);
+	/* Prepares the state; once, before anything else. options outlives the state; port is the
+	 * one it is served on, which need not be the default. */
+	void (*start)(void *state, const void *options, uint16_t port);
 
 	/* A datagram to this service. reply() works only here. */
 	void (*receive)(void *state, struct outlet *out, const struct datagram *d);
@@ -163,6 +174,9 @@ bool text_is_utf8(const uint8_t *text, size_t len);
 /* Is this well-formed UTF-8 of which every character prints: no C0, C1, DEL, no line or
  * paragraph separators, no bidi controls, nothing unassigned or private? Empty text is not. */
 bool text_is_printable(const uint8_t *text, size_t len);
+
+/* The same, and without a space of any kind. */
+bool text_is_word(const uint8_t *text, size_t len);
 
 #define ADDR_TEXT_MAX 56 /* "[IPv6]:65535" and its NUL */
 

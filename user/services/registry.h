@@ -25,6 +25,10 @@ int service_parse(struct service_config *config, const char *spec, char *error, 
  */
 int services_check(struct service_config *configs, unsigned count, char *error, size_t size);
 
+/* Gives each service that keeps secrets its share of these random bits. A live server calls it once
+ * with bits from getrandom(2); replay does not, so that its output is the same each time. */
+void services_seed(struct service_config *configs, unsigned count, const struct seed *seed);
+
 /* The history file of a service, NULL when it keeps none (history=off); seconds between syncs. */
 const char *service_history(const struct service_config *config, uint32_t *sync_seconds);
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Text as services see it: is it text at all, does it print, and addresses written out. */
+#include <arpa/inet.h>
+#include <utf8proc.h>
+
+#include "udpxdp/service.h"
+
+bool text_is_utf8(const uint8_t *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		utf8proc_int32_t character;
+		utf8proc_ssize_t used;
+
+		if (text[i] < 0x80) {
+			i++;
+			continue;
+		}
+		used = utf8proc_iterate(text + i, (utf8proc_ssize_t)(len - i), &character);
+		if (used <= 0)
+			return false;
+		i += (size_t)used;
+	}
+	return true;
+}
+
+static bool is_printable(utf8proc_category_t category)
+{
+	switch (category) {
+	case UTF8PROC_CATEGORY_CN:
+	case UTF8PROC_CATEGORY_CC:
+	case UTF8PROC_CATEGORY_CF: /* bidi controls, and what has no width and so deceives */
+	case UTF8PROC_CATEGORY_CS:
+	case UTF8PROC_CATEGORY_CO:
+	case UTF8PROC_CATEGORY_ZL:
+	case UTF8PROC_CATEGORY_ZP:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static bool all_print(const uint8_t *text, size_t len, bool spaces)
+{
+	for (size_t i = 0; i < len;) {
+		utf8proc_int32_t character;
+		utf8proc_ssize_t used =
+				utf8proc_iterate(text + i, (utf8proc_ssize_t)(len - i), &character);
+		utf8proc_category_t category;
+
+		if (used <= 0)
+			return false;
+		category = utf8proc_category(character);
+		if (!is_printable(category) || (!spaces && category == UTF8PROC_CATEGORY_ZS))
+			return false;
+		i += (size_t)used;
+	}
+	return len > 0;
+}
+
+bool text_is_printable(const uint8_t *text, size_t len)
+{
+	return all_print(text, len, true);
+}
+
+bool text_is_word(const uint8_t *text, size_t len)
+{
+	return all_print(text, len, false);
+}
+
+size_t addr_format(char text[ADDR_TEXT_MAX], const struct ip_addr *addr)
+{
+	bool ipv4 = ip_addr_is_ipv4(addr);
+
+	inet_ntop(ipv4 ? AF_INET : AF_INET6, ipv4 ? addr->b + 12 : addr->b, text, ADDR_TEXT_MAX);
+	return strlen(text);
+}
+
+size_t addr_port_format(char text[ADDR_TEXT_MAX], const struct ip_addr *addr, uint16_t port)
+{
+	char digits[5];
+	size_t len, count = 0;
+
+	if (ip_addr_is_ipv4(addr)) {
+		len = addr_format(text, addr);
+	} else {
+		char plain[ADDR_TEXT_MAX];
+
+		len = addr_format(plain, addr);
+		text[0] = '[';
+		memcpy(text + 1, plain, len);
+		text[len + 1] = ']';
+		len += 2;
+	}
+	text[len++] = ':';
+	do
+		digits[count++] = (char)('0' + port % 10);
+	while (port /= 10);
+	while (count)
+		text[len++] = digits[--count];
+	text[len] = '\0';
+	return len;
+}
