@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/escape.h"
+#include "host/log.h"
+
+#define LINE_MAX_BYTES 4096
+
+unsigned log_level;
+
+static void __attribute__((format(printf, 1, 0))) log_write(const char *format, va_list args)
+{
+	static const char prefix[] = "udpxdp: ";
+	char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
+	size_t len = sizeof(prefix) - 1;
+	int saved_errno = errno;
+	int wanted = vsnprintf(text, sizeof(text), format, args);
+
+	if (wanted < 0)
+		wanted = 0;
+	if ((size_t)wanted >= sizeof(text))
+		wanted = sizeof(text) - 1;
+	memcpy(line, prefix, len);
+	len += escape_text(line + len, sizeof(line) - len - 1, text, (size_t)wanted, "");
+	line[len++] = '\n';
+	for (size_t done = 0; done < len;) {
+		ssize_t written = write(STDERR_FILENO, line + done, len - done);
+
+		if (written < 0 && errno != EINTR)
+			break;
+		if (written > 0)
+			done += (size_t)written;
+	}
+	errno = saved_errno;
+}
+
+void log_line(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_write(format, args);
+	va_end(args);
+}
+
+void log_verbose(const char *format, ...)
+{
+	va_list args;
+
+	if (!log_level)
+		return;
+	va_start(args, format);
+	log_write(format, args);
+	va_end(args);
+}
+
+void fail(int status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_write(format, args);
+	va_end(args);
+	exit(status);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/verbs.h"
+#include "host/log.h"
+
+/* A verb counts when the file that defines it is there. */
+static const struct verb *const verbs[] = {
+#if __has_include("cmd/serve.c")
+	&serve_verb,
+#endif
+#if __has_include("cmd/replay.c")
+	&replay_verb,
+#endif
+#if __has_include("cmd/client.c")
+	&client_verb,
+#endif
+#if __has_include("cmd/console.c")
+	&broadcast_verb,
+	&chat_verb,
+#endif
+#if __has_include("cmd/stats.c")
+	&stats_verb,
+#endif
+#if __has_include("cmd/bench.c")
+	&bench_verb,
+#endif
+	NULL,
+};
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; verbs[i]; i++)
+		if (!strcmp(verbs[i]->name, name))
+			return verbs[i];
+	fail(EXIT_USAGE, "verb '%s': unknown; see udpxdp --help", name);
+}
+
+static int overview(void)
+{
+	puts("Usage: udpxdp [VERB] [OPTION...] [OPERAND...]\n"
+	     "UDP services at driver speed over AF_XDP: echo, broadcast, chat.\n"
+	     "\n"
+	     "Verbs (none means serve; udpxdp help VERB says more):");
+	for (size_t i = 0; verbs[i]; i++) {
+		int width = printf("  %s %s", verbs[i]->name, verbs[i]->operands);
+
+		printf("%*s%s\n", width < 29 ? 29 - width : 1, "", verbs[i]->summary);
+	}
+	puts("");
+	options_help(find_verb("serve"));
+	return fflush(stdout) ? EXIT_RUNTIME : EXIT_CLEAN;
+}
+
+static int help(int argc, char **argv)
+{
+	if (argc < 2)
+		return overview();
+	if (argc > 2)
+		fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp --help", argv[2]);
+	options_help(find_verb(argv[1]));
+	return fflush(stdout) ? EXIT_RUNTIME : EXIT_CLEAN;
+}
+
+int main(int argc, char **argv)
+{
+	static char serve[] = "serve";
+	const struct verb *verb;
+
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+		return overview();
+	if (argc > 1 && !strcmp(argv[1], "help"))
+		return help(argc - 1, argv + 1);
+	if (argc > 1 && argv[1][0] != '-') {
+		verb = find_verb(argv[1]);
+		return verb->run(verb, argc - 1, argv + 1);
+	}
+	if (argc)
+		argv[0] = serve;
+	verb = find_verb(serve);
+	return verb->run(verb, argc, argv);
+}
