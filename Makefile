@@ -48,10 +48,12 @@ SKELETON := $(BUILD)/gen/udpxdp.skel.h
 LIBRARY := $(BUILD)/libudpxdp.a
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPFTEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+THREADED := $(patsubst tests/unit/%.c,%,$(wildcard $(addprefix tests/unit/test_,\
+            queue.c printer.c history.c worker.c workers.c)))
 HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c))
 
-.PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan fuzz bench lab \
+.PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan tsan fuzz bench lab \
         install-deps install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -77,6 +79,10 @@ check: all  ## hold the rules of the house: who includes whom, formatting of nam
 asan:  ## unit, replay and e2e under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all test-build
 	$(Q)BUILD=$(BUILD)/asan tests/run unit replay e2e
+
+tsan:  ## what threads share, under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SANITIZE=thread $(THREADED:%=$(BUILD)/tsan/tests/unit/%)
+	$(Q)set -e; for t in $(THREADED); do CMOCKA_MESSAGE_OUTPUT=tap $(BUILD)/tsan/tests/unit/$$t; done
 
 fuzz: all  ## fuzz every target for TIME seconds (default 60)
 	$(Q)BUILD=$(BUILD) tests/fuzz/run $(TIME)

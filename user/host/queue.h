@@ -12,14 +12,17 @@
 
 struct queue;
 
-/* A queue of `capacity` records (rounded up to a power of two, less one) of `size` bytes each.
- * Returns NULL with errno ENOMEM. */
+/* A queue of `capacity` records (rounded up to a power of two, less one) of `size` bytes each,
+ * aligned to cache lines. Allocates everything it will ever need. Returns NULL with errno ENOMEM. */
 struct queue *queue_new(size_t capacity, size_t size);
 void queue_free(struct queue *queue);
 
 /* Producer: a free record to fill, or NULL when the queue is full. queue_push() it, or keep it:
  * the next call returns the same one. */
 void *queue_reserve(struct queue *queue);
+
+/* Producer: how many records it can fill and push now; the consumer can only make it more. */
+size_t queue_room(const struct queue *queue);
 
 /* Producer: makes the reserved record visible to the consumer. */
 void queue_push(struct queue *queue);
