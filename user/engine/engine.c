@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/checksum.h"
+#include "engine/internal.h"
+#include "udpxdp/packet.h"
+
+static inline bool is_group_mac(const uint8_t mac[6])
+{
+	return mac[0] & 1;
+}
+
+/* Multicast, broadcast, unspecified or loopback, whatever the host's own addresses are. */
+static bool is_special(const struct ip_addr *a)
+{
+	if (ip_addr_is_ipv4(a))
+		return a->b[12] == 0 || a->b[12] == 127 || (a->b[12] & 0xf0) == 0xe0 ||
+		       (a->w[3] == 0xffffffff);
+	return a->b[0] == 0xff ||
+	       (!a->w[0] && !a->w[1] && !a->w[2] && !memcmp(a->b + 12, "\0\0\0", 3) &&
+			       a->b[15] <= 1);
+}
+
+/* The verdict on a frame's destination: the same questions, in the same order, as the filter. */
+static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
+		struct instance **instance, bool *broadcast)
+{
+	const struct local_net *net = e->net;
+	uint8_t n = e->port_instance[info->dest_port];
+
+	*broadcast = false;
+	if (!local_net_has(net, &info->dest) && !(net->any_unicast && !is_special(&info->dest))) {
+		if (!local_net_is_broadcast(net, &info->dest))
+			return FRAME_NOT_OURS;
+		if (!n || !e->instances[n - 1].class->wants_broadcast)
+			return FRAME_NOT_OURS;
+		*broadcast = true;
+	}
+	if (!n)
+		return FRAME_NOT_SERVED;
+	*instance = &e->instances[n - 1];
+	return FRAME_REDIRECTED;
+}
+
+/*
+ * Is the UDP checksum complete and right, absent (IPv4 only), or the bare pseudo-header sum that
+ * a sender on this machine left for an offload to complete?
+ */
+static bool udp_checksum_ok(const struct frame_info *info, const struct udp_header *udp,
+		uint32_t payload_sum)
+{
+	uint16_t field = PACKET_BE16(udp->checksum);
+	uint32_t udp_len = UDP_HEADER_LEN + info->payload_len;
+	uint32_t pseudo;
+
+	if (!field)
+		return info->version == 4;
+	/* The mapped form's constant words must not count. */
+	if (info->version == 4)
+		pseudo = checksum_sum(info->source.b + 12, 4) + checksum_sum(info->dest.b + 12, 4);
+	else
+		pseudo = checksum_sum(info->source.b, 16) + checksum_sum(info->dest.b, 16);
+	pseudo += IP_PROTO_UDP + udp_len;
+	if (field == checksum_fold(pseudo))
+		return true;
+	return checksum_fold(pseudo + info->source_port + info->dest_port + udp_len + field +
+			       payload_sum) == 0xffff;
+}
+
+/* Why a datagram must not reach its service; DROP_REASON_COUNT: it may. */
+static enum drop_reason refuse(const struct engine *e, const struct frame *frame,
+		const struct frame_info *info, uint32_t payload_sum)
+{
+	const struct udp_header *udp = (const void *)(frame->data + info->l4);
+
+	if (info->version == 4 &&
+			checksum_sum(frame->data + info->l3, info->l4 - info->l3) != 0xffff)
+		return DROP_bad_ip_checksum;
+	if (!udp_checksum_ok(info, udp, payload_sum))
+		return DROP_bad_udp_checksum;
+	if (!info->source_port)
+		return DROP_source_port_zero;
+	if (is_special(&info->source) || is_group_mac(frame->data + 6) ||
+			local_net_has(e->net, &info->source) ||
+			local_net_is_broadcast(e->net, &info->source))
+		return DROP_source_address;
+	return DROP_REASON_COUNT;
+}
+
+static void read_path(struct path *path, const struct engine *e, const struct frame *frame,
+		const struct frame_info *info, bool broadcast)
+{
+	const struct eth_header *eth = (const void *)frame->data;
+	const uint8_t *tag = frame->data + 12;
+
+	path->local.addr = broadcast ? e->net->ipv4 : info->dest;
+	path->local.port = info->dest_port;
+	memcpy(path->local.mac, is_group_mac(eth->dest) ? e->net->mac : eth->dest, 6);
+	path->peer.addr = info->source;
+	path->peer.port = info->source_port;
+	memcpy(path->peer.mac, eth->source, 6);
+	path->ttl = 0;
+	path->tag_count = info->tags;
+	for (int i = 0; i < info->tags; i++, tag += VLAN_TAG_LEN) {
+		path->tags[i].tpid = (uint16_t)(tag[0] << 8 | tag[1]);
+		path->tags[i].tci = (uint16_t)(tag[2] << 8 | tag[3]);
+	}
+}
+
+/* The straight line. Returns with the frame sent, or to be given back (out.frame is set). */
+static void handle(struct engine *e, struct outlet *out)
+{
+	struct frame *frame = out->frame;
+	struct instance *instance;
+	struct frame_info info;
+	struct datagram d;
+	enum frame_verdict verdict;
+	enum drop_reason drop;
+	bool broadcast;
+
+	verdict = frame_classify(frame->data, frame->data + frame->len, frame->len, &info);
+	if (verdict == FRAME_REDIRECTED)
+		verdict = admit(e, &info, &instance, &broadcast);
+	e->verdicts[verdict]++;
+	if (verdict != FRAME_REDIRECTED)
+		return;
+
+	out->instance = instance;
+	instance->counters->rx++;
+	instance->counters->rx_bytes += info.payload_len;
+	out->payload_sum = checksum_sum(frame->data + info.payload, info.payload_len);
+	drop = refuse(e, frame, &info, out->payload_sum);
+	if (drop != DROP_REASON_COUNT) {
+		count_drop(out, drop);
+		return;
+	}
+
+	read_path(&d.path, e, frame, &info, broadcast);
+	d.payload = frame->data + info.payload;
+	d.len = info.payload_len;
+	d.broadcast = broadcast;
+	d.time_ns = frame->time_ns;
+	if (instance->state)
+		instance->class->receive(instance->state, out, &d);
+	else if (!e->sinks.hand_over(e->sinks.context, instance - e->instances, &d))
+		count_drop(out, DROP_handover_full);
+}
+
+int engine_turn(struct engine *e)
+{
+	struct frame_io *io = e->io;
+	struct frame frames[FRAME_BATCH];
+	int n = io->ops->receive(io, frames, FRAME_BATCH);
+
+	for (int i = 0; i < n; i++) {
+		struct outlet out = {.engine = e, .frame = &frames[i]};
+
+		handle(e, &out);
+		if (out.frame)
+			io->ops->give_back(io, out.frame);
+	}
+	if (n > 0)
+		io->ops->flush(io);
+	return n;
+}
+
+void engine_deliver(struct engine *e, unsigned n, const struct datagram *d)
+{
+	struct outlet out = {.engine = e, .instance = &e->instances[n]};
+
+	out.instance->class->receive(out.instance->state, &out, d);
+}
+
+const char *engine_command(struct engine *e, unsigned n, const struct command *command)
+{
+	struct outlet out = {.engine = e, .instance = &e->instances[n]};
+
+	return out.instance->class->command(out.instance->state, &out, command);
+}
+
+void engine_tick(struct engine *e, uint64_t time_ns)
+{
+	for (unsigned n = 0; n < e->instance_count; n++) {
+		struct outlet out = {.engine = e, .instance = &e->instances[n]};
+
+		if (out.instance->state && out.instance->class->tick)
+			out.instance->class->tick(out.instance->state, &out, time_ns);
+	}
+}
+
+void engine_flush(struct engine *e)
+{
+	e->io->ops->flush(e->io);
+}
+
+void engine_set_net(struct engine *e, const struct local_net *net)
+{
+	e->net = net;
+}
+
+uint64_t engine_verdict(const struct engine *e, enum frame_verdict verdict)
+{
+	return e->verdicts[verdict];
+}
+
+static int start_instance(struct instance *i, const struct engine_config *config, unsigned n)
+{
+	const struct service_config *service = &config->services[n];
+	size_t size;
+
+	i->class = service->class;
+	i->counters = &config->counters[n];
+	memcpy(i->counters->service, service->class->name, strlen(service->class->name) + 1);
+	i->counters->port = service->port;
+	i->counters->worker = config->worker;
+	if (service->class->single && !config->owner)
+		return 0;
+	size = (service->class->state_size(service->options) + 63) & ~(size_t)63;
+	i->state = aligned_alloc(64, size ? size : 64);
+	if (!i->state)
+		return -1;
+	memset(i->state, 0, size);
+	service->class->start(i->state, service->options, service->port);
+	return 0;
+}
+
+struct engine *engine_new(const struct engine_config *config)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->io = config->io;
+	e->sinks = config->sinks;
+	e->hostname = config->hostname;
+	for (unsigned n = 0; n < config->service_count; n++) {
+		e->instance_count++;
+		if (start_instance(&e->instances[n], config, n) < 0) {
+			engine_free(e);
+			errno = ENOMEM;
+			return NULL;
+		}
+		e->port_instance[config->services[n].port] = n + 1;
+	}
+	return e;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	for (unsigned n = 0; n < e->instance_count; n++)
+		free(e->instances[n].state);
+	free(e);
+}

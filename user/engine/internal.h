@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* What engine.c and outlet.c share: the engine's state, and the outlet of one call. */
+#ifndef UDPXDP_ENGINE_INTERNAL_H
+#define UDPXDP_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+
+/* A service as it runs on this engine. */
+struct instance {
+	const struct service_class *class;
+	struct service_counters *counters;
+	void *state; /* NULL: a single service that lives on another worker */
+};
+
+struct engine {
+	struct frame_io *io;
+	const struct local_net *net;
+	struct sinks sinks;
+	const char *hostname;
+	unsigned instance_count;
+	struct instance instances[MAX_SERVICES];
+	uint64_t verdicts[FRAME_VERDICT_COUNT];
+	uint8_t port_instance[65536]; /* 1 + index of the instance that serves it; 0: none */
+};
+
+struct outlet {
+	struct engine *engine;
+	struct instance *instance;
+	struct frame *frame;  /* the frame in which the datagram arrived; NULL: none, or sent */
+	uint32_t payload_sum; /* of the datagram, RFC 1071 */
+};
+
+#endif
