@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text from the wire made safe to show: what could steer a terminal, end a line or is not UTF-8
+ * is written as \n, \r, \t, \x1b (a control character below 0x80, or a byte that is not UTF-8)
+ * or \u{202e}. Pure functions; what they write is UTF-8 without a NUL at its end.
+ */
+#ifndef UDPXDP_ESCAPE_H
+#define UDPXDP_ESCAPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * For a terminal: "text" in quotes, with " and \ escaped too, and control characters, line and
+ * paragraph separators and bidi controls. What does not fit in size bytes is cut, the last
+ * character in the quotes then being an ellipsis. Returns the number of bytes written; 0 when
+ * size is too small for even that (5 bytes always do).
+ */
+size_t text_quote(char *out, size_t size, const uint8_t *text, size_t len);
+
+/*
+ * For a file of lines: the text without quotes, with only line breaks and control characters
+ * escaped. One newline at its end (\n or \r\n) is dropped. Cut as above (3 bytes always do).
+ */
+size_t text_one_line(char *out, size_t size, const uint8_t *text, size_t len);
+
+#endif
