@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frame I/O over one AF_XDP socket on one RX queue, with a umem of its own
+ * (Documentation/networking/af_xdp.rst).
+ *
+ * The umem is split for good: RX_FRAMES for receiving, TX_FRAMES for sending. A received frame
+ * that is sent back in place changes sides, and a free one takes its place, so at rest
+ *     fill + rx + held = RX_FRAMES    and    free + tx + completion = TX_FRAMES
+ * and no amount of sending can starve receiving.
+ */
+#ifndef UDPXDP_IO_AFXDP_H
+#define UDPXDP_IO_AFXDP_H
+
+#include <stddef.h>
+
+#include "udpxdp/frame_io.h"
+
+#define RX_FRAMES 4096u
+#define TX_FRAMES 2048u
+
+/* The largest MTU that fits a umem chunk: 4096 bytes, less the kernel's headroom of 256, an
+ * Ethernet header and two VLAN tags. */
+#define AFXDP_MTU_MAX (4096 - 256 - 14 - 8)
+
+struct afxdp_config {
+	const char *iface;
+	unsigned queue;
+	uint32_t mtu;
+	bool zerocopy;        /* zero copy or nothing; false: copy mode */
+	int doorbell;         /* eventfd that ends wait() early, or -1 */
+	unsigned busy_poll;   /* µs of SO_BUSY_POLL with SO_PREFER_BUSY_POLL; 0: off */
+};
+
+/*
+ * Makes the umem and the socket, binds it and fills the fill ring. Returns NULL with errno:
+ * EBUSY: another socket holds the queue (or held it a moment ago); ENOBUFS: the umem exceeds
+ * RLIMIT_MEMLOCK; EOPNOTSUPP: the driver has no zero copy; EMSGSIZE: mtu exceeds AFXDP_MTU_MAX.
+ */
+struct frame_io *afxdp_open(const struct afxdp_config *config);
+
+/* The socket, for the filter's map. */
+int afxdp_fd(const struct frame_io *io);
+
+/* Where the frames are, and what the kernel says it dropped. */
+struct afxdp_account {
+	uint32_t fill, rx, held;        /* of RX_FRAMES */
+	uint32_t free, tx, completion;  /* of TX_FRAMES; tx: queued or in flight */
+	uint64_t rx_ring_full, rx_dropped, rx_invalid, tx_invalid, fill_empty;
+	uint64_t tx_errors; /* sendto() failed other than by back-pressure */
+};
+void afxdp_account(const struct frame_io *io, struct afxdp_account *account);
+
+/* Waits, at most timeout_ms, until everything queued has been transmitted and reaped. */
+void afxdp_drain(struct frame_io *io, int timeout_ms);
+
+#endif
