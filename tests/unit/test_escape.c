@@ -14,6 +14,7 @@
 typedef size_t escaper(char *out, size_t size, const uint8_t *text, size_t len);
 
 #define QUOTED(text, expected) check(text_quote, text, sizeof(text) - 1, expected, __LINE__)
+#define SAFE(text, expected) check(text_safe, text, sizeof(text) - 1, expected, __LINE__)
 #define LINE(text, expected) check(text_one_line, text, sizeof(text) - 1, expected, __LINE__)
 
 static void check(escaper *escape, const char *text, size_t len, const char *expected, int line)
@@ -47,6 +48,15 @@ static void quoted(void **state)
 	QUOTED("\xc0\x8a", "\"\\xc0\\x8a\"");
 	QUOTED("\xf0\x9f\x91", "\"\\xf0\\x9f\\x91\"");
 	QUOTED("\xe2\x80", "\"\\xe2\\x80\"");
+}
+
+static void safe(void **state)
+{
+	SAFE("", "");
+	SAFE("say \"hi\" \\o/", "say \"hi\" \\o/");
+	SAFE("a\nb\r\x1b[2J\0\x7f", "a\\nb\\r\\x1b[2J\\x00\\x7f");
+	SAFE("\u202e\u2066\xc2\x9b", "\\u{202e}\\u{2066}\\u{009b}");
+	SAFE("\u5f20\u4e09\xff\n", "\u5f20\u4e09\\xff\\n");
 }
 
 static void one_line(void **state)
@@ -133,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quoted),
+		cmocka_unit_test(safe),
 		cmocka_unit_test(one_line),
 		cmocka_unit_test(cut),
 		cmocka_unit_test(any_bytes_stay_safe),

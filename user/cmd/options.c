@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,24 @@ static int set_uint(const struct option_row *row, unsigned *number, const char *
 	return 0;
 }
 
+static int set_seconds(const struct option_row *row, uint64_t *time_ns, const char *arg,
+		char *error, size_t size)
+{
+	double min = row->min / 1e3, max = (row->max ? row->max : UINT_MAX) / 1e3;
+	double value = -1;
+	char *end = NULL;
+
+	if (arg[strspn(arg, "0123456789.")] == 0)
+		value = strtod(arg, &end);
+	if (!end || end == arg || *end || value < min || value > max) {
+		snprintf(error, size, "'%s' is not a number of seconds from %g to %.10g", arg, min,
+				max);
+		return -1;
+	}
+	*time_ns = (uint64_t)(value * 1e9);
+	return 0;
+}
+
 static int set_value(const struct option_row *row, void *config, const char *arg, char *error,
 		size_t size)
 {
@@ -90,6 +109,8 @@ static int set_value(const struct option_row *row, void *config, const char *arg
 		return 0;
 	case OPT_UINT:
 		return set_uint(row, member, arg, error, size);
+	case OPT_SECONDS:
+		return set_seconds(row, member, arg, error, size);
 	case OPT_CALL:
 		break;
 	}

@@ -15,6 +15,7 @@ enum option_kind {
 	OPT_COUNT,  /* unsigned: one more each time */
 	OPT_STRING, /* const char *: the argument, not copied */
 	OPT_UINT,   /* unsigned: decimal, min to max */
+	OPT_SECONDS, /* uint64_t of nanoseconds: seconds, with decimals; min to max milliseconds */
 	OPT_CALL,   /* set() reads it */
 };
 
@@ -24,9 +25,9 @@ struct option_row {
 	char letter;       /* short name, or 0 */
 	enum option_kind kind;
 	size_t offset;     /* of the member of the verb's config (not for OPT_CALL) */
-	const char *arg;   /* the argument's name in --help; NULL for a flag or a count */
+	const char *arg;   /* the argument's name in --help; NULL: it takes none */
 	const char *help;
-	unsigned min, max; /* of an OPT_UINT */
+	unsigned min, max; /* of a number; max 0: no limit */
 	/* OPT_CALL: reads arg into config. Returns 0, or -1 with one line in error. */
 	int (*set)(void *config, const char *arg, char *error, size_t size);
 };
@@ -34,7 +35,7 @@ struct option_row {
 struct verb {
 	const char *name;
 	const char *operands; /* "HOST [PORT]", or "" */
-	int min_operands, max_operands;
+	int min_operands, max_operands; /* max -1: no limit */
 	const char *summary;
 	const struct option_row *options; /* ends with a NULL name */
 	const char *notes; /* printed behind the options in --help, or NULL */

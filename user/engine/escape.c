@@ -75,8 +75,11 @@ static void put_escaped(struct writer *w, uint32_t c)
 	}
 }
 
-/* Writes text; quoted says how much is escaped. */
-static void put_text(struct writer *w, const uint8_t *text, size_t len, bool quoted)
+/* What is escaped besides line breaks, control characters and what is not UTF-8. */
+#define QUOTES 1u
+#define BIDI 2u
+
+static void put_text(struct writer *w, const uint8_t *text, size_t len, unsigned escapes)
 {
 	for (size_t i = 0; i < len && !w->full;) {
 		utf8proc_int32_t c;
@@ -87,9 +90,9 @@ static void put_text(struct writer *w, const uint8_t *text, size_t len, bool quo
 			i++;
 			continue;
 		}
-		if (quoted && (c == '"' || c == '\\'))
+		if ((escapes & QUOTES) && (c == '"' || c == '\\'))
 			put(w, c == '"' ? "\\\"" : "\\\\", 2);
-		else if (breaks_line(c) || (quoted && is_bidi_control(c)))
+		else if (breaks_line(c) || ((escapes & BIDI) && is_bidi_control(c)))
 			put_escaped(w, (uint32_t)c);
 		else
 			put(w, text + i, (size_t)used);
@@ -113,9 +116,20 @@ size_t text_quote(char *out, size_t size, const uint8_t *text, size_t len)
 	if (size < 2 + ELLIPSIS_LEN)
 		return 0;
 	put(&w, "\"", 1);
-	put_text(&w, text, len, true);
+	put_text(&w, text, len, QUOTES | BIDI);
 	end(&w);
 	w.out[w.used++] = '"';
+	return w.used;
+}
+
+size_t text_safe(char *out, size_t size, const uint8_t *text, size_t len)
+{
+	struct writer w = {.out = out, .size = size};
+
+	if (size < ELLIPSIS_LEN)
+		return 0;
+	put_text(&w, text, len, BIDI);
+	end(&w);
 	return w.used;
 }
 
@@ -130,7 +144,7 @@ size_t text_one_line(char *out, size_t size, const uint8_t *text, size_t len)
 		if (len && text[len - 1] == '\r')
 			len--;
 	}
-	put_text(&w, text, len, false);
+	put_text(&w, text, len, 0);
 	end(&w);
 	return w.used;
 }

@@ -18,6 +18,11 @@
  */
 size_t text_quote(char *out, size_t size, const uint8_t *text, size_t len);
 
+/* The same without quotes, and with " and \ as they are. Cut as above (3 bytes always do). */
+size_t text_safe(char *out, size_t size, const uint8_t *text, size_t len);
+
+#define TEXT_SAFE_MAX(len) (4 * (size_t)(len)) /* the most that text_safe() writes */
+
 /*
  * For a file of lines: the text without quotes, with only line breaks and control characters
  * escaped. One newline at its end (\n or \r\n) is dropped. Cut as above (3 bytes always do).
