@@ -1,0 +1,257 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# What every end-to-end test begins with: hosts of its own, servers on them, and TAP.
+# Everything started or made here goes when the script ends, however it ends.
+#
+#   BUILD=DIR   whose udpxdp is tested
+#   E2E_SHELL=1 at the first failure, a shell in the test's laboratory; for running one by hand
+#   E2E_KEEP=1  leave the working directory behind
+
+set -u -o pipefail
+e2e=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+BUILD=$(realpath -m "${BUILD:-$e2e/../../build}")
+udpxdp=$BUILD/udpxdp
+test_name=$(basename "$0" .sh)
+NETNS=udpxdp-$$
+work=$(mktemp -d "${TMPDIR:-/tmp}/udpxdp-$test_name-XXXXXX")
+chmod 755 "$work"
+export PYTHONDONTWRITEBYTECODE=1
+
+# shellcheck source=scripts/netns.sh
+. "$e2e/../../scripts/netns.sh"
+
+# ---- TAP ----------------------------------------------------------------------------------
+
+tests=0 failures=0 planned=
+
+ok() {
+	tests=$((tests + 1))
+	echo "ok $tests - $1"
+}
+
+# not_ok NAME [TEXT]: TEXT says what was seen.
+not_ok() {
+	tests=$((tests + 1))
+	failures=$((failures + 1))
+	echo "not ok $tests - $1"
+	[ -z "${2:-}" ] || note "$2"
+	if [ -n "${E2E_SHELL:-}" ] && [ -t 0 ]; then
+		echo "# hosts: $(ip netns list | grep -o "^$NETNS-[^ ]*" | xargs); exit goes on" >&2
+		(cd "$work" && PS1="$test_name# " bash --norc -i) <>/dev/tty >&0 2>&1
+		E2E_SHELL=
+	fi
+}
+
+skip() {
+	tests=$((tests + 1))
+	echo "ok $tests - $1 # SKIP $2"
+}
+
+note() {
+	while IFS= read -r line; do echo "# $line"; done <<<"$1"
+}
+
+# check NAME COMMAND...: passes when the command does; else shows what it printed.
+check() {
+	local name=$1 output status=0
+	shift
+	output=$("$@" 2>&1) || status=$?
+	if [ "$status" = 0 ]; then
+		ok "$name"
+	else
+		not_ok "$name" "exit status $status of: $*"$'\n'"$output"
+	fi
+}
+
+# equal NAME EXPECTED SEEN
+equal() {
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		not_ok "$1" "expected: $2"$'\n'"seen:     $3"
+	fi
+}
+
+# matches NAME REGEX TEXT
+matches() {
+	if grep -qE -- "$2" <<<"$3"; then
+		ok "$1"
+	else
+		not_ok "$1" "expected: $2"$'\n'"seen:     $3"
+	fi
+}
+
+# The last thing a test calls: one that ends before it has failed.
+done_testing() {
+	stop_all
+	planned=yes
+	echo "1..$tests"
+	[ "$failures" = 0 ]
+	exit
+}
+
+# Ends the test: it cannot go on.
+bail() {
+	not_ok "$1" "${2:-}"
+	exit 1
+}
+
+# require COMMAND...: for what a test is built on, not what it tests.
+require() {
+	local output
+	output=$("$@" 2>&1) || bail "set up: $*" "$output"
+}
+
+# ---- processes ----------------------------------------------------------------------------
+
+declare -A server_pid server_dead
+
+# spawn OUTPUT HOST COMMAND...: starts it there in the background; $pid says who it is.
+# (A shell's background processes ignore SIGINT unless told otherwise.)
+spawn() {
+	local output=$1 host=$2
+	shift 2
+	env --default-signal=INT,QUIT nsenter --net="$(netns_path "$host")" -- "$@" \
+		>"$output" 2>&1 </dev/null &
+	pid=$!
+}
+
+# Is it running? A zombie is not.
+alive() {
+	local state
+	state=$(ps -o state= -p "$1" 2>/dev/null) && [ "${state:0:1}" != Z ]
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds.
+wait_for() {
+	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt "$deadline" ] || return 1
+		sleep 0.02
+	done
+}
+
+is_gone() {
+	! alive "$1"
+}
+
+# finish PID SECONDS: waits for a process of ours to end; returns its exit status, 124 if it had
+# to be killed.
+finish() {
+	if ! wait_for "$2" is_gone "$1"; then
+		kill -KILL "$1" 2>/dev/null
+		wait "$1" 2>/dev/null
+		return 124
+	fi
+	wait "$1" 2>/dev/null
+}
+
+# ---- the server ---------------------------------------------------------------------------
+
+# Where the server on a host keeps things. One host, one server, unless NAME says otherwise.
+pin_dir() { echo "/sys/fs/bpf/$NETNS-$1"; }
+control() { echo "$work/$1.sock"; }
+server_out() { echo "$work/$1.out"; }
+server_err() { echo "$work/$1.err"; }
+
+# server_launch HOST ARG...: starts udpxdp there on eth0 (--iface in ARG overrides) with a control
+# socket and a pin directory of its own, and waits until it is ready. Returns 1 when it is not.
+server_launch() {
+	local host=$1
+	shift
+	case " $* " in *" --iface "* | *" -i "*) ;; *) set -- --iface eth0 "$@" ;; esac
+	env --default-signal=INT,QUIT nsenter --net="$(netns_path "$host")" -- "$udpxdp" serve \
+		--control "$(control "$host")" --pin-dir "$(pin_dir "$host")" "$@" \
+		>"$(server_out "$host")" 2>"$(server_err "$host")" </dev/null &
+	server_pid[$host]=$!
+	unset "server_dead[$host]"
+	wait_for "${READY_SECONDS:-20}" ready_or_gone "$host"
+	is_ready "$host"
+}
+
+is_ready() {
+	grep -q '^udpxdp: ready' "$(server_err "$1")"
+}
+
+ready_or_gone() {
+	is_ready "$1" || ! alive "${server_pid[$1]}"
+}
+
+# server_start HOST ARG...: the same, but a test cannot go on without it.
+server_start() {
+	server_launch "$@" || bail "udpxdp starts on $1" "$(cat "$(server_err "$1")")"
+}
+
+# ready_value HOST KEY: from its ready line.
+ready_value() {
+	grep '^udpxdp: ready' "$(server_err "$1")" | tr ' ' '\n' | sed -n "s/^$2=//p"
+}
+
+# server_stop HOST [SIGNAL]: returns its exit status.
+server_stop() {
+	local host=$1 status=0
+	kill "-${2:-TERM}" "${server_pid[$host]}" 2>/dev/null
+	finish "${server_pid[$host]}" 10 || status=$?
+	server_dead[$host]=$status
+	unset "server_pid[$host]"
+	return "$status"
+}
+
+# Stops what still runs; a server that does not end well, or that a sanitizer complained about,
+# is a failure whatever the test was about.
+stop_all() {
+	local host complaints
+	for host in "${!server_pid[@]}"; do
+		server_stop "$host" || not_ok "udpxdp on $host ends with status 0" \
+			"status ${server_dead[$host]}"$'\n'"$(tail -n 20 "$(server_err "$host")")"
+	done
+	complaints=$(grep -lE 'Sanitizer|runtime error:' "$work"/* 2>/dev/null)
+	[ -z "$complaints" ] || not_ok "no sanitizer complains" "$(tail -n 60 $complaints)"
+}
+
+# pinned HOST MAP: what bpftool says of one of its maps, as JSON: a list of {key, value}.
+pinned() {
+	bpftool -j map dump pinned "$(pin_dir "$1")/$2" | jq 'map(.formatted)'
+}
+
+# xdp_programs HOST IFACE: the ids of the XDP programs on it; nothing when there are none.
+xdp_programs() {
+	on "$1" ip -j -d link show dev "$2" | jq -r '.[].xdp | .prog.id?, .attached[]?.prog.id | values'
+}
+
+# ---- the end ------------------------------------------------------------------------------
+
+clean_up() {
+	local status=$? pid dir file
+	trap '' INT TERM HUP
+	trap - EXIT
+	for pid in $(jobs -p); do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
+	if [ -z "$planned" ] && [ "$failures" = 0 ]; then
+		echo "not ok $((tests + 1)) - the test ran to its end"
+		status=1
+	fi
+	if [ "$status" != 0 ]; then
+		for file in "$work"/*.err "$work"/*.log; do
+			[ -s "$file" ] || continue
+			echo "# --- ${file##*/}"
+			tail -n 15 "$file" | sed 's/^/# /'
+		done
+	fi
+	no_hosts
+	for dir in /sys/fs/bpf/"$NETNS"-*; do
+		[ -d "$dir" ] && rm -r "$dir"
+	done
+	if [ -n "${E2E_KEEP:-}" ]; then echo "# kept: $work"; else rm -rf "$work"; fi
+	exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 143' INT TERM HUP
+
+[ "$(id -u)" = 0 ] || bail "end-to-end tests run as root" "it makes network namespaces"
+[ -x "$udpxdp" ] || [ -n "${E2E_NO_SERVER:-}" ] || bail "there is $udpxdp" "run make first"
+require mount_bpffs
