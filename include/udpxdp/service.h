@@ -72,10 +72,12 @@ size_t emit_max(const struct outlet *out, const struct path *path);
 /* Shows a message on the server's standard output. Never waits; what does not fit is counted. */
 void print(struct outlet *out, const struct message *message);
 
-/* Writes a message to the service's history file. Never waits; what does not fit is counted. */
+/* Writes a message to the service's history file. Never waits; what does not fit is counted.
+ * Only a single service has a history. */
 void record(struct outlet *out, const struct message *message);
 
-/* Hands a message to the consoles attached to this service. Never waits. */
+/* Hands a message to the consoles attached to this service. Never waits. Only a single service
+ * has consoles. */
 void notify(struct outlet *out, const struct message *message);
 
 /* Counts one refusal. reply() and emit() count their own. */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's addresses and the state of the interface, from rtnetlink (rtnetlink(7)), as
+ * snapshots for the engine; and the news when they change.
+ */
+#ifndef UDPXDP_ADDRESSES_H
+#define UDPXDP_ADDRESSES_H
+
+#include <systemd/sd-event.h>
+
+#include "udpxdp/local_net.h"
+
+/*
+ * Asks the kernel for everything at once: every usable address of the host (not loopback, not
+ * link-local ones of other interfaces, not tentative IPv6 ones), the interface's MAC and MTU.
+ * An interface that is a port of a bridge or bond counts its master's addresses as its own.
+ * Returns a snapshot that free() frees; or NULL with errno: ENODEV when there is no such
+ * interface, ENOTSUP when it does not carry Ethernet frames. *up (may be NULL) says whether the interface is up and has a carrier.
+ */
+struct local_net *addresses_read(int ifindex, bool *up);
+
+struct addresses;
+
+/*
+ * Calls changed(context) from the event loop whenever addresses or the interface may have
+ * changed; bursts of news make one call. Returns NULL with errno.
+ */
+struct addresses *addresses_watch(sd_event *loop, void (*changed)(void *context), void *context);
+void addresses_close(struct addresses *addresses);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/filter.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+
+#include "host/log.h"
+#include "udpxdp.skel.h"
+
+struct filter {
+	struct udpxdp_bpf *skeleton;
+	int ifindex;
+	int link; /* of an attachment by bpf_link, or -1 */
+	struct xdp_program *dispatched;
+	struct service_counters *counters;
+	size_t counters_size;
+	char pin_dir[256]; /* "": not pinned */
+	int pin_lock;      /* on the directory, as long as we live; or -1 */
+};
+
+static const char *const pin_names[] = {
+		PIN_PORT_COUNTERS, PIN_VERDICTS, PIN_SERVICE_COUNTERS};
+
+/* ---- what libbpf and libxdp say ------------------------------------------------------- */
+
+static _Thread_local char kernel_says[256];
+
+static void keep_kernel_message(const char *line)
+{
+	static const char mark[] = "Kernel error message: ";
+	const char *found = strstr(line, mark);
+
+	if (!found)
+		return;
+	snprintf(kernel_says, sizeof(kernel_says), "%s", found + sizeof(mark) - 1);
+	kernel_says[strcspn(kernel_says, "\n")] = '\0';
+}
+
+static int say(const char *format, va_list args)
+{
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), format, args);
+	keep_kernel_message(line);
+	line[strcspn(line, "\n")] = '\0';
+	if (log_level >= 2 && line[0])
+		log_line("%s", line);
+	return 0;
+}
+
+static int from_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return say(format, args);
+}
+
+static int from_libxdp(enum libxdp_print_level level, const char *format, va_list args)
+{
+	return say(format, args);
+}
+
+void filter_log_setup(void)
+{
+	libbpf_set_print(from_libbpf);
+	libxdp_set_print(from_libxdp);
+}
+
+/* ---- load ----------------------------------------------------------------------------- */
+
+static int map_counters(struct filter *f, unsigned rows)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	void *area;
+
+	f->counters_size = (rows * sizeof(*f->counters) + page - 1) & ~((size_t)page - 1);
+	area = mmap(NULL, f->counters_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			bpf_map__fd(f->skeleton->maps.service_counters), 0);
+	if (area == MAP_FAILED)
+		return -1;
+	f->counters = area;
+	return 0;
+}
+
+/* Every row says which verdict it counts, on every CPU. */
+static int name_verdicts(struct filter *f)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct verdict_row *rows = cpus > 0 ? calloc(cpus, sizeof(*rows)) : NULL;
+	int result = rows ? 0 : -1;
+
+	for (__u32 v = 0; !result && v < FRAME_VERDICT_COUNT; v++) {
+		for (int i = 0; i < cpus; i++)
+			rows[i].reason = v;
+		result = bpf_map_update_elem(
+				bpf_map__fd(f->skeleton->maps.verdicts), &v, rows, BPF_ANY);
+	}
+	free(rows);
+	return result;
+}
+
+static void configure(struct filter *f, const struct filter_settings *s)
+{
+	/* The skeleton maps .rodata for writing until the object is loaded. */
+	struct filter_config *config = (struct filter_config *)&f->skeleton->rodata->filter_config;
+
+	config->limit_interval = s->limit_interval;
+	config->limit_burst = s->limit_burst;
+	config->rules = s->rules;
+	config->default_deny = s->default_deny;
+	config->has_buff_len = libbpf_probe_bpf_helper(
+			BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+	bpf_map__set_max_entries(f->skeleton->maps.service_counters, s->counter_rows);
+}
+
+/* Makes what depends on the maps being there. */
+static int prepare(struct filter *f, unsigned rows)
+{
+	return map_counters(f, rows) < 0 || name_verdicts(f) < 0 ? -1 : 0;
+}
+
+struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size)
+{
+	struct filter *f = calloc(1, sizeof(*f));
+	int saved;
+
+	if (!f)
+		return NULL;
+	f->link = f->pin_lock = -1;
+	f->ifindex = settings->ifindex;
+	f->skeleton = udpxdp_bpf__open();
+	if (f->skeleton) {
+		configure(f, settings);
+		if (!udpxdp_bpf__load(f->skeleton) && !prepare(f, settings->counter_rows))
+			return f;
+	}
+	saved = errno;
+	snprintf(error, size, "%s", strerror(saved));
+	filter_close(f);
+	errno = saved;
+	return NULL;
+}
+
+struct service_counters *filter_counters(const struct filter *f)
+{
+	return f->counters;
+}
+
+/* ---- maps ----------------------------------------------------------------------------- */
+
+int filter_set_socket(struct filter *f, __u32 queue, int socket)
+{
+	return bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.sockets), &queue, &socket, BPF_ANY);
+}
+
+int filter_clear_socket(struct filter *f, __u32 queue)
+{
+	return bpf_map_delete_elem(bpf_map__fd(f->skeleton->maps.sockets), &queue);
+}
+
+int filter_serve_port(struct filter *f, __u16 port, bool broadcast)
+{
+	int cpus = libbpf_num_possible_cpus(), result;
+	struct port_counters *zero = cpus > 0 ? calloc(cpus, sizeof(*zero)) : NULL;
+	__u8 yes = 1;
+
+	if (!zero)
+		return -1;
+	result = bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.port_counters), &port, zero, BPF_ANY);
+	free(zero);
+	if (!result && broadcast)
+		result = bpf_map_update_elem(bpf_map__fd(f->skeleton->maps.broadcast_ports), &port,
+				&yes, BPF_ANY);
+	return result;
+}
+
+int filter_set_address(struct filter *f, const struct ip_addr *addr, __u32 flags)
+{
+	return bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.local_addrs), addr, &flags, BPF_ANY);
+}
+
+int filter_clear_address(struct filter *f, const struct ip_addr *addr)
+{
+	return bpf_map_delete_elem(bpf_map__fd(f->skeleton->maps.local_addrs), addr);
+}
+
+int filter_set_rule(struct filter *f, const struct source_rule_key *key, __u32 rule)
+{
+	return bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.source_rules), key, &rule, BPF_ANY);
+}
+
+/* ---- pins ----------------------------------------------------------------------------- */
+
+static bool is_bpffs(const char *path)
+{
+	struct statfs s;
+
+	return !statfs(path, &s) && s.f_type == BPF_FS_MAGIC;
+}
+
+/* Makes the directories of a path, and mounts bpffs first where it should be and is not. */
+static int make_pin_dir(const char *dir)
+{
+	char path[256];
+
+	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (!strncmp(dir, BPFFS "/", sizeof(BPFFS)) && !is_bpffs(BPFFS) &&
+			mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
+		return -1;
+	for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return -1;
+	if (!is_bpffs(path)) {
+		errno = ENOTSUP;
+		return -1;
+	}
+	return 0;
+}
+
+static void remove_pins(const struct filter *f)
+{
+	char path[320];
+
+	for (size_t i = 0; i < sizeof(pin_names) / sizeof(pin_names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", f->pin_dir, pin_names[i]);
+		unlink(path);
+	}
+}
+
+static int pin_map(const struct filter *f, const struct bpf_map *map, const char *name)
+{
+	char path[320];
+
+	snprintf(path, sizeof(path), "%s/%s", f->pin_dir, name);
+	return bpf_obj_pin(bpf_map__fd(map), path);
+}
+
+static void unpin(struct filter *f)
+{
+	if (f->pin_dir[0]) {
+		remove_pins(f);
+		rmdir(f->pin_dir);
+		rmdir(PIN_ROOT); /* only when no other instance is there */
+	}
+	if (f->pin_lock >= 0)
+		close(f->pin_lock);
+	f->pin_lock = -1;
+	f->pin_dir[0] = '\0';
+}
+
+int filter_pin(struct filter *f, const char *dir)
+{
+	int saved;
+
+	if (make_pin_dir(dir) < 0)
+		return -1;
+	/* The lock, not the pins, says that somebody lives here: it dies with its process. */
+	f->pin_lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->pin_lock < 0)
+		return -1;
+	if (flock(f->pin_lock, LOCK_EX | LOCK_NB) < 0) {
+		saved = errno == EWOULDBLOCK ? EBUSY : errno;
+		close(f->pin_lock);
+		f->pin_lock = -1;
+		errno = saved;
+		return -1;
+	}
+	snprintf(f->pin_dir, sizeof(f->pin_dir), "%s", dir);
+	remove_pins(f);
+	if (pin_map(f, f->skeleton->maps.port_counters, PIN_PORT_COUNTERS) < 0 ||
+			pin_map(f, f->skeleton->maps.verdicts, PIN_VERDICTS) < 0 ||
+			pin_map(f, f->skeleton->maps.service_counters, PIN_SERVICE_COUNTERS) < 0) {
+		saved = errno;
+		unpin(f);
+		errno = saved;
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- attach --------------------------------------------------------------------------- */
+
+/*
+ * bpf_link_create() has no place for the kernel's explanation; the netlink attach has. If, against
+ * the odds, it succeeds now, it is undone.
+ */
+static void explain(struct filter *f, __u32 flags, char *error, size_t size)
+{
+	int program = bpf_program__fd(f->skeleton->progs.udpxdp_filter);
+
+	kernel_says[0] = '\0';
+	if (!bpf_xdp_attach(f->ifindex, program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL)) {
+		LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = program);
+
+		bpf_xdp_detach(f->ifindex, flags | XDP_FLAGS_REPLACE, &opts);
+	}
+	snprintf(error, size, "%s", kernel_says);
+}
+
+static int attach_link(struct filter *f, __u32 flags, char *error, size_t size)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
+	int saved;
+
+	f->link = bpf_link_create(bpf_program__fd(f->skeleton->progs.udpxdp_filter), f->ifindex,
+			BPF_XDP, &opts);
+	if (f->link >= 0)
+		return 0;
+	saved = errno == EEXIST ? EBUSY : errno;
+	if (saved != EBUSY)
+		explain(f, flags, error, size);
+	errno = saved;
+	return -1;
+}
+
+int filter_attach(struct filter *f, enum filter_attach how, char *error, size_t size)
+{
+	error[0] = '\0';
+	switch (how) {
+	case ATTACH_NATIVE:
+		return attach_link(f, XDP_FLAGS_DRV_MODE, error, size);
+	case ATTACH_GENERIC:
+		return attach_link(f, XDP_FLAGS_SKB_MODE, error, size);
+	case ATTACH_DISPATCHER:
+		break;
+	}
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+void filter_detach(struct filter *f)
+{
+	if (f->link >= 0)
+		close(f->link);
+	f->link = -1;
+}
+
+void filter_close(struct filter *f)
+{
+	if (!f)
+		return;
+	filter_detach(f);
+	unpin(f);
+	if (f->counters)
+		munmap(f->counters, f->counters_size);
+	udpxdp_bpf__destroy(f->skeleton);
+	free(f);
+}
+
+bool filter_find_attached(int ifindex, __u32 *id, char *name, size_t size)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd;
+
+	if (bpf_xdp_query(ifindex, 0, &query) < 0)
+		return false;
+	*id = query.prog_id ? query.prog_id : query.drv_prog_id;
+	if (!*id)
+		*id = query.skb_prog_id ? query.skb_prog_id : query.hw_prog_id;
+	if (!*id)
+		return false;
+	snprintf(name, size, "?");
+	fd = bpf_prog_get_fd_by_id(*id);
+	if (fd >= 0) {
+		if (!bpf_obj_get_info_by_fd(fd, &info, &len))
+			snprintf(name, size, "%s", info.name);
+		close(fd);
+	}
+	return true;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The filter in the kernel: load, configure, attach, pin; see bpf/udpxdp.bpf.c and abi.h.
+ * Order of use: load, add sockets, ports and addresses, attach last; then backwards.
+ */
+#ifndef UDPXDP_FILTER_H
+#define UDPXDP_FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "udpxdp/abi.h"
+
+#define BPFFS "/sys/fs/bpf"
+#define PIN_ROOT BPFFS "/udpxdp"
+
+struct filter;
+
+struct filter_settings {
+	int ifindex;
+	unsigned counter_rows; /* of service_counters: workers * services */
+	__u64 limit_interval;  /* as in struct filter_config */
+	__u64 limit_burst;
+	bool rules;
+	bool default_deny;
+};
+
+/* How to attach. */
+enum filter_attach {
+	ATTACH_NATIVE,     /* in the driver, by a bpf_link that dies with the process */
+	ATTACH_GENERIC,    /* in the stack, likewise */
+	ATTACH_DISPATCHER, /* through libxdp's dispatcher, beside other programs; stays after a crash */
+};
+
+/* Loads the program and makes its maps. Returns NULL with one line in error and errno. */
+struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size);
+
+/* The rows of service_counters, mapped. */
+struct service_counters *filter_counters(const struct filter *filter);
+
+/* Each returns 0, or -1 with errno. */
+int filter_set_socket(struct filter *filter, __u32 queue, int socket);
+int filter_clear_socket(struct filter *filter, __u32 queue);
+int filter_serve_port(struct filter *filter, __u16 port, bool broadcast);
+int filter_set_address(struct filter *filter, const struct ip_addr *addr, __u32 flags);
+int filter_clear_address(struct filter *filter, const struct ip_addr *addr);
+int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __u32 rule);
+
+/*
+ * Pins the counters in dir, replacing what a dead process left there; mounts bpffs when it is
+ * not there. Returns 0; or -1 with errno EBUSY when a live process has dir, else why there can be
+ * no pins (the filter works without).
+ */
+int filter_pin(struct filter *filter, const char *dir);
+
+/*
+ * Attaches. Returns 0, or -1 with errno and in error what the kernel itself says, if it does
+ * (else ""). EBUSY: another program is attached.
+ */
+int filter_attach(struct filter *filter, enum filter_attach how, char *error, size_t size);
+
+/* Detaches: from here on every frame is the kernel's. */
+void filter_detach(struct filter *filter);
+
+/* Detaches, removes the pins and their directory, frees everything. */
+void filter_close(struct filter *filter);
+
+/* Is there an XDP program on the interface? Then its id and name (size >= 16). */
+bool filter_find_attached(int ifindex, __u32 *id, char *name, size_t size);
+
+/* Sets up what libbpf and libxdp print: nothing below log_level 2. Call once at start. */
+void filter_log_setup(void);
+
+#endif
