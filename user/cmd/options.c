@@ -339,7 +339,7 @@ int options_set(const struct verb *verb, void *config, const char *name, const c
 /* Prints text from the present column on, broken between words, indented to HELP_COLUMN. */
 static void print_wrapped(const char *text, int column)
 {
-	if (column >= HELP_COLUMN) {
+	if (column + 2 > HELP_COLUMN) {
 		putchar('\n');
 		column = 0;
 	}
@@ -368,7 +368,7 @@ static void print_row(const struct option_row *row)
 	column += printf("--%s", row->name);
 	if (row->arg)
 		column += printf(" %s", row->arg);
-	print_wrapped(row->help, column + 1);
+	print_wrapped(row->help, column);
 }
 
 void options_help(const struct verb *verb)
