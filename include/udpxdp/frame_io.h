@@ -17,7 +17,8 @@ struct frame {
 	uint8_t *data; /* first byte of the Ethernet header; 2-byte aligned when received */
 	uint32_t len;  /* bytes, without FCS */
 	uint32_t room; /* writable bytes from data on, at least len */
-	uint64_t time_ns; /* when it was received, nanoseconds since the epoch */
+	uint64_t time_ns; /* nanoseconds since the epoch: when it was received; of an allocated
+			   * frame, what its builder says. A capture shows it */
 	uint64_t cookie;  /* the back end's own: which buffer this is. Keep it untouched */
 	bool lent;        /* received, and so lent; false: from allocate() */
 };
@@ -42,10 +43,10 @@ struct frame_io_ops {
 	bool (*allocate)(struct frame_io *io, struct frame *frame);
 
 	/*
-	 * Queues a frame for transmission; the buffer belongs to the back end from then on. data
-	 * may have moved within the buffer. An allocated frame is always taken. For a lent frame
-	 * the back end needs a free one to put in its place: without one it returns false, and
-	 * the frame is still lent.
+	 * Queues a frame for transmission; the buffer belongs to the back end from then on, which
+	 * leaves its bytes alone until the next call. data may have moved within the buffer. An
+	 * allocated frame is always taken. For a lent frame the back end needs a free one to put
+	 * in its place: without one it returns false, and the frame is still lent.
 	 */
 	bool (*send)(struct frame_io *io, const struct frame *frame);
 

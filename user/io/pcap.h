@@ -8,12 +8,23 @@
 #include "udpxdp/frame_io.h"
 
 /*
- * Opens in (pcap or pcapng, any resolution, link type Ethernet) for reading, and a temporary
- * file beside out for writing (nanosecond pcap). close() renames it to out; after an error in
- * reading or writing, and when discard was called, nothing of it is left behind. Every frame
- * sent carries the time of the frame received last. Returns NULL with one line in error.
+ * Opens in (pcap or pcapng, any resolution, link type Ethernet; "-": standard input) for reading,
+ * and a temporary file beside out for writing (nanosecond pcap). close() renames it to out; after
+ * an error in reading or writing, and when discard was called, nothing of it is left behind. An
+ * out that is no regular file (a pipe, a device, "-" for standard output) is written directly.
+ * A frame sent carries its time_ns. Returns NULL with one line in error.
  */
 struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size_t size);
+
+/*
+ * When the frame that receive() will lend next was captured, so that the clock can be moved on
+ * before it comes. A batch never reaches from one second into another. Returns false when there
+ * is no more to receive.
+ */
+bool pcap_io_peek(struct frame_io *io, uint64_t *time_ns);
+
+/* How many frames were received and sent so far. */
+void pcap_io_counts(const struct frame_io *io, uint64_t *received, uint64_t *sent);
 
 /* Makes close() throw the output away. */
 void pcap_io_discard(struct frame_io *io);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/capture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pcap/dlt.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NSEC 1000000000ull
+#define FRAME_MAX 262144u /* the snapshot length that the file states */
+#define BUFFER_SIZE (1u << 20)
+
+/* The pcap format, in this machine's byte order; the magic number says nanoseconds. */
+struct file_header {
+	uint32_t magic;
+	uint16_t version_major, version_minor;
+	uint32_t reserved[2];
+	uint32_t snapshot_length;
+	uint32_t link_type;
+};
+
+struct record_header {
+	uint32_t seconds, nanoseconds;
+	uint32_t captured, length;
+};
+
+static const struct file_header file_header = {
+	.magic = 0xa1b23c4d,
+	.version_major = 2,
+	.version_minor = 4,
+	.snapshot_length = FRAME_MAX,
+	.link_type = DLT_EN10MB,
+};
+
+/*
+ * libpcap's own writer would leave half a record behind when the disk fills up, and everything
+ * after it unreadable. Here the buffer holds whole records and reaches the file whole or not at
+ * all, so the file can always be read, and goes on when there is room again.
+ */
+struct capture_file {
+	pthread_mutex_t lock; /* of everything but the atomics and the path */
+	char *path;
+	int fd;         /* -1: it could not be opened */
+	off_t written;  /* bytes of whole records in the file */
+	uint8_t *buffer;
+	size_t used;
+	uint32_t records; /* in the buffer */
+	uint64_t flushed_ns, opened_ns; /* frame time of the last flush, of the last try to open */
+	int error; /* the last failure */
+	atomic_bool reopen;
+	_Atomic uint64_t lost;
+};
+
+struct capture {
+	struct frame_io io;
+	struct frame_io *inner;
+	struct capture_file *file;
+	uint64_t now_ns; /* of the frame received last */
+};
+
+/* ---- the file ------------------------------------------------------------------------ */
+
+static void lose(struct capture_file *file, uint64_t records)
+{
+	atomic_fetch_add_explicit(&file->lost, records, memory_order_relaxed);
+}
+
+static void file_shut(struct capture_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+/* Writes all of it, or leaves the file as it was. Returns false when it could not. */
+static bool write_whole(struct capture_file *file, const void *data, size_t size)
+{
+	size_t done = 0;
+
+	errno = 0;
+	while (done < size) {
+		ssize_t n = write(file->fd, (const uint8_t *)data + done, size - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (done == size) {
+		file->written += (off_t)size;
+		return true;
+	}
+	file->error = errno ? errno : EIO;
+	/* A pipe cannot take back half a record: nothing may follow it. */
+	if (done && ftruncate(file->fd, file->written))
+		file_shut(file);
+	return false;
+}
+
+static bool file_open(struct capture_file *file)
+{
+	file->fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
+	file->written = 0;
+	if (file->fd < 0)
+		file->error = errno;
+	else if (!write_whole(file, &file_header, sizeof(file_header)))
+		file_shut(file);
+	return file->fd >= 0;
+}
+
+static void file_flush(struct capture_file *file)
+{
+	if (file->used && (file->fd < 0 || !write_whole(file, file->buffer, file->used)))
+		lose(file, file->records);
+	file->used = 0;
+	file->records = 0;
+}
+
+/* Opens the file anew, unless its path still names the one that is open. */
+static void file_reopen(struct capture_file *file)
+{
+	struct stat ours, named;
+
+	file_flush(file);
+	if (file->fd >= 0 && !fstat(file->fd, &ours) && !stat(file->path, &named) &&
+			ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
+		return;
+	file_shut(file);
+	file_open(file);
+}
+
+static void file_add(struct capture_file *file, const struct frame *frame, uint64_t time_ns)
+{
+	struct record_header header = {
+		.seconds = (uint32_t)(time_ns / NSEC),
+		.nanoseconds = (uint32_t)(time_ns % NSEC),
+		.captured = frame->len,
+		.length = frame->len,
+	};
+	size_t size = sizeof(header) + frame->len;
+
+	if (atomic_exchange_explicit(&file->reopen, false, memory_order_relaxed) ||
+			(file->fd < 0 && time_ns - file->opened_ns >= NSEC)) {
+		file->opened_ns = time_ns;
+		file_reopen(file);
+	}
+	if (file->fd < 0 || frame->len > FRAME_MAX) {
+		lose(file, 1);
+		return;
+	}
+	if (file->used + size > BUFFER_SIZE || time_ns - file->flushed_ns >= NSEC) {
+		file->flushed_ns = time_ns;
+		file_flush(file);
+	}
+	memcpy(file->buffer + file->used, &header, sizeof(header));
+	memcpy(file->buffer + file->used + sizeof(header), frame->data, frame->len);
+	file->used += size;
+	file->records++;
+}
+
+struct capture_file *capture_open(const char *path, char *error, size_t size)
+{
+	struct capture_file *file = calloc(1, sizeof(*file));
+
+	if (file) {
+		file->fd = -1;
+		file->path = strdup(path);
+		file->buffer = malloc(BUFFER_SIZE);
+	}
+	if (!file || !file->path || !file->buffer) {
+		snprintf(error, size, "cannot capture to %s: %s", path, strerror(ENOMEM));
+	} else if (!file_open(file)) {
+		snprintf(error, size, "cannot capture to %s: %s", path, strerror(file->error));
+	} else {
+		pthread_mutex_init(&file->lock, NULL);
+		return file;
+	}
+	if (file) {
+		free(file->path);
+		free(file->buffer);
+	}
+	free(file);
+	return NULL;
+}
+
+void capture_reopen(struct capture_file *file)
+{
+	atomic_store_explicit(&file->reopen, true, memory_order_relaxed);
+}
+
+uint64_t capture_lost(const struct capture_file *file)
+{
+	return atomic_load_explicit(&file->lost, memory_order_relaxed);
+}
+
+int capture_close(struct capture_file *file)
+{
+	int error;
+
+	file_flush(file);
+	if (file->fd >= 0 && close(file->fd))
+		file->error = errno;
+	error = file->error;
+	pthread_mutex_destroy(&file->lock);
+	free(file->path);
+	free(file->buffer);
+	free(file);
+	errno = error;
+	return error ? -1 : 0;
+}
+
+/* ---- the decorator ------------------------------------------------------------------- */
+
+static int receive(struct frame_io *io, struct frame *frames, int max)
+{
+	struct capture *c = (struct capture *)io;
+	int n = c->inner->ops->receive(c->inner, frames, max);
+
+	if (n <= 0)
+		return n;
+	c->now_ns = frames[n - 1].time_ns;
+	pthread_mutex_lock(&c->file->lock);
+	for (int i = 0; i < n; i++)
+		file_add(c->file, &frames[i], frames[i].time_ns);
+	pthread_mutex_unlock(&c->file->lock);
+	return n;
+}
+
+static void give_back(struct frame_io *io, const struct frame *frame)
+{
+	struct capture *c = (struct capture *)io;
+
+	c->inner->ops->give_back(c->inner, frame);
+}
+
+static bool allocate(struct frame_io *io, struct frame *frame)
+{
+	struct capture *c = (struct capture *)io;
+
+	if (!c->inner->ops->allocate(c->inner, frame))
+		return false;
+	frame->time_ns = c->now_ns;
+	return true;
+}
+
+static bool send_frame(struct frame_io *io, const struct frame *frame)
+{
+	struct capture *c = (struct capture *)io;
+
+	/* Only what was taken was sent; its bytes are still there until the next call. */
+	if (!c->inner->ops->send(c->inner, frame))
+		return false;
+	pthread_mutex_lock(&c->file->lock);
+	file_add(c->file, frame, frame->time_ns);
+	pthread_mutex_unlock(&c->file->lock);
+	return true;
+}
+
+static void flush(struct frame_io *io)
+{
+	struct capture *c = (struct capture *)io;
+
+	c->inner->ops->flush(c->inner);
+}
+
+static int wait_for(struct frame_io *io, int timeout_ms)
+{
+	struct capture *c = (struct capture *)io;
+
+	pthread_mutex_lock(&c->file->lock);
+	file_flush(c->file);
+	pthread_mutex_unlock(&c->file->lock);
+	return c->inner->ops->wait(c->inner, timeout_ms);
+}
+
+static int close_io(struct frame_io *io)
+{
+	struct capture *c = (struct capture *)io;
+	int status = c->inner->ops->close(c->inner);
+
+	free(c);
+	return status;
+}
+
+static const struct frame_io_ops ops = {
+	.receive = receive,
+	.give_back = give_back,
+	.allocate = allocate,
+	.send = send_frame,
+	.flush = flush,
+	.wait = wait_for,
+	.close = close_io,
+};
+
+struct frame_io *capture_wrap(struct frame_io *inner, struct capture_file *file)
+{
+	struct capture *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->io.ops = &ops;
+	c->inner = inner;
+	c->file = file;
+	return &c->io;
+}
