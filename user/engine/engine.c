@@ -156,7 +156,7 @@ int engine_turn(struct engine *e)
 	int n = io->ops->receive(io, frames, FRAME_BATCH);
 
 	for (int i = 0; i < n; i++) {
-		struct outlet out = {.engine = e, .frame = &frames[i]};
+		struct outlet out = {.engine = e, .frame = &frames[i], .time_ns = frames[i].time_ns};
 
 		handle(e, &out);
 		if (out.frame)
@@ -169,14 +169,16 @@ int engine_turn(struct engine *e)
 
 void engine_deliver(struct engine *e, unsigned n, const struct datagram *d)
 {
-	struct outlet out = {.engine = e, .instance = &e->instances[n]};
+	struct outlet out = {
+			.engine = e, .instance = &e->instances[n], .time_ns = d->time_ns};
 
 	out.instance->class->receive(out.instance->state, &out, d);
 }
 
 const char *engine_command(struct engine *e, unsigned n, const struct command *command)
 {
-	struct outlet out = {.engine = e, .instance = &e->instances[n]};
+	struct outlet out = {
+			.engine = e, .instance = &e->instances[n], .time_ns = command->time_ns};
 
 	return out.instance->class->command(out.instance->state, &out, command);
 }
@@ -184,7 +186,9 @@ const char *engine_command(struct engine *e, unsigned n, const struct command *c
 void engine_tick(struct engine *e, uint64_t time_ns)
 {
 	for (unsigned n = 0; n < e->instance_count; n++) {
-		struct outlet out = {.engine = e, .instance = &e->instances[n]};
+		struct outlet out = {.engine = e,
+				.instance = &e->instances[n],
+				.time_ns = time_ns};
 
 		if (out.instance->state && out.instance->class->tick)
 			out.instance->class->tick(out.instance->state, &out, time_ns);

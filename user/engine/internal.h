@@ -28,6 +28,7 @@ struct outlet {
 	struct instance *instance;
 	struct frame *frame;  /* the frame in which the datagram arrived; NULL: none, or sent */
 	uint32_t payload_sum; /* of the datagram, RFC 1071 */
+	uint64_t time_ns;     /* of what the call is about; what is sent carries it */
 };
 
 #endif

@@ -78,6 +78,7 @@ bool emit(struct outlet *out, const struct path *path, const void *payload, size
 	memcpy(frame.data + header_len, payload, len);
 	headers_write(frame.data, path, len, checksum_sum(payload, len));
 	frame.len = header_len + len;
+	frame.time_ns = out->time_ns;
 	io->ops->send(io, &frame);
 	count_sent(out, len);
 	return true;

@@ -61,7 +61,6 @@ struct capture {
 	struct frame_io io;
 	struct frame_io *inner;
 	struct capture_file *file;
-	uint64_t now_ns; /* of the frame received last */
 };
 
 /* ---- the file ------------------------------------------------------------------------ */
@@ -225,7 +224,6 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 
 	if (n <= 0)
 		return n;
-	c->now_ns = frames[n - 1].time_ns;
 	pthread_mutex_lock(&c->file->lock);
 	for (int i = 0; i < n; i++)
 		file_add(c->file, &frames[i], frames[i].time_ns);
@@ -244,10 +242,7 @@ static bool allocate(struct frame_io *io, struct frame *frame)
 {
 	struct capture *c = (struct capture *)io;
 
-	if (!c->inner->ops->allocate(c->inner, frame))
-		return false;
-	frame->time_ns = c->now_ns;
-	return true;
+	return c->inner->ops->allocate(c->inner, frame);
 }
 
 static bool send_frame(struct frame_io *io, const struct frame *frame)

@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "io/pcap.h"
+#include "unit/pcap_files.h"
+
+#define START 1795402800u /* 2026-11-23 03:00:00 UTC */
+
+static struct frame_io *open_files(const char *in, const char *out)
+{
+	char error[512] = "";
+	struct frame_io *io = pcap_io_open(in_directory(in), in_directory(out), error,
+			sizeof(error));
+
+	if (!io)
+		fail_msg("%s", error);
+	return io;
+}
+
+/* Sends back everything that is received; returns how many frames that were. */
+static int reflect(struct frame_io *io)
+{
+	struct frame frames[FRAME_BATCH];
+	int n, total = 0;
+
+	while ((n = io->ops->receive(io, frames, FRAME_BATCH)) > 0) {
+		for (int i = 0; i < n; i++)
+			assert_true(io->ops->send(io, &frames[i]));
+		io->ops->flush(io);
+		total += n;
+	}
+	assert_int_equal(n, -1);
+	return total;
+}
+
+/* ---- what goes through --------------------------------------------------------------- */
+
+static const uint32_t lengths[] = {0, 1, 13, 14, 60, 61, 1514, 9014, 65535, 65557, 262144};
+
+#define LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
+
+static void test_round_trip(void **state)
+{
+	FILE *file = create("in.pcap");
+	uint8_t *data = malloc(262144);
+	struct frame_io *io;
+	struct packets *out;
+	uint64_t received, sent;
+
+	put_header(file, 0xa1b23c4d, 1, false);
+	for (uint32_t i = 0; i < 220; i++) {
+		uint32_t len = lengths[i % LENGTHS];
+
+		fill_frame(data, len, i);
+		put_packet(file, START + i / 7, 999999999u - i, data, len, len, false);
+	}
+	fclose(file);
+	free(data);
+
+	io = open_files("in.pcap", "out.pcap");
+	assert_int_equal(reflect(io), 220);
+	assert_int_equal(errno, 0);
+	assert_string_equal(pcap_io_error(io), "");
+	pcap_io_counts(io, &received, &sent);
+	assert_int_equal(received, 220);
+	assert_int_equal(sent, 220);
+	assert_int_equal(io->ops->close(io), 0);
+	assert_int_equal(entries(), 2);
+
+	out = read_packets("out.pcap");
+	assert_int_equal(out->count, 220);
+	for (uint32_t i = 0; i < 220; i++) {
+		assert_frame(out, i, lengths[i % LENGTHS], i);
+		assert_true(out->list[i].time_ns ==
+				(START + i / 7) * SECOND + 999999999u - i);
+	}
+	free_packets(out);
+}
+
+static void test_same_twice(void **state)
+{
+	char *files[2];
+	long sizes[2];
+
+	write_pcap("in.pcap", 500, 333, START);
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? "b.pcap" : "a.pcap";
+		struct frame_io *io = open_files("in.pcap", name);
+		FILE *file;
+
+		reflect(io);
+		assert_int_equal(io->ops->close(io), 0);
+		file = fopen(in_directory(name), "r");
+		assert_non_null(file);
+		fseek(file, 0, SEEK_END);
+		sizes[i] = ftell(file);
+		rewind(file);
+		files[i] = malloc((size_t)sizes[i]);
+		assert_int_equal(fread(files[i], 1, (size_t)sizes[i], file), sizes[i]);
+		fclose(file);
+	}
+	assert_int_equal(sizes[0], 24 + 500 * (16 + 333));
+	assert_int_equal(sizes[0], sizes[1]);
+	assert_memory_equal(files[0], files[1], (size_t)sizes[0]);
+	free(files[0]);
+	free(files[1]);
+}
+
+static uint64_t first_time(const char *name)
+{
+	struct frame_io *io = open_files(name, "out.pcap");
+	uint64_t time_ns = 0;
+
+	assert_true(pcap_io_peek(io, &time_ns));
+	assert_int_equal(reflect(io), 1);
+	assert_int_equal(io->ops->close(io), 0);
+	return time_ns;
+}
+
+static void test_formats(void **state)
+{
+	static const struct {
+		uint32_t magic;
+		bool swapped;
+		uint64_t fraction_ns;
+	} formats[] = {
+		{0xa1b2c3d4, false, 123456000},
+		{0xa1b2c3d4, true, 123456000},
+		{0xa1b23c4d, false, 123456},
+		{0xa1b23c4d, true, 123456},
+	};
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		FILE *file = create("in.pcap");
+
+		put_header(file, formats[i].magic, 1, formats[i].swapped);
+		put_packet(file, START, 123456, "frame", 5, 5, formats[i].swapped);
+		fclose(file);
+		assert_true(first_time("in.pcap") == START * SECOND + formats[i].fraction_ns);
+	}
+}
+
+/* An Enhanced Packet Block's time in units of 10^-resolution seconds. */
+static void write_pcapng(const char *name, uint8_t resolution, uint64_t units, uint16_t link_type)
+{
+	FILE *file = create(name);
+
+	put32(file, 0x0a0d0d0a, false); /* section header */
+	put32(file, 28, false);
+	put32(file, 0x1a2b3c4d, false);
+	put16(file, 1, false);
+	put16(file, 0, false);
+	put32(file, 0xffffffff, false);
+	put32(file, 0xffffffff, false);
+	put32(file, 28, false);
+
+	put32(file, 1, false); /* interface description */
+	put32(file, 32, false);
+	put16(file, link_type, false);
+	put16(file, 0, false);
+	put32(file, 0, false);
+	put16(file, 9, false); /* if_tsresol */
+	put16(file, 1, false);
+	put32(file, resolution, false);
+	put32(file, 0, false);
+	put32(file, 32, false);
+
+	put32(file, 6, false); /* enhanced packet */
+	put32(file, 40, false);
+	put32(file, 0, false);
+	put32(file, (uint32_t)(units >> 32), false);
+	put32(file, (uint32_t)units, false);
+	put32(file, 5, false);
+	put32(file, 5, false);
+	fwrite("frame\0\0\0", 1, 8, file);
+	put32(file, 40, false);
+	fclose(file);
+}
+
+static void test_pcapng(void **state)
+{
+	write_pcapng("in.pcapng", 9, START * SECOND + 987654321, 1);
+	assert_true(first_time("in.pcapng") == START * SECOND + 987654321);
+	write_pcapng("in.pcapng", 6, START * 1000000ull + 987654, 1);
+	assert_true(first_time("in.pcapng") == START * SECOND + 987654000);
+}
+
+static void test_batches_end_with_the_second(void **state)
+{
+	static const uint32_t seconds[] = {5, 5, 5, 6, 9, 9, 8};
+	static const int batches[] = {3, 1, 2, 1};
+	struct frame frames[FRAME_BATCH];
+	FILE *file = create("in.pcap");
+	struct frame_io *io;
+	uint64_t time_ns;
+	int at = 0;
+
+	put_header(file, 0xa1b23c4d, 1, false);
+	for (uint32_t i = 0; i < 7; i++)
+		put_packet(file, seconds[i], i, "frame", 5, 5, false);
+	fclose(file);
+
+	io = open_files("in.pcap", "out.pcap");
+	for (int b = 0; b < 4; b++) {
+		int n;
+
+		assert_true(pcap_io_peek(io, &time_ns));
+		assert_true(pcap_io_peek(io, &time_ns));
+		assert_true(time_ns == seconds[at] * SECOND + (uint64_t)at);
+		n = io->ops->receive(io, frames, FRAME_BATCH);
+		assert_int_equal(n, batches[b]);
+		for (int i = 0; i < n; i++, at++) {
+			assert_true(frames[i].time_ns == seconds[at] * SECOND + (uint64_t)at);
+			io->ops->give_back(io, &frames[i]);
+		}
+	}
+	assert_false(pcap_io_peek(io, &time_ns));
+	assert_int_equal(io->ops->receive(io, frames, FRAME_BATCH), -1);
+	assert_int_equal(io->ops->close(io), 0);
+}
+
+/* ---- buffers ------------------------------------------------------------------------- */
+
+static void test_lent_frames(void **state)
+{
+	struct frame frames[FRAME_BATCH];
+	struct frame_io *io;
+	struct packets *out;
+
+	write_pcap("in.pcap", 200, 100, START);
+	io = open_files("in.pcap", "out.pcap");
+	assert_int_equal(io->ops->receive(io, frames, FRAME_BATCH), FRAME_BATCH);
+	for (int i = 0; i < FRAME_BATCH; i++) {
+		assert_true(frames[i].lent);
+		assert_int_equal((uintptr_t)frames[i].data % 2, 0);
+		assert_true(frames[i].room >= 65536);
+	}
+	/* All of the headroom and all of the room of each, and none of its neighbours. */
+	for (int i = 0; i < FRAME_BATCH; i++) {
+		memset(frames[i].data - FRAME_HEADROOM, i, FRAME_HEADROOM);
+		memset(frames[i].data + 100, 255 - i, frames[i].room - 100);
+	}
+	for (int i = 0; i < FRAME_BATCH; i++) {
+		frames[i].data -= 31;
+		frames[i].len += 31 + 1;
+		assert_true(io->ops->send(io, &frames[i]));
+	}
+	assert_int_equal(reflect(io), 200 - FRAME_BATCH);
+	assert_int_equal(io->ops->close(io), 0);
+
+	out = read_packets("out.pcap");
+	for (int i = 0; i < FRAME_BATCH; i++) {
+		uint8_t want[100];
+
+		fill_frame(want, 100, (uint32_t)i);
+		assert_int_equal(out->list[i].len, 132);
+		for (int j = 0; j < 31; j++)
+			assert_int_equal(out->list[i].data[j], i);
+		assert_memory_equal(out->list[i].data + 31, want, 100);
+		assert_int_equal(out->list[i].data[131], 255 - i);
+	}
+	free_packets(out);
+}
+
+static void test_allocated_frames(void **state)
+{
+	struct frame frames[FRAME_BATCH], built[1025], untouched;
+	struct frame_io *io;
+	struct packets *out;
+	int n, count = 0;
+
+	write_pcap("in.pcap", FRAME_BATCH, 100, START);
+	io = open_files("in.pcap", "out.pcap");
+	n = io->ops->receive(io, frames, FRAME_BATCH);
+	assert_int_equal(n, FRAME_BATCH);
+	while (count < 1024 && io->ops->allocate(io, &built[count])) {
+		assert_int_equal(built[count].len, 0);
+		assert_false(built[count].lent);
+		assert_true(built[count].room >= 65536);
+		count++;
+	}
+	assert_in_range(count, 1, 1023);
+	memset(&built[count], 0x5a, sizeof(built[0]));
+	memset(&untouched, 0x5a, sizeof(untouched));
+	assert_false(io->ops->allocate(io, &built[count]));
+	assert_memory_equal(&built[count], &untouched, sizeof(untouched));
+
+	for (int i = 0; i < count; i++) {
+		built[i].len = 60 + (uint32_t)i;
+		built[i].time_ns = 7 * SECOND + (uint64_t)i;
+		fill_frame(built[i].data, built[i].len, 5000 + (uint32_t)i);
+	}
+	for (int i = 0; i < count; i++)
+		assert_true(io->ops->send(io, &built[i]));
+	for (int i = 0; i < n; i++)
+		io->ops->give_back(io, &frames[i]);
+
+	/* Every buffer is free again, however it came back. */
+	for (int i = 0; i < n + count; i++)
+		assert_true(io->ops->allocate(io, &built[i]));
+	assert_false(io->ops->allocate(io, &built[n + count]));
+	assert_int_equal(io->ops->close(io), 0);
+
+	out = read_packets("out.pcap");
+	assert_int_equal(out->count, count);
+	for (int i = 0; i < count; i++) {
+		assert_frame(out, (size_t)i, 60 + (uint32_t)i, 5000 + (uint32_t)i);
+		assert_true(out->list[i].time_ns == 7 * SECOND + (uint64_t)i);
+	}
+	free_packets(out);
+}
+
+/* ---- input that is refused ----------------------------------------------------------- */
+
+/* The input is refused while it is read; what was there before stays as it was. */
+static void assert_refused(const char *in, int frames, const char *why)
+{
+	struct frame received[FRAME_BATCH];
+	struct frame_io *io;
+	struct packets *old;
+	int before;
+
+	write_pcap("out.pcap", 3, 77, START);
+	before = entries();
+	io = open_files(in, "out.pcap");
+	assert_int_equal(reflect(io), frames);
+	errno = 0;
+	assert_int_equal(io->ops->receive(io, received, FRAME_BATCH), -1);
+	assert_int_not_equal(errno, 0);
+	if (!strstr(pcap_io_error(io), why))
+		fail_msg("\"%s\" does not say \"%s\"", pcap_io_error(io), why);
+	assert_null(strchr(pcap_io_error(io), '\n'));
+	assert_int_equal(io->ops->close(io), 0);
+	assert_int_equal(entries(), before);
+	old = read_packets("out.pcap");
+	assert_int_equal(old->count, 3);
+	assert_frame(old, 2, 77, 2);
+	free_packets(old);
+	unlink(in_directory("out.pcap"));
+}
+
+static void cut(const char *name, long size)
+{
+	assert_int_equal(truncate(in_directory(name), size), 0);
+}
+
+static void test_truncated(void **state)
+{
+	write_pcap("in.pcap", 100, 50, START);
+	cut("in.pcap", 24 + 100 * 66 - 1);
+	assert_refused("in.pcap", 99, "packet 100 of");
+	cut("in.pcap", 24 + 99 * 66 + 16);
+	assert_refused("in.pcap", 99, "truncated");
+	cut("in.pcap", 24 + 99 * 66 + 15);
+	assert_refused("in.pcap", 99, "truncated");
+	cut("in.pcap", 24 + 99 * 66 + 1);
+	assert_refused("in.pcap", 99, "truncated");
+	cut("in.pcap", 24 + 10);
+	assert_refused("in.pcap", 0, "packet 1 of");
+}
+
+static void test_snapped(void **state)
+{
+	static const uint32_t sizes[][2] = {{60, 1514}, {0, 60}, {60, 14}};
+
+	for (int i = 0; i < 3; i++) {
+		FILE *file = create("in.pcap");
+		uint8_t data[60] = "";
+		char why[64];
+
+		put_header(file, 0xa1b23c4d, 1, false);
+		put_packet(file, START, 0, data, 60, 60, false);
+		put_packet(file, START, 1, data, sizes[i][0], sizes[i][1], false);
+		put_packet(file, START, 2, data, 60, 60, false);
+		fclose(file);
+		snprintf(why, sizeof(why), "%u bytes of a frame of %u", sizes[i][0], sizes[i][1]);
+		assert_refused("in.pcap", 1, why);
+	}
+}
+
+static void test_damaged(void **state)
+{
+	FILE *file = create("in.pcap");
+	uint8_t data[60] = "";
+
+	put_header(file, 0xa1b23c4d, 1, false);
+	put_packet(file, START, 0, data, 60, 60, false);
+	put32(file, START, false);
+	put32(file, 0, false);
+	put32(file, 0xfffffff0, false);
+	put32(file, 0xfffffff0, false);
+	fclose(file);
+	assert_refused("in.pcap", 1, "packet 2 of");
+}
+
+/* The files are refused at once, with one line and nothing written. */
+static void assert_not_opened(const char *in, const char *out, const char *why)
+{
+	char error[512] = "";
+	int before = entries();
+
+	assert_null(pcap_io_open(in, out, error, sizeof(error)));
+	if (!strstr(error, why))
+		fail_msg("\"%s\" does not say \"%s\"", error, why);
+	assert_null(strchr(error, '\n'));
+	assert_int_equal(entries(), before);
+}
+
+static void test_not_opened(void **state)
+{
+	FILE *file = create("text");
+
+	fputs("This is no capture, but it is longer than a file header.", file);
+	fclose(file);
+	fclose(create("empty"));
+	assert_not_opened(in_directory("none"), in_directory("out"), "No such file");
+	assert_not_opened(in_directory("text"), in_directory("out"), "unknown file format");
+	assert_not_opened(in_directory("empty"), in_directory("out"), "truncated");
+	assert_not_opened(directory, in_directory("out"), "Is a directory");
+	write_pcap("in.pcap", 1, 60, START);
+	assert_not_opened(in_directory("in.pcap"), in_directory("none/out"), "No such file");
+	assert_not_opened(in_directory("in.pcap"), directory, "Is a directory");
+	cut("in.pcap", 23);
+	assert_not_opened(in_directory("in.pcap"), in_directory("out"), "truncated");
+}
+
+static void test_not_ethernet(void **state)
+{
+	static const struct {
+		uint32_t type;
+		const char *why;
+	} types[] = {{113, "LINUX_SLL (113)"}, {276, "LINUX_SLL2 (276)"}, {101, "RAW"},
+			{105, "IEEE802_11"}, {65000, "unknown (65000)"}};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		FILE *file = create("in.pcap");
+
+		put_header(file, 0xa1b2c3d4, types[i].type, false);
+		put_packet(file, START, 0, "packet", 6, 6, false);
+		fclose(file);
+		assert_not_opened(in_directory("in.pcap"), in_directory("out"), types[i].why);
+	}
+	write_pcapng("in.pcap", 9, START, 113);
+	assert_not_opened(in_directory("in.pcap"), in_directory("out"), "not Ethernet");
+}
+
+/* ---- where the output goes ----------------------------------------------------------- */
+
+static void test_discard(void **state)
+{
+	struct frame_io *io;
+
+	write_pcap("in.pcap", 10, 60, START);
+	io = open_files("in.pcap", "out.pcap");
+	assert_int_equal(reflect(io), 10);
+	pcap_io_discard(io);
+	assert_int_equal(io->ops->close(io), 0);
+	assert_int_equal(entries(), 1);
+}
+
+static void test_nothing_under_the_name_before_the_end(void **state)
+{
+	struct frame_io *io;
+
+	write_pcap("in.pcap", 10, 60, START);
+	io = open_files("in.pcap", "out.pcap");
+	assert_int_equal(reflect(io), 10);
+	assert_int_equal(access(in_directory("out.pcap"), F_OK), -1);
+	assert_int_equal(io->ops->close(io), 0);
+	assert_int_equal(access(in_directory("out.pcap"), F_OK), 0);
+	assert_int_equal(entries(), 2);
+}
+
+static void test_mode(void **state)
+{
+	mode_t mask = umask(027);
+	struct frame_io *io;
+	struct stat st;
+
+	write_pcap("in.pcap", 1, 60, START);
+	io = open_files("in.pcap", "out.pcap");
+	assert_int_equal(io->ops->close(io), 0);
+	assert_int_equal(umask(mask), 027);
+	assert_int_equal(stat(in_directory("out.pcap"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+}
+
+static void test_symbolic_link(void **state)
+{
+	struct packets *out;
+	struct frame_io *io;
+	struct stat st;
+
+	write_pcap("in.pcap", 10, 60, START);
+	write_pcap("real.pcap", 1, 60, START);
+	assert_int_equal(symlink("real.pcap", in_directory("link.pcap")), 0);
+	io = open_files("in.pcap", "link.pcap");
+	assert_int_equal(reflect(io), 10);
+	assert_int_equal(io->ops->close(io), 0);
+	assert_int_equal(lstat(in_directory("link.pcap"), &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	out = read_packets("real.pcap");
+	assert_int_equal(out->count, 10);
+	free_packets(out);
+}
+
+static void test_onto_itself(void **state)
+{
+	struct packets *out;
+	struct frame_io *io;
+
+	write_pcap("in.pcap", 300, 60, START);
+	io = open_files("in.pcap", "in.pcap");
+	assert_int_equal(reflect(io), 300);
+	assert_int_equal(io->ops->close(io), 0);
+	out = read_packets("in.pcap");
+	assert_int_equal(out->count, 300);
+	assert_frame(out, 299, 60, 299);
+	free_packets(out);
+}
+
+static void test_device(void **state)
+{
+	char error[512] = "";
+	struct frame_io *io;
+	struct stat st;
+
+	write_pcap("in.pcap", 10, 60, START);
+	io = pcap_io_open(in_directory("in.pcap"), "/dev/null", error, sizeof(error));
+	assert_non_null(io);
+	assert_int_equal(reflect(io), 10);
+	assert_int_equal(io->ops->close(io), 0);
+	assert_int_equal(stat("/dev/null", &st), 0);
+	assert_true(S_ISCHR(st.st_mode));
+}
+
+static void test_full_device(void **state)
+{
+	char error[512] = "";
+	struct frame_io *io;
+
+	/* A little, which is only written at the end. */
+	write_pcap("in.pcap", 10, 60, START);
+	io = pcap_io_open(in_directory("in.pcap"), "/dev/full", error, sizeof(error));
+	assert_non_null(io);
+	assert_int_equal(reflect(io), 10);
+	assert_int_equal(io->ops->close(io), -1);
+	assert_int_equal(errno, ENOSPC);
+
+	/* So much that it shows on the way, and the reading stops. */
+	write_pcap("in.pcap", 4000, 1000, START);
+	io = pcap_io_open(in_directory("in.pcap"), "/dev/full", error, sizeof(error));
+	assert_non_null(io);
+	assert_true(reflect(io) < 200);
+	assert_non_null(strstr(pcap_io_error(io), "No space left"));
+	assert_int_equal(io->ops->close(io), -1);
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(entries(), 1);
+}
+
+static void test_full_disk(void **state)
+{
+	char in[64] = "/tmp/udpxdp-test-in-XXXXXX", error[512] = "";
+	struct frame_io *io;
+	int fd;
+
+	write_pcap("in.pcap", 4000, 1000, START);
+	fd = mkstemp(in);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(rename(in_directory("in.pcap"), in), 0);
+	if (!mount_small("64k")) {
+		unlink(in);
+		skip();
+	}
+	io = pcap_io_open(in, in_directory("out.pcap"), error, sizeof(error));
+	assert_non_null(io);
+	assert_true(reflect(io) < 400);
+	assert_int_equal(io->ops->close(io), -1);
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(entries(), 0);
+	unmount_small();
+	unlink(in);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_round_trip),
+		TEST(test_same_twice),
+		TEST(test_formats),
+		TEST(test_pcapng),
+		TEST(test_batches_end_with_the_second),
+		TEST(test_lent_frames),
+		TEST(test_allocated_frames),
+		TEST(test_truncated),
+		TEST(test_snapped),
+		TEST(test_damaged),
+		TEST(test_not_opened),
+		TEST(test_not_ethernet),
+		TEST(test_discard),
+		TEST(test_nothing_under_the_name_before_the_end),
+		TEST(test_mode),
+		TEST(test_symbolic_link),
+		TEST(test_onto_itself),
+		TEST(test_device),
+		TEST(test_full_device),
+		TEST(test_full_disk),
+	};
+
+	return cmocka_run_group_tests_name("pcap", tests, NULL, NULL);
+}
