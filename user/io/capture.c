@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/log.h"
+
 #define NSEC 1000000000ull
 #define FRAME_MAX 262144u /* the snapshot length that the file states */
 #define BUFFER_SIZE (1u << 20)
@@ -52,7 +54,8 @@ struct capture_file {
 	size_t used;
 	uint32_t records; /* in the buffer */
 	uint64_t flushed_ns, opened_ns; /* frame time of the last flush, of the last try to open */
-	int error; /* the last failure */
+	int error;    /* the last failure */
+	bool failing; /* and it has been said */
 	atomic_bool reopen;
 	_Atomic uint64_t lost;
 };
@@ -68,6 +71,18 @@ struct capture {
 static void lose(struct capture_file *file, uint64_t records)
 {
 	atomic_fetch_add_explicit(&file->lost, records, memory_order_relaxed);
+	if (!file->failing)
+		log_line("cannot capture to %s: %s; what comes meanwhile is lost from the capture",
+				file->path, strerror(file->error));
+	file->failing = true;
+}
+
+static void recover(struct capture_file *file)
+{
+	if (file->failing)
+		log_line("captures to %s again; %llu frames are missing", file->path,
+				(unsigned long long)capture_lost(file));
+	file->failing = false;
 }
 
 static void file_shut(struct capture_file *file)
@@ -116,7 +131,11 @@ static bool file_open(struct capture_file *file)
 
 static void file_flush(struct capture_file *file)
 {
-	if (file->used && (file->fd < 0 || !write_whole(file, file->buffer, file->used)))
+	if (!file->used)
+		return;
+	if (file->fd >= 0 && write_whole(file, file->buffer, file->used))
+		recover(file);
+	else
 		lose(file, file->records);
 	file->used = 0;
 	file->records = 0;
@@ -150,6 +169,8 @@ static void file_add(struct capture_file *file, const struct frame *frame, uint6
 		file->opened_ns = time_ns;
 		file_reopen(file);
 	}
+	if (frame->len > FRAME_MAX)
+		file->error = EMSGSIZE;
 	if (file->fd < 0 || frame->len > FRAME_MAX) {
 		lose(file, 1);
 		return;

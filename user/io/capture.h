@@ -2,7 +2,8 @@
 /*
  * Decorates a frame_io: every frame received and sent is also written to a pcap file
  * (nanosecond). Several decorators, on threads of their own, may share one file. A full disk
- * costs captured frames (counted, said once), never a packet.
+ * costs captured frames (counted, said once, said again when it is over), never a packet; the
+ * file stays one that can be read.
  */
 #ifndef UDPXDP_IO_CAPTURE_H
 #define UDPXDP_IO_CAPTURE_H
@@ -16,7 +17,8 @@ struct capture_file;
 /* Creates path. Returns NULL with one line in error. */
 struct capture_file *capture_open(const char *path, char *error, size_t size);
 
-/* Closes and opens it anew under its path at the next frame (SIGHUP). Any thread. */
+/* Closes and opens it anew under its path at the next frame (SIGHUP), when somebody has moved the
+ * file. Any thread, and a signal handler. */
 void capture_reopen(struct capture_file *file);
 
 /* Frames that could not be written. */
