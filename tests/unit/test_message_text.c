@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "host/message_queue.h"
+#include "host/message_text.h"
+
+/* 2026-11-23 01:00:00.123456789 UTC */
+#define THEN (1795395600ull * NSEC_PER_SEC + 123456789)
+
+static struct message message(const char *text, enum direction direction, uint64_t time_ns)
+{
+	return (struct message){
+			.time_ns = time_ns,
+			.direction = direction,
+			.addr = ip_addr_ipv4(10, 0, 0, 2),
+			.port = 4711,
+			.len = (uint32_t)strlen(text),
+			.text = (const uint8_t *)text,
+	};
+}
+
+static struct message from_ipv6(struct message m)
+{
+	m.addr = (struct ip_addr){.b = {0xfe, 0x80, [15] = 1}};
+	m.port = 8090;
+	return m;
+}
+
+static void check_printed(const struct message *m, const char *service, const char *want)
+{
+	char line[MESSAGE_LINE_MAX + 1];
+
+	line[message_format(line, MESSAGE_LINE_MAX, service, m)] = '\0';
+	assert_string_equal(line, want);
+}
+
+static void check_history(const struct message *m, const char *want)
+{
+	static char line[HISTORY_LINE_MAX + 1];
+
+	line[history_format(line, HISTORY_LINE_MAX, m)] = '\0';
+	assert_string_equal(line, want);
+}
+
+static void set_zone(const char *zone)
+{
+	struct message other = message("", RECEIVED, 0);
+	char line[MESSAGE_LINE_MAX];
+
+	setenv("TZ", zone, 1);
+	tzset();
+	message_format(line, sizeof(line), "", &other); /* another second: nothing is kept */
+}
+
+static void test_printed_line(void **state)
+{
+	struct message m = message("hello", RECEIVED, THEN);
+
+	set_zone("CET-1");
+	check_printed(&m, "echo",
+			"2026-11-23T02:00:00.123456+01:00 echo recv 10.0.0.2:4711 \"hello\"\n");
+	m = from_ipv6(message("", SENT, THEN + 1000));
+	check_printed(&m, "chat:9000",
+			"2026-11-23T02:00:00.123457+01:00 chat:9000 send [fe80::1]:8090 \"\"\n");
+	m = message("a\"b\\c\n\x1b[31m\xff", RECEIVED, THEN + NSEC_PER_SEC);
+	check_printed(&m, "chat",
+			"2026-11-23T02:00:01.123456+01:00 chat recv 10.0.0.2:4711 "
+			"\"a\\\"b\\\\c\\n\\x1b[31m\\xff\"\n");
+}
+
+static void test_zones(void **state)
+{
+	struct message m = message("x", RECEIVED, THEN);
+
+	set_zone("UTC");
+	check_printed(&m, "echo",
+			"2026-11-23T01:00:00.123456+00:00 echo recv 10.0.0.2:4711 \"x\"\n");
+	set_zone("NST3:30"); /* behind Greenwich, and not by whole hours */
+	check_printed(&m, "echo",
+			"2026-11-22T21:30:00.123456-03:30 echo recv 10.0.0.2:4711 \"x\"\n");
+	set_zone("<+0545>-5:45");
+	check_printed(&m, "echo",
+			"2026-11-23T06:45:00.123456+05:45 echo recv 10.0.0.2:4711 \"x\"\n");
+}
+
+/* The change to winter time in the middle of a run: 2026-10-25 01:00 UTC in central Europe. */
+static void test_zone_changes(void **state)
+{
+	uint64_t change = 1792890000ull * NSEC_PER_SEC;
+	struct message before = message("x", RECEIVED, change - 1);
+	struct message after = message("x", RECEIVED, change);
+
+	set_zone("CET-1CEST,M3.5.0,M10.5.0/3");
+	check_printed(&before, "echo",
+			"2026-10-25T02:59:59.999999+02:00 echo recv 10.0.0.2:4711 \"x\"\n");
+	check_printed(&after, "echo",
+			"2026-10-25T02:00:00.000000+01:00 echo recv 10.0.0.2:4711 \"x\"\n");
+	check_printed(&before, "echo",
+			"2026-10-25T02:59:59.999999+02:00 echo recv 10.0.0.2:4711 \"x\"\n");
+}
+
+static void test_printed_line_is_cut(void **state)
+{
+	char *text = malloc(DATAGRAM_PAYLOAD_MAX + 1), line[2 * MESSAGE_LINE_MAX];
+	struct message m = message("", RECEIVED, THEN);
+	size_t len;
+
+	assert_non_null(text);
+	memset(text, 'x', DATAGRAM_PAYLOAD_MAX);
+	m.text = (const uint8_t *)text;
+	set_zone("UTC");
+
+	m.len = DATAGRAM_PAYLOAD_MAX;
+	len = message_format(line, sizeof(line), "echo", &m);
+	assert_int_equal(len, MESSAGE_LINE_MAX);
+	assert_memory_equal(line + len - 6, "x\u2026\"\n", 6);
+
+	/* the longest that still fits stands whole */
+	m.len = (uint32_t)(len - strlen("2026-11-23T01:00:00.123456+00:00 echo recv "
+					"10.0.0.2:4711 \"\"\n"));
+	len = message_format(line, sizeof(line), "echo", &m);
+	assert_int_equal(len, MESSAGE_LINE_MAX);
+	assert_memory_equal(line + len - 4, "xx\"\n", 4);
+	m.len++;
+	len = message_format(line, sizeof(line), "echo", &m);
+	assert_memory_equal(line + len - 6, "x\u2026\"\n", 6);
+	free(text);
+}
+
+static void test_history_line(void **state)
+{
+	struct message m = message("hello", RECEIVED, THEN);
+
+	set_zone("CET-1");
+	check_history(&m, "【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:hello\n");
+	m = message("hello yourself", SENT, THEN + NSEC_PER_SEC);
+	check_history(&m, "【Mon Nov 23 02:00:01 2026】向【('10.0.0.2', 4711)】发送数据:hello yourself\n");
+	m = from_ipv6(message("你好 \"\\", RECEIVED, THEN));
+	check_history(&m, "【Mon Nov 23 02:00:00 2026】收到【('fe80::1', 8090)】发送的数据:你好 \"\\\n");
+	m = message("two\nlines\r\n\x1b[0m\x7f", SENT, THEN);
+	check_history(&m, "【Mon Nov 23 02:00:00 2026】向【('10.0.0.2', 4711)】发送数据:"
+			  "two\\nlines\\r\\n\\x1b[0m\\x7f\n");
+}
+
+static void test_history_line_is_whole(void **state)
+{
+	uint8_t *text = malloc(DATAGRAM_PAYLOAD_MAX);
+	char *line = malloc(HISTORY_LINE_MAX);
+	struct message m = from_ipv6(message("", RECEIVED, THEN));
+	size_t len, end;
+
+	assert_non_null(text);
+	assert_non_null(line);
+	memset(text, 0x1b, DATAGRAM_PAYLOAD_MAX);
+	m.text = text;
+	m.len = DATAGRAM_PAYLOAD_MAX;
+	m.addr = (struct ip_addr){.b = {0xfe, 0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+						  0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+	m.port = 65535;
+	len = history_format(line, HISTORY_LINE_MAX, &m);
+	end = 4 * (size_t)DATAGRAM_PAYLOAD_MAX + 1;
+	assert_true(len > end);
+	assert_memory_equal(line + len - end - 1, ":\\x1b", 5);
+	assert_memory_equal(line + len - 5, "\\x1b\n", 5);
+	free(text);
+	free(line);
+}
+
+static void test_labels(void **state)
+{
+	static const struct service_class echo = {.name = "echo"}, broadcast = {.name = "broadcast"};
+	const struct service_config services[] = {
+			{.class = &echo, .port = 8080},
+			{.class = &broadcast, .port = 65535},
+			{.class = &echo, .port = 9},
+	};
+	char label[SERVICE_LABEL_MAX];
+
+	service_label(label, services, 3, 0);
+	assert_string_equal(label, "echo:8080");
+	service_label(label, services, 3, 1);
+	assert_string_equal(label, "broadcast");
+	service_label(label, services, 3, 2);
+	assert_string_equal(label, "echo:9");
+	service_label(label, services, 2, 0);
+	assert_string_equal(label, "echo");
+}
+
+/* Every length around the edges of cells goes through whole, until the queue is full; a message
+ * that has no room leaves nothing behind. */
+static void test_message_queue(void **state)
+{
+	struct message_queue *queue = message_queue_new(15, 2000);
+	uint8_t text[4000];
+
+	assert_non_null(queue);
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t)(i * 31 >> 3);
+	for (uint32_t len = 0; len <= sizeof(text); len++) {
+		struct message m = message("", SENT, THEN + len);
+		uint32_t kept = len < 2000 ? len : 2000;
+		const struct message *got;
+		unsigned instance, count = 0;
+
+		m.text = text;
+		m.len = len;
+		while (message_queue_put(queue, count, &m))
+			count++;
+		assert_in_range(count, 1, 15);
+		for (unsigned i = 0; i < count; i++) {
+			got = message_queue_get(queue, &instance);
+			assert_non_null(got);
+			assert_int_equal(instance, i);
+			assert_int_equal(got->len, kept);
+			assert_memory_equal(got->text, text, kept);
+			assert_int_equal(got->time_ns, m.time_ns);
+			assert_int_equal(got->direction, SENT);
+			assert_true(ip_addr_equal(&got->addr, &m.addr));
+			assert_int_equal(got->port, 4711);
+		}
+		assert_null(message_queue_get(queue, &instance));
+	}
+	message_queue_free(queue);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(test_printed_line),
+			cmocka_unit_test(test_zones),
+			cmocka_unit_test(test_zone_changes),
+			cmocka_unit_test(test_printed_line_is_cut),
+			cmocka_unit_test(test_history_line),
+			cmocka_unit_test(test_history_line_is_whole),
+			cmocka_unit_test(test_labels),
+			cmocka_unit_test(test_message_queue),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages as lines of text: the one that the printer prints and the one in a history file.
+ * A live server and a replay write the same bytes because both come here.
+ */
+#ifndef UDPXDP_MESSAGE_TEXT_H
+#define UDPXDP_MESSAGE_TEXT_H
+
+#include "engine/engine.h"
+
+/* A printed line is at most PIPE_BUF bytes, so that a pipe takes it whole or not at all. */
+#define MESSAGE_LINE_MAX 4096
+
+/* A history line of the longest text, all of it escaped, is never cut. */
+#define HISTORY_LINE_MAX (4 * DATAGRAM_PAYLOAD_MAX + 256)
+
+#define SERVICE_LABEL_MAX (SERVICE_NAME_SIZE + 6) /* "NAME:65535" and its NUL */
+
+/* How a service is called in a printed line: its name, and its port too when the same service
+ * runs on several. */
+void service_label(char label[SERVICE_LABEL_MAX], const struct service_config *services,
+		unsigned count, unsigned instance);
+
+/*
+ * TIME SERVICE recv|send ADDR:PORT "text" and a newline; the time in RFC 3339, local, with
+ * microseconds. A text that would make the line longer than size (at least 256, more than
+ * MESSAGE_LINE_MAX is not used) is cut and ends with an ellipsis. Returns the length, no NUL.
+ */
+size_t message_format(char *line, size_t size, const char *service, const struct message *m);
+
+/* 【ctime】收到【('ADDR', PORT)】发送的数据:TEXT and a newline, or 【ctime】向【('ADDR', PORT)】发送数据:TEXT
+ * for a message sent. Cut as above when size is less than HISTORY_LINE_MAX. */
+size_t history_format(char *line, size_t size, const struct message *m);
+
+#endif
