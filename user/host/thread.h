@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads beside the data path. */
+#ifndef UDPXDP_THREAD_H
+#define UDPXDP_THREAD_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+/*
+ * Starts a thread called name (at most 15 characters) with every signal blocked: signals are
+ * the event loop's business, and a broken pipe is an error like others. Returns 0 or an errno.
+ */
+int thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg), void *arg);
+
+/* Sleeps that long. */
+void thread_sleep_ms(unsigned ms);
+
+/* Milliseconds of a clock that never steps. */
+uint64_t clock_ms(void);
+
+#endif
