@@ -4,8 +4,8 @@
  * is written as \n, \r, \t, \x1b (a control character below 0x80, or a byte that is not UTF-8)
  * or \u{202e}. Pure functions; what they write is UTF-8 without a NUL at its end.
  */
-#ifndef UDPXDP_ESCAPE_H
-#define UDPXDP_ESCAPE_H
+#ifndef UDPXDP_ENGINE_ESCAPE_H
+#define UDPXDP_ENGINE_ESCAPE_H
 
 #include <stddef.h>
 #include <stdint.h>
