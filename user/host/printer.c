@@ -16,7 +16,7 @@
 #define CELLS 4095    /* of each worker's queue: 1 MiB, thousands of lines */
 #define VISIT 64      /* lines taken from one worker before it is the next one's turn */
 #define SLEEP_MAX 10  /* ms that a line waits at most when there was nothing to print */
-#define RETRY 100     /* ms between looks at a reader that does not read */
+#define RETRY 50      /* ms between looks at a reader that does not read */
 #define GIVE_UP 400   /* ms that the thread waits for such a reader when it is to end */
 #define ABANDON 500   /* ms that printer_stop() waits for the thread */
 #define SAY_EVERY 1000
@@ -75,7 +75,7 @@ static void say_lost_by_now(struct printer *printer)
 {
 	uint64_t now = clock_ms();
 
-	if (now < printer->say_at)
+	if (now < printer->say_at || atomic_load(&printer->stopping)) /* then it is known better */
 		return;
 	say_lost(printer, sum(printer, false));
 	printer->say_at = now + SAY_EVERY;
