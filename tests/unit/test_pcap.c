@@ -49,7 +49,6 @@ static void test_round_trip(void **state)
 	uint8_t *data = malloc(262144);
 	struct frame_io *io;
 	struct packets *out;
-	uint64_t received, sent;
 
 	put_header(file, 0xa1b23c4d, 1, false);
 	for (uint32_t i = 0; i < 220; i++) {
@@ -65,9 +64,6 @@ static void test_round_trip(void **state)
 	assert_int_equal(reflect(io), 220);
 	assert_int_equal(errno, 0);
 	assert_string_equal(pcap_io_error(io), "");
-	pcap_io_counts(io, &received, &sent);
-	assert_int_equal(received, 220);
-	assert_int_equal(sent, 220);
 	assert_int_equal(io->ops->close(io), 0);
 	assert_int_equal(entries(), 2);
 

@@ -26,7 +26,7 @@ struct pcap_io {
 	char *source; /* what the input is called */
 	struct pcap_pkthdr *header; /* of the packet that was read ahead; NULL: there is none */
 	const uint8_t *packet;
-	uint64_t read, received, sent;
+	uint64_t read; /* packets, also a bad one */
 
 	pcap_t *format;
 	pcap_dumper_t *dump;
@@ -143,7 +143,6 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 		frames[n].time_ns = time_ns;
 		frames[n].lent = true;
 		p->header = NULL;
-		p->received++;
 		n++;
 	}
 	if (n || !p->ended)
@@ -184,7 +183,6 @@ static bool send_frame(struct frame_io *io, const struct frame *frame)
 	pcap_dump((u_char *)p->dump, &header, frame->data);
 	if (!p->write_errno && ferror(pcap_dump_file(p->dump)))
 		output_failed(p);
-	p->sent++;
 	buffer_release(p, frame->cookie);
 	return true;
 }
@@ -353,12 +351,6 @@ struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size
 		return NULL;
 	}
 	return &p->io;
-}
-
-void pcap_io_counts(const struct frame_io *io, uint64_t *received, uint64_t *sent)
-{
-	*received = pcap_io(io)->received;
-	*sent = pcap_io(io)->sent;
 }
 
 void pcap_io_discard(struct frame_io *io)

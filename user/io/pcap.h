@@ -23,9 +23,6 @@ struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size
  */
 bool pcap_io_peek(struct frame_io *io, uint64_t *time_ns);
 
-/* How many frames were received and sent so far. */
-void pcap_io_counts(const struct frame_io *io, uint64_t *received, uint64_t *sent);
-
 /* Makes close() throw the output away. */
 void pcap_io_discard(struct frame_io *io);
 

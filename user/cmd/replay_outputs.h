@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the messages of a replay go: printed at once, recorded in a nameless file until the
+ * replay has come to its end, and only then appended to the history.
+ */
+#ifndef UDPXDP_REPLAY_OUTPUTS_H
+#define UDPXDP_REPLAY_OUTPUTS_H
+
+#include "engine/engine.h"
+
+struct replay_outputs;
+
+/* services outlives it. Returns NULL with errno ENOMEM. */
+struct replay_outputs *replay_outputs_new(const struct service_config *services, unsigned count);
+void replay_outputs_free(struct replay_outputs *outputs);
+
+/* For struct sinks. */
+bool replay_print(void *context, unsigned instance, const struct message *message);
+bool replay_record(void *context, unsigned instance, const struct message *message);
+
+/* Has everything been taken so far? Returns 0, or -1 with one line in error. */
+int replay_outputs_check(struct replay_outputs *outputs, char *error, size_t size);
+
+/* Appends to each history file all that its service recorded, or nothing. Returns as above. */
+int replay_outputs_keep(struct replay_outputs *outputs, char *error, size_t size);
+
+#endif
