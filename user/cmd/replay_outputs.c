@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/lines.h"
+#include "host/message_text.h"
 #include "services/registry.h"
 
 struct replay_outputs {
@@ -17,7 +17,7 @@ struct replay_outputs {
 	unsigned count;
 	FILE *histories[MAX_SERVICES]; /* NULL: nothing was recorded */
 	int print_error, record_error; /* the first */
-	char line[LINE_MAX_FOR(DATAGRAM_PAYLOAD_MAX)];
+	char line[HISTORY_LINE_MAX];
 };
 
 struct replay_outputs *replay_outputs_new(const struct service_config *services, unsigned count)
@@ -60,9 +60,10 @@ static bool put_line(struct replay_outputs *o, size_t len, FILE *to, int *error)
 bool replay_print(void *context, unsigned instance, const struct message *message)
 {
 	struct replay_outputs *o = context;
-	const char *service = o->services[instance].class->name;
+	char label[SERVICE_LABEL_MAX];
 
-	return put_line(o, line_for_terminal(o->line, sizeof(o->line), service, message), stdout,
+	service_label(label, o->services, o->count, instance);
+	return put_line(o, message_format(o->line, sizeof(o->line), label, message), stdout,
 			&o->print_error);
 }
 
@@ -79,7 +80,7 @@ bool replay_record(void *context, unsigned instance, const struct message *messa
 		o->record_error = errno;
 		return false;
 	}
-	return put_line(o, line_for_history(o->line, sizeof(o->line), message), *history,
+	return put_line(o, history_format(o->line, sizeof(o->line), message), *history,
 			&o->record_error);
 }
 
