@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/* The options table: every kind, abbreviations, permutation, errors, configuration files. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/options.h"
+#include "host/log.h"
+
+#include <cmocka.h> /* behind log.h: it makes fail() a macro */
+
+struct config {
+	bool quiet;
+	unsigned verbose;
+	const char *write;
+	unsigned count;
+	uint64_t wait_ns;
+	unsigned calls;
+	char last[64];
+};
+
+static int set_service(void *config, const char *arg, char *error, size_t size)
+{
+	struct config *c = config;
+
+	if (!strcmp(arg, "bad")) {
+		snprintf(error, size, "'%s' is bad", arg);
+		return -1;
+	}
+	c->calls++;
+	snprintf(c->last, sizeof(c->last), "%s", arg);
+	return 0;
+}
+
+#define MEMBER(name) .offset = offsetof(struct config, name)
+
+static const struct option_row rows[] = {
+	{"quiet", .letter = 'q', .kind = OPT_FLAG, MEMBER(quiet), .help = "say less"},
+	{"verbose", .letter = 'v', .kind = OPT_COUNT, MEMBER(verbose), .help = "say more"},
+	{"write", .alias = "capture", .letter = 'w', .kind = OPT_STRING, MEMBER(write),
+			.arg = "FILE", .help = "write FILE"},
+	{"count", .letter = 'c', .kind = OPT_UINT, MEMBER(count), .arg = "N",
+			.help = "a number with a help text that is far too long for one line of "
+				"a terminal",
+			.min = 1, .max = 100},
+	{"any", .kind = OPT_UINT, MEMBER(count), .arg = "N", .help = "any number"},
+	{"wait", .kind = OPT_SECONDS, MEMBER(wait_ns), .arg = "SEC", .help = "wait SEC seconds",
+			.min = 10, .max = 60000},
+	{"service", .letter = 's', .kind = OPT_CALL, .arg = "NAME", .help = "run NAME",
+			.set = set_service},
+	{},
+};
+
+static const struct verb verb = {
+	.name = "test",
+	.operands = "HOST [PORT]",
+	.min_operands = 1,
+	.max_operands = 2,
+	.summary = "Does what is tested.",
+	.options = rows,
+	.notes = "A note.",
+};
+
+#define ARGS_MAX 16
+
+struct line {
+	int argc;
+	char *argv[ARGS_MAX + 1];
+};
+
+static struct line line_of(const char *first, va_list args)
+{
+	struct line line = {.argc = 1, .argv = {"test"}};
+
+	for (const char *arg = first; arg; arg = va_arg(args, const char *)) {
+		assert_in_range(line.argc, 1, ARGS_MAX - 1);
+		line.argv[line.argc++] = (char *)arg;
+	}
+	return line;
+}
+
+/* Parses words that must be right; returns how many operands there are. */
+static int parse(struct config *config, char **operands, ...)
+{
+	struct line line;
+	va_list args;
+	int first;
+
+	va_start(args, operands);
+	line = line_of(va_arg(args, const char *), args);
+	va_end(args);
+	*config = (struct config){.count = 7};
+	first = options_parse(&verb, config, line.argc, line.argv);
+	for (int i = first; i < line.argc; i++)
+		operands[i - first] = line.argv[i];
+	return line.argc - first;
+}
+
+/* Parses words that end the process; checks its status and what it printed. */
+static void ends(int status, int fd, const char *expected, ...)
+{
+	char printed[4096];
+	size_t len = 0;
+	struct line line;
+	va_list args;
+	int ends[2], result;
+	ssize_t got;
+	pid_t child;
+
+	va_start(args, expected);
+	line = line_of(va_arg(args, const char *), args);
+	va_end(args);
+	assert_int_equal(pipe(ends), 0);
+	fflush(stdout);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		struct config config = {};
+
+		dup2(ends[1], fd);
+		close(ends[0]);
+		options_parse(&verb, &config, line.argc, line.argv);
+		_exit(99);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], printed + len, sizeof(printed) - 1 - len)) > 0)
+		len += (size_t)got;
+	printed[len] = 0;
+	close(ends[0]);
+	assert_int_equal(waitpid(child, &result, 0), child);
+	assert_true(WIFEXITED(result));
+	assert_string_equal(printed, expected);
+	assert_int_equal(WEXITSTATUS(result), status);
+}
+
+#define SEE "; see udpxdp test --help\n"
+#define FAILS(message, ...)                                                                        \
+	ends(EXIT_USAGE, STDERR_FILENO, "udpxdp: " message SEE, __VA_ARGS__, NULL)
+
+static void every_kind(void **state)
+{
+	struct config c;
+	char *operands[ARGS_MAX];
+
+	assert_int_equal(parse(&c, operands, "-q", "-vv", "-w", "f", "-c5", "-sx", "h", NULL), 1);
+	assert_true(c.quiet);
+	assert_int_equal(c.verbose, 2);
+	assert_string_equal(c.write, "f");
+	assert_int_equal(c.count, 5);
+	assert_string_equal(c.last, "x");
+
+	parse(&c, operands, "--quiet", "--verbose", "--write=g", "--count", "100", "--service", "y",
+			"--service=z", "h", NULL);
+	assert_true(c.quiet);
+	assert_int_equal(c.verbose, 1);
+	assert_string_equal(c.write, "g");
+	assert_int_equal(c.count, 100);
+	assert_int_equal(c.calls, 2);
+	assert_string_equal(c.last, "z");
+
+	parse(&c, operands, "h", NULL);
+	assert_false(c.quiet);
+	assert_int_equal(c.verbose, 0);
+	assert_null(c.write);
+	assert_int_equal(c.count, 7);
+
+	parse(&c, operands, "--any=4294967295", "h", NULL);
+	assert_true(c.count == 4294967295u);
+}
+
+static void seconds(void **state)
+{
+	struct config c;
+	char *operands[ARGS_MAX];
+
+	parse(&c, operands, "--wait", "2", "h", NULL);
+	assert_true(c.wait_ns == 2000000000u);
+	parse(&c, operands, "--wait=0.25", "h", NULL);
+	assert_true(c.wait_ns == 250000000u);
+	parse(&c, operands, "--wait=.5", "h", NULL);
+	assert_true(c.wait_ns == 500000000u);
+	parse(&c, operands, "--wait=0.01", "h", NULL);
+	assert_true(c.wait_ns == 10000000u);
+	parse(&c, operands, "--wait=60", "h", NULL);
+	assert_true(c.wait_ns == 60000000000u);
+#define NOT_SECONDS(word)                                                                          \
+	FAILS("option --wait: '" word "' is not a number of seconds from 0.01 to 60", "--wait",    \
+			word, "h")
+	NOT_SECONDS("");
+	NOT_SECONDS(".");
+	NOT_SECONDS("0");
+	NOT_SECONDS("0.009");
+	NOT_SECONDS("60.5");
+	NOT_SECONDS("-1");
+	NOT_SECONDS("1e1");
+	NOT_SECONDS("1.2.3");
+	NOT_SECONDS("nan");
+	NOT_SECONDS("inf");
+	NOT_SECONDS("2s");
+	NOT_SECONDS("99999999999999999999999");
+}
+
+static void abbreviations_and_aliases(void **state)
+{
+	struct config c;
+	char *operands[ARGS_MAX];
+
+	parse(&c, operands, "--qui", "--verb", "--wr", "f", "--cou=3", "h", NULL);
+	assert_true(c.quiet);
+	assert_int_equal(c.verbose, 1);
+	assert_string_equal(c.write, "f");
+	assert_int_equal(c.count, 3);
+	parse(&c, operands, "--capture", "f", "h", NULL);
+	assert_string_equal(c.write, "f");
+	parse(&c, operands, "--cap=g", "h", NULL);
+	assert_string_equal(c.write, "g");
+	FAILS("option --w: could be --write or --wait", "--w=1", "h");
+	FAILS("option --c: could be --capture or --count", "--c", "h");
+	FAILS("option --ver: could be --verbose or --version", "--ver", "h");
+}
+
+static void permutation(void **state)
+{
+	struct config c;
+	char *operands[ARGS_MAX];
+
+	assert_int_equal(parse(&c, operands, "host", "-q", "8080", "-c", "9", NULL), 2);
+	assert_string_equal(operands[0], "host");
+	assert_string_equal(operands[1], "8080");
+	assert_true(c.quiet);
+	assert_int_equal(c.count, 9);
+
+	assert_int_equal(parse(&c, operands, "-q", "--", "-v", "--write", NULL), 2);
+	assert_string_equal(operands[0], "-v");
+	assert_string_equal(operands[1], "--write");
+	assert_int_equal(c.verbose, 0);
+	assert_null(c.write);
+
+	assert_int_equal(parse(&c, operands, "-", NULL), 1);
+	assert_string_equal(operands[0], "-");
+}
+
+static void errors(void **state)
+{
+	FAILS("option --foo: unknown", "--foo", "h");
+	FAILS("option --foo: unknown", "--foo=bar", "h");
+	FAILS("option --quietly: unknown", "h", "--quietly");
+	FAILS("option -x: unknown", "-x", "h");
+	FAILS("option -x: unknown", "-qx", "h");
+	FAILS("option --write: needs an argument", "h", "--write");
+	FAILS("option --write: needs an argument", "h", "--wri");
+	FAILS("option -w: needs an argument", "h", "-w");
+	FAILS("option --quiet: takes no argument", "--quiet=yes", "h");
+	FAILS("option --verbose: takes no argument", "--verb=2", "h");
+	FAILS("option --help: takes no argument", "--help=me", "h");
+	FAILS("option --count: '0' is not a number from 1 to 100", "--count=0", "h");
+	FAILS("option -c: '101' is not a number from 1 to 100", "-c101", "h");
+	FAILS("option -c: '+1' is not a number from 1 to 100", "-c+1", "h");
+	FAILS("option -c: ' 1' is not a number from 1 to 100", "-c", " 1", "h");
+	FAILS("option -c: '1x' is not a number from 1 to 100", "-c1x", "h");
+	FAILS("option -c: '' is not a number from 1 to 100", "-c", "", "h");
+	FAILS("option -c: '-5' is not a number from 1 to 100", "-c", "-5", "h");
+	FAILS("option --any: '4294967296' is not a number from 0 to 4294967295",
+			"--any=4294967296", "h");
+	FAILS("option --any: '99999999999999999999' is not a number from 0 to 4294967295",
+			"--any=99999999999999999999", "h");
+	FAILS("option --service: 'bad' is bad", "--service=bad", "h");
+	FAILS("option --\\x1b[2J: unknown", "--\x1b[2J", "h");
+	FAILS("operand 'c': one too many", "a", "b", "c", "d");
+	ends(EXIT_USAGE, STDERR_FILENO, "udpxdp: HOST: not given" SEE, "-q", NULL);
+}
+
+static void help_and_version(void **state)
+{
+	static const char help[] =
+			"Usage: udpxdp test [OPTION...] HOST [PORT]\n"
+			"Does what is tested.\n"
+			"\n"
+			"Options:\n"
+			"  -q, --quiet                say less\n"
+			"  -v, --verbose              say more\n"
+			"  -w, --write FILE           write FILE\n"
+			"  -c, --count N              a number with a help text that is far too long for\n"
+			"                             one line of a terminal\n"
+			"      --any N                any number\n"
+			"      --wait SEC             wait SEC seconds\n"
+			"  -s, --service NAME         run NAME\n"
+			"  -h, --help                 print this text and exit\n"
+			"  -V, --version              print the version and exit\n"
+			"\n"
+			"A note.\n";
+
+	ends(EXIT_CLEAN, STDOUT_FILENO, help, "--help", NULL);
+	ends(EXIT_CLEAN, STDOUT_FILENO, help, "-q", "-h", "--nonsense", NULL);
+	ends(EXIT_CLEAN, STDOUT_FILENO, "udpxdp " UDPXDP_VERSION "\n", "--version", NULL);
+	ends(EXIT_CLEAN, STDOUT_FILENO, "udpxdp " UDPXDP_VERSION "\n", "-V", NULL);
+}
+
+static void no_limit_on_operands(void **state)
+{
+	const struct verb any = {
+		.name = "any", .operands = "[TEXT...]", .max_operands = -1, .options = NULL};
+	char *argv[] = {"any", "a", "b", "c", NULL};
+
+	assert_int_equal(options_parse(&any, NULL, 4, argv), 1);
+}
+
+static void configuration_file(void **state)
+{
+	struct config c = {};
+	char error[128] = "";
+
+#define SETS(name, value) assert_int_equal(options_set(&verb, &c, name, value, error, 128), 0)
+#define REFUSES(name, value, message)                                                              \
+	do {                                                                                       \
+		assert_int_equal(options_set(&verb, &c, name, value, error, 128), -1);             \
+		assert_string_equal(error, message);                                               \
+	} while (0)
+
+	SETS("quiet", NULL);
+	assert_true(c.quiet);
+	SETS("quiet", "no");
+	assert_false(c.quiet);
+	SETS("quiet", "on");
+	assert_true(c.quiet);
+	SETS("quiet", "false");
+	assert_false(c.quiet);
+	SETS("verbose", NULL);
+	SETS("verbose", NULL);
+	assert_int_equal(c.verbose, 2);
+	SETS("verbose", "1");
+	assert_int_equal(c.verbose, 1);
+	SETS("write", "file");
+	assert_string_equal(c.write, "file");
+	SETS("capture", "other");
+	assert_string_equal(c.write, "other");
+	SETS("count", "42");
+	assert_int_equal(c.count, 42);
+	SETS("wait", "1.5");
+	assert_true(c.wait_ns == 1500000000u);
+	SETS("service", "echo:7");
+	assert_string_equal(c.last, "echo:7");
+
+	REFUSES("colour", "red", "colour: unknown");
+	REFUSES("q", NULL, "q: unknown");
+	REFUSES("qui", NULL, "qui: unknown");
+	REFUSES("help", NULL, "help: unknown");
+	REFUSES("quiet", "maybe", "quiet: 'maybe' is neither yes nor no");
+	REFUSES("write", NULL, "write: needs a value");
+	REFUSES("count", "0", "count: '0' is not a number from 1 to 100");
+	REFUSES("service", "bad", "service: 'bad' is bad");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_kind),
+		cmocka_unit_test(seconds),
+		cmocka_unit_test(abbreviations_and_aliases),
+		cmocka_unit_test(permutation),
+		cmocka_unit_test(errors),
+		cmocka_unit_test(help_and_version),
+		cmocka_unit_test(no_limit_on_operands),
+		cmocka_unit_test(configuration_file),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
