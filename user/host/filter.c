@@ -25,7 +25,8 @@ struct filter {
 	struct udpxdp_bpf *skeleton;
 	int ifindex;
 	int link; /* of an attachment by bpf_link, or -1 */
-	struct xdp_program *dispatched;
+	struct xdp_program *dispatched; /* attached through the dispatcher, in dispatched_mode */
+	enum xdp_attach_mode dispatched_mode;
 	struct service_counters *counters;
 	size_t counters_size;
 	char pin_dir[256]; /* "": not pinned */
@@ -131,26 +132,106 @@ static int prepare(struct filter *f, unsigned rows)
 	return map_counters(f, rows) < 0 || name_verdicts(f) < 0 ? -1 : 0;
 }
 
-struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size)
+static struct filter *open_filter(const struct filter_settings *settings)
 {
 	struct filter *f = calloc(1, sizeof(*f));
-	int saved;
 
 	if (!f)
 		return NULL;
 	f->link = f->pin_lock = -1;
 	f->ifindex = settings->ifindex;
 	f->skeleton = udpxdp_bpf__open();
-	if (f->skeleton) {
+	if (f->skeleton)
 		configure(f, settings);
-		if (!udpxdp_bpf__load(f->skeleton) && !prepare(f, settings->counter_rows))
-			return f;
-	}
-	saved = errno;
+	return f;
+}
+
+/* Always NULL: gives up, with errno as it is now. */
+static struct filter *give_up(struct filter *f, char *error, size_t size)
+{
+	int saved = errno;
+
 	snprintf(error, size, "%s", strerror(saved));
 	filter_close(f);
 	errno = saved;
 	return NULL;
+}
+
+struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size)
+{
+	struct filter *f = open_filter(settings);
+
+	if (f && f->skeleton && !udpxdp_bpf__load(f->skeleton) &&
+			!prepare(f, settings->counter_rows))
+		return f;
+	return give_up(f, error, size);
+}
+
+/* Takes away what a crashed instance left in the dispatcher. */
+static void remove_stale(int ifindex)
+{
+	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(ifindex);
+	struct xdp_program *p = NULL;
+
+	if (libxdp_get_error(all))
+		return;
+	while (!xdp_multiprog__is_legacy(all) && (p = xdp_multiprog__next_prog(p, all))) {
+		if (strcmp(xdp_program__name(p), "udpxdp_filter"))
+			continue;
+		xdp_program__detach(p, ifindex, xdp_multiprog__attach_mode(all), 0);
+		break; /* the list is void now; there is never more than one */
+	}
+	xdp_multiprog__close(all);
+}
+
+/* libxdp falls back to attaching alone without a word; that is not what was asked for. */
+static int attach_dispatched(struct filter *f, enum xdp_attach_mode mode)
+{
+	struct xdp_multiprog *all;
+	bool alone;
+	int error = xdp_program__attach(f->dispatched, f->ifindex, mode, 0);
+
+	if (error) {
+		errno = -error;
+		return -1;
+	}
+	f->dispatched_mode = mode;
+	all = xdp_multiprog__get_from_ifindex(f->ifindex);
+	alone = libxdp_get_error(all) || xdp_multiprog__is_legacy(all);
+	if (!libxdp_get_error(all))
+		xdp_multiprog__close(all);
+	if (!alone)
+		return 0;
+	xdp_program__detach(f->dispatched, f->ifindex, mode, 0);
+	f->dispatched_mode = XDP_MODE_UNSPEC;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+struct filter *filter_load_dispatched(const struct filter_settings *settings, bool *generic,
+		char *error, size_t size)
+{
+	static const enum xdp_attach_mode modes[] = {XDP_MODE_NATIVE, XDP_MODE_SKB};
+
+	remove_stale(settings->ifindex);
+	for (int i = settings->generic;; i++) {
+		struct filter *f = open_filter(settings);
+
+		if (!f || !f->skeleton)
+			return give_up(f, error, size);
+		f->dispatched = xdp_program__from_bpf_obj(f->skeleton->obj, "xdp");
+		if (libxdp_get_error(f->dispatched)) {
+			errno = -libxdp_get_error(f->dispatched);
+			f->dispatched = NULL;
+			return give_up(f, error, size);
+		}
+		*generic = modes[i] == XDP_MODE_SKB;
+		if (!attach_dispatched(f, modes[i]) && !prepare(f, settings->counter_rows))
+			return f;
+		give_up(f, error, size);
+		if (*generic || errno == EOPNOTSUPP)
+			return NULL;
+	}
 }
 
 struct service_counters *filter_counters(const struct filter *f)
@@ -337,19 +418,12 @@ static int attach_link(struct filter *f, __u32 flags, char *error, size_t size)
 	return -1;
 }
 
-int filter_attach(struct filter *f, enum filter_attach how, char *error, size_t size)
+int filter_attach(struct filter *f, bool generic, char *error, size_t size)
 {
 	error[0] = '\0';
-	switch (how) {
-	case ATTACH_NATIVE:
-		return attach_link(f, XDP_FLAGS_DRV_MODE, error, size);
-	case ATTACH_GENERIC:
-		return attach_link(f, XDP_FLAGS_SKB_MODE, error, size);
-	case ATTACH_DISPATCHER:
-		break;
-	}
-	errno = EOPNOTSUPP;
-	return -1;
+	if (f->dispatched)
+		return 0;
+	return attach_link(f, generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE, error, size);
 }
 
 void filter_detach(struct filter *f)
@@ -357,6 +431,9 @@ void filter_detach(struct filter *f)
 	if (f->link >= 0)
 		close(f->link);
 	f->link = -1;
+	if (f->dispatched && f->dispatched_mode != XDP_MODE_UNSPEC)
+		xdp_program__detach(f->dispatched, f->ifindex, f->dispatched_mode, 0);
+	f->dispatched_mode = XDP_MODE_UNSPEC;
 }
 
 void filter_close(struct filter *f)
@@ -367,6 +444,7 @@ void filter_close(struct filter *f)
 	unpin(f);
 	if (f->counters)
 		munmap(f->counters, f->counters_size);
+	xdp_program__close(f->dispatched);
 	udpxdp_bpf__destroy(f->skeleton);
 	free(f);
 }

@@ -23,17 +23,20 @@ struct filter_settings {
 	__u64 limit_burst;
 	bool rules;
 	bool default_deny;
-};
-
-/* How to attach. */
-enum filter_attach {
-	ATTACH_NATIVE,     /* in the driver, by a bpf_link that dies with the process */
-	ATTACH_GENERIC,    /* in the stack, likewise */
-	ATTACH_DISPATCHER, /* through libxdp's dispatcher, beside other programs; stays after a crash */
+	bool generic; /* the dispatcher: do not try the driver */
 };
 
 /* Loads the program and makes its maps. Returns NULL with one line in error and errno. */
 struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size);
+
+/*
+ * The same through libxdp's dispatcher, which runs beside other programs: there, loading is
+ * attaching, natively or else generically (*generic says which), and what stays behind after a
+ * crash is replaced by the next start. EOPNOTSUPP: the kernel does not let it (it needs
+ * BPF_PROG_TYPE_EXT); nothing is left attached then.
+ */
+struct filter *filter_load_dispatched(const struct filter_settings *settings, bool *generic,
+		char *error, size_t size);
 
 /* The rows of service_counters, mapped. */
 struct service_counters *filter_counters(const struct filter *filter);
@@ -54,10 +57,11 @@ int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __
 int filter_pin(struct filter *filter, const char *dir);
 
 /*
- * Attaches. Returns 0, or -1 with errno and in error what the kernel itself says, if it does
+ * Attaches by a bpf_link, which the kernel takes back when the process dies: in the driver, or
+ * generically in the stack. A filter that was loaded through the dispatcher is left as it is. Returns 0, or -1 with errno and in error what the kernel itself says, if it does
  * (else ""). EBUSY: another program is attached.
  */
-int filter_attach(struct filter *filter, enum filter_attach how, char *error, size_t size);
+int filter_attach(struct filter *filter, bool generic, char *error, size_t size);
 
 /* Detaches: from here on every frame is the kernel's. */
 void filter_detach(struct filter *filter);

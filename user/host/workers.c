@@ -48,6 +48,7 @@ struct worker {
 	struct queue *handover; /* to the owner; NULL on the owner itself */
 	const struct local_net *net;
 	bool told; /* the owner has something new in a ring since the last bell */
+	uint64_t history_lost[MAX_SERVICES]; /* to the disk, counted so far */
 	pthread_t thread;
 	bool started;
 	_Alignas(64) atomic_bool stop;
@@ -249,6 +250,19 @@ static void sleep_until_rung(struct worker *w)
 	atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
 }
 
+/* What the disk cost becomes a counter here, where the row's one writer is. */
+static void count_history_lost(struct worker *w)
+{
+	const struct workers_config *c = &w->all->config;
+
+	for (unsigned i = 0; w->number == OWNER && i < c->service_count; i++) {
+		uint64_t lost = c->histories[i] ? history_lost(c->histories[i]) : 0;
+
+		c->counters[i].history_lost += lost - w->history_lost[i];
+		w->history_lost[i] = lost;
+	}
+}
+
 static void relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -276,6 +290,7 @@ static void *run(void *context)
 		if (now >= next_tick) {
 			engine_tick(w->engine, clock_ns(CLOCK_REALTIME));
 			engine_flush(w->engine);
+			count_history_lost(w);
 			next_tick = now + TICK_NS;
 		}
 		if (!idle || policy == WAIT_SPIN) {

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT */
+/* The line: what it answers, and that every frame ends as one verdict or one counter. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "engine/build.h"
+#include "engine/checksum.h"
+#include "engine/engine.h"
+#include "services/registry.h"
+#include "udpxdp/packet.h"
+#include "unit/memory_io.h"
+
+#define NOW (1795485600ull * NSEC_PER_SEC) /* 2026-11-24 02:00:00 UTC */
+#define STAMP "【Tue Nov 24 02:00:00 2026】 "
+
+static const uint8_t our_mac[6] = {2, 0, 0, 0, 0, 1}, peer_mac[6] = {2, 0, 0, 0, 0, 2};
+
+struct bench {
+	struct memory_io io;
+	struct service_config services[2];
+	struct service_counters counters[2];
+	struct local_net *net;
+	struct engine *engine;
+	unsigned printed, handed;
+	bool room;
+};
+
+static bool on_print(void *context, unsigned instance, const struct message *m)
+{
+	struct bench *b = context;
+
+	b->printed++;
+	return b->room;
+}
+
+static bool on_hand_over(void *context, unsigned instance, const struct datagram *d)
+{
+	struct bench *b = context;
+
+	b->handed++;
+	return b->room;
+}
+
+static void open_bench(struct bench *b, const char *spec, bool owner)
+{
+	const struct local_addr addrs[] = {
+			{.addr = ip_addr_ipv4(10, 0, 0, 1),
+					.broadcast = ip_addr_ipv4(10, 0, 0, 255),
+					.prefix_len = 24,
+					.on_iface = true},
+			{.addr = {.b = {0xfd, [15] = 1}}, .prefix_len = 64, .on_iface = true},
+	};
+	char error[200] = "";
+
+	memset(b, 0, sizeof(*b));
+	b->room = true;
+	memory_open(&b->io);
+	assert_int_equal(service_parse(&b->services[0], spec, error, sizeof(error)), 0);
+	assert_int_equal(service_parse(&b->services[1], "broadcast", error, sizeof(error)), 0);
+	b->net = local_net_new(our_mac, 1500, addrs, 2);
+	b->engine = engine_new(&(struct engine_config){
+			.io = &b->io.io,
+			.services = b->services,
+			.service_count = 2,
+			.owner = owner,
+			.counters = b->counters,
+			.hostname = "bench",
+			.sinks = {.context = b, .print = on_print, .hand_over = on_hand_over},
+	});
+	assert_non_null(b->engine);
+	engine_set_net(b->engine, b->net);
+}
+
+static void close_bench(struct bench *b)
+{
+	engine_free(b->engine);
+	free(b->net);
+}
+
+static struct path request_path(bool ipv4)
+{
+	struct path path = {.local = {.port = 40000}, .peer = {.port = 8080}};
+
+	memcpy(path.local.mac, peer_mac, 6);
+	memcpy(path.peer.mac, our_mac, 6);
+	path.local.addr = ipv4 ? ip_addr_ipv4(10, 0, 0, 2) : (struct ip_addr){.b = {0xfd, [15] = 2}};
+	path.peer.addr = ipv4 ? ip_addr_ipv4(10, 0, 0, 1) : (struct ip_addr){.b = {0xfd, [15] = 1}};
+	return path;
+}
+
+/* Puts a request in; returns where it stands, to be spoilt. */
+static uint8_t *put(struct bench *b, const struct path *path, const void *payload, uint32_t len)
+{
+	uint8_t frame[2048];
+
+	headers_write(frame, path, len, checksum_sum(payload, len));
+	memcpy(frame + headers_len(path), payload, len);
+	memory_put(&b->io, frame, headers_len(path) + len, NOW);
+	return b->io.in[b->io.in_count - 1].bytes + FRAME_HEADROOM;
+}
+
+static uint64_t drops(const struct service_counters *c)
+{
+	uint64_t sum = 0;
+
+#define X(name, text) sum += c->name;
+	DROP_REASONS(X)
+#undef X
+	return sum;
+}
+
+/* One turn over one frame that must be refused for this reason and no other. */
+#define ASSERT_REFUSED(b, reason)                                                                  \
+	do {                                                                                       \
+		assert_int_equal(engine_turn((b)->engine), 1);                                     \
+		assert_int_equal((b)->counters[0].reason, 1);                                      \
+		assert_int_equal(drops(&(b)->counters[0]), 1);                                     \
+		assert_int_equal((b)->counters[0].rx, 1);                                          \
+		assert_int_equal((b)->counters[0].tx, 0);                                          \
+		assert_int_equal((b)->io.out_count, 0);                                            \
+		assert_int_equal((b)->io.given_back, 1);                                           \
+		close_bench(b);                                                                    \
+	} while (0)
+
+static void assert_answer(struct bench *b, const struct path *request, const char *payload)
+{
+	const struct memory_frame *out = &b->io.out[0];
+	struct frame_info info = {};
+
+	assert_int_equal(engine_turn(b->engine), 1);
+	assert_int_equal(b->io.out_count, 1);
+	assert_int_equal(frame_classify(out->data, out->data + out->len, out->len, &info),
+			FRAME_REDIRECTED);
+	assert_int_equal(info.source_port, request->peer.port);
+	assert_int_equal(info.dest_port, request->local.port);
+	assert_true(ip_addr_equal(&info.source, &request->peer.addr));
+	assert_true(ip_addr_equal(&info.dest, &request->local.addr));
+	assert_memory_equal(out->data, peer_mac, 6);
+	assert_memory_equal(out->data + 6, our_mac, 6);
+	assert_int_equal(info.payload_len, strlen(payload));
+	assert_memory_equal(out->data + info.payload, payload, info.payload_len);
+	assert_int_equal(b->counters[0].tx, 1);
+	assert_int_equal(b->counters[0].tx_bytes, strlen(payload));
+	assert_int_equal(drops(&b->counters[0]), 0);
+	assert_int_equal(b->io.given_back, 0);
+	assert_int_equal(b->io.flushes, 1);
+}
+
+static void answers_ipv4_and_ipv6(void **state)
+{
+	for (int ipv4 = 0; ipv4 < 2; ipv4++) {
+		struct path path = request_path(ipv4);
+		struct bench b;
+
+		open_bench(&b, "echo", true);
+		put(&b, &path, "hello", 5);
+		assert_answer(&b, &path, STAMP "hello");
+		assert_int_equal(b.counters[0].rx_bytes, 5);
+		assert_int_equal(b.printed, 1);
+		close_bench(&b);
+	}
+}
+
+static void answers_with_the_same_tags(void **state)
+{
+	struct path path = request_path(true);
+	struct bench b;
+
+	path.tag_count = 2;
+	path.tags[0] = (struct vlan_tag){0x88a8, 0xe064};
+	path.tags[1] = (struct vlan_tag){0x8100, 0x0007};
+	open_bench(&b, "echo,stamp=off", true);
+	put(&b, &path, "tagged", 6);
+	assert_answer(&b, &path, "tagged");
+	assert_memory_equal(b.io.out[0].data + 12, "\x88\xa8\xe0\x64\x81\x00\x00\x07\x08\x00", 10);
+	close_bench(&b);
+}
+
+static void answers_nothing_with_a_stamp(void **state)
+{
+	struct path path = request_path(true);
+	struct bench b;
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, "", 0);
+	assert_answer(&b, &path, STAMP);
+	close_bench(&b);
+}
+
+static void accepts_a_partial_or_absent_checksum(void **state)
+{
+	struct path path = request_path(true);
+	uint32_t pseudo = checksum_sum(path.local.addr.b + 12, 4) +
+			  checksum_sum(path.peer.addr.b + 12, 4) + 17 + 8 + 5;
+	struct bench b;
+	uint8_t *frame;
+
+	open_bench(&b, "echo,stamp=off", true);
+	frame = put(&b, &path, "hello", 5);
+	frame[40] = checksum_fold(pseudo) >> 8;
+	frame[41] = checksum_fold(pseudo);
+	assert_answer(&b, &path, "hello");
+	close_bench(&b);
+
+	open_bench(&b, "echo,stamp=off", true);
+	frame = put(&b, &path, "hello", 5);
+	frame[40] = frame[41] = 0;
+	assert_answer(&b, &path, "hello");
+	close_bench(&b);
+}
+
+static void refuses_bad_checksums(void **state)
+{
+	struct path path = request_path(true), path6 = request_path(false);
+	struct bench b;
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5)[24] ^= 1;
+	ASSERT_REFUSED(&b, bad_ip_checksum);
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5)[42] ^= 1;
+	ASSERT_REFUSED(&b, bad_udp_checksum);
+
+	open_bench(&b, "echo", true); /* IPv6 must have one */
+	memset(put(&b, &path6, "hello", 5) + 60, 0, 2);
+	ASSERT_REFUSED(&b, bad_udp_checksum);
+}
+
+static void refuses_bad_sources(void **state)
+{
+	static const uint8_t bad[][4] = {{224, 0, 0, 1}, {239, 1, 2, 3}, {255, 255, 255, 255},
+			{0, 0, 0, 0}, {127, 0, 0, 1}, {10, 0, 0, 1}, {10, 0, 0, 255}};
+	static const struct ip_addr bad6[] = {
+			{.b = {0xff, 2, [15] = 1}}, {}, {.b = {[15] = 1}}, {.b = {0xfd, [15] = 1}}};
+	struct path path;
+	struct bench b;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		path = request_path(true);
+		memcpy(path.local.addr.b + 12, bad[i], 4);
+		open_bench(&b, "echo", true);
+		put(&b, &path, "hello", 5);
+		ASSERT_REFUSED(&b, source_address);
+	}
+	for (size_t i = 0; i < sizeof(bad6) / sizeof(bad6[0]); i++) {
+		path = request_path(false);
+		path.local.addr = bad6[i];
+		open_bench(&b, "echo", true);
+		put(&b, &path, "hello", 5);
+		ASSERT_REFUSED(&b, source_address);
+	}
+	path = request_path(true);
+	path.local.mac[0] |= 1;
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5);
+	ASSERT_REFUSED(&b, source_address);
+
+	path = request_path(true);
+	path.local.port = 0;
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5);
+	ASSERT_REFUSED(&b, source_port_zero);
+}
+
+static void refuses_loops(void **state)
+{
+	static const uint16_t ports[] = {1, 7, 1023, 8080, 8086};
+	struct path path = request_path(true);
+	struct bench b;
+
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		path.local.port = ports[i];
+		open_bench(&b, "echo", true);
+		put(&b, &path, "hello", 5);
+		ASSERT_REFUSED(&b, loop);
+
+		open_bench(&b, "echo,loops=allow,stamp=off", true);
+		put(&b, &path, "hello", 5);
+		assert_answer(&b, &path, "hello");
+		close_bench(&b);
+	}
+	path = request_path(true);
+	open_bench(&b, "echo", true);
+	put(&b, &path, STAMP "x", strlen(STAMP "x"));
+	ASSERT_REFUSED(&b, loop);
+}
+
+static void refuses_what_does_not_fit(void **state)
+{
+	static const char big[1500];
+	struct path path = request_path(true);
+	struct bench b;
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, big, 1500 - 28 - 30);
+	ASSERT_REFUSED(&b, reply_too_big);
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, big, 1500 - 28 - 31);
+	engine_turn(b.engine);
+	assert_int_equal(b.counters[0].tx, 1);
+	assert_int_equal(b.io.out[0].len, 1514);
+	close_bench(&b);
+
+	open_bench(&b, "echo", true);
+	b.io.tx_room = 0;
+	put(&b, &path, "hello", 5);
+	ASSERT_REFUSED(&b, no_tx_frame);
+}
+
+static void assert_verdict(struct bench *b, enum frame_verdict verdict)
+{
+	assert_int_equal(engine_turn(b->engine), 1);
+	for (enum frame_verdict v = 0; v < FRAME_VERDICT_COUNT; v++)
+		assert_int_equal(engine_verdict(b->engine, v), v == verdict);
+	assert_int_equal(b->counters[0].rx + b->counters[1].rx, 0);
+	assert_int_equal(b->io.given_back, 1);
+	assert_int_equal(b->io.out_count, 0);
+	close_bench(b);
+}
+
+static void passes_what_is_not_ours(void **state)
+{
+	struct path path = request_path(true);
+	struct bench b;
+
+	path.peer.addr = ip_addr_ipv4(10, 0, 0, 9);
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5);
+	assert_verdict(&b, FRAME_NOT_OURS);
+
+	path = request_path(true);
+	path.peer.port = 53;
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5);
+	assert_verdict(&b, FRAME_NOT_SERVED);
+
+	path = request_path(true); /* echo has no business with broadcasts */
+	path.peer.addr = ip_addr_ipv4(255, 255, 255, 255);
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5);
+	assert_verdict(&b, FRAME_NOT_OURS);
+
+	path = request_path(true);
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5)[12] = 0x08, b.io.in[0].bytes[FRAME_HEADROOM + 13] = 0x06;
+	assert_verdict(&b, FRAME_NOT_IP);
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5)[23] = 6;
+	assert_verdict(&b, FRAME_NOT_UDP);
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5)[20] = 0x20;
+	assert_verdict(&b, FRAME_FRAGMENT);
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, "hello", 5)[39]++;
+	assert_verdict(&b, FRAME_MALFORMED);
+}
+
+/* An answer must not leave from a group address, whatever the request was sent to. */
+static void answers_from_our_own_mac(void **state)
+{
+	struct path path = request_path(true);
+	struct bench b;
+
+	memset(path.peer.mac, 0xff, 6);
+	open_bench(&b, "echo,stamp=off", true);
+	put(&b, &path, "hello", 5);
+	assert_answer(&b, &path, "hello");
+	close_bench(&b);
+}
+
+static void drops_ip_options_from_the_answer(void **state)
+{
+	struct path path = request_path(true);
+	uint8_t plain[64], frame[68];
+	struct bench b;
+	uint32_t sum;
+
+	headers_write(plain, &path, 5, checksum_sum("hello", 5));
+	memcpy(frame, plain, 34);
+	memcpy(frame + 34, "\x01\x01\x01\x00", 4); /* NOP NOP NOP EOL */
+	memcpy(frame + 38, plain + 34, 8);
+	memcpy(frame + 46, "hello", 5);
+	frame[14] = 0x46;
+	frame[17] += 4;
+	frame[24] = frame[25] = 0;
+	sum = checksum_sum(frame + 14, 24);
+	frame[24] = ~sum >> 8;
+	frame[25] = ~sum;
+	open_bench(&b, "echo,stamp=off", true);
+	memory_put(&b.io, frame, 51, NOW);
+	assert_answer(&b, &path, "hello");
+	assert_int_equal(b.io.out[0].data[14], 0x45);
+	close_bench(&b);
+}
+
+static void hands_single_services_over(void **state)
+{
+	struct path path = request_path(true);
+	struct bench b;
+
+	path.peer.port = 8086;
+	open_bench(&b, "echo", false);
+	put(&b, &path, "reply", 5);
+	engine_turn(b.engine);
+	assert_int_equal(b.handed, 1);
+	assert_int_equal(b.counters[1].rx, 1);
+	assert_int_equal(drops(&b.counters[1]), 0);
+
+	b.room = false;
+	put(&b, &path, "reply", 5);
+	engine_turn(b.engine);
+	assert_int_equal(b.counters[1].handover_full, 1);
+	assert_int_equal(drops(&b.counters[1]), 1);
+	assert_int_equal(b.io.given_back, 2);
+	close_bench(&b);
+}
+
+static void a_full_printer_costs_the_line_alone(void **state)
+{
+	struct path path = request_path(true);
+	struct bench b;
+
+	open_bench(&b, "echo", true);
+	b.room = false;
+	put(&b, &path, "hello", 5);
+	engine_turn(b.engine);
+	assert_int_equal(b.counters[0].tx, 1);
+	assert_int_equal(b.counters[0].print_lost, 1);
+	close_bench(&b);
+}
+
+static void the_stamp_follows_the_datagrams_time(void **state)
+{
+	struct path path = request_path(true);
+	struct bench b;
+
+	open_bench(&b, "echo", true);
+	put(&b, &path, "a", 1);
+	put(&b, &path, "b", 1);
+	b.io.in[0].time_ns = NOW + NSEC_PER_SEC - 1;
+	b.io.in[1].time_ns = NOW + NSEC_PER_SEC;
+	assert_int_equal(engine_turn(b.engine), 2);
+	assert_memory_equal(b.io.out[0].data + 42, "【Tue Nov 24 02:00:00 2026】 a", 32);
+	assert_memory_equal(b.io.out[1].data + 42, "【Tue Nov 24 02:00:01 2026】 b", 32);
+	close_bench(&b);
+}
+
+static void local_net_knows_its_addresses(void **state)
+{
+	struct local_addr many[1000] = {};
+	struct local_net *net;
+	struct ip_addr a;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		many[i].addr = ip_addr_ipv4(10, 1, i >> 8, i);
+		many[i].prefix_len = 20;
+		many[i].on_iface = i == 7;
+	}
+	net = local_net_new(our_mac, 1500, many, 1000);
+	for (unsigned i = 0; i < 2000; i++) {
+		a = ip_addr_ipv4(10, 1, i >> 8, i);
+		assert_int_equal(local_net_has(net, &a), i < 1000);
+	}
+	assert_true(ip_addr_equal(&net->ipv4, &many[7].addr));
+	a = ip_addr_ipv4(10, 1, 15, 255);
+	assert_true(local_net_on_link(net, &a));
+	a = ip_addr_ipv4(10, 1, 16, 0);
+	assert_false(local_net_on_link(net, &a));
+	a = (struct ip_addr){.b = {10, 1}};
+	assert_false(local_net_on_link(net, &a));
+	a = ip_addr_ipv4(255, 255, 255, 255);
+	assert_true(local_net_is_broadcast(net, &a));
+	free(net);
+
+	net = local_net_new(our_mac, 1500, NULL, 0);
+	a = ip_addr_ipv4(10, 1, 0, 0);
+	assert_false(local_net_has(net, &a));
+	assert_false(local_net_on_link(net, &a));
+	free(net);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(answers_ipv4_and_ipv6),
+			cmocka_unit_test(answers_with_the_same_tags),
+			cmocka_unit_test(answers_nothing_with_a_stamp),
+			cmocka_unit_test(accepts_a_partial_or_absent_checksum),
+			cmocka_unit_test(refuses_bad_checksums),
+			cmocka_unit_test(refuses_bad_sources),
+			cmocka_unit_test(refuses_loops),
+			cmocka_unit_test(refuses_what_does_not_fit),
+			cmocka_unit_test(passes_what_is_not_ours),
+			cmocka_unit_test(answers_from_our_own_mac),
+			cmocka_unit_test(drops_ip_options_from_the_answer),
+			cmocka_unit_test(hands_single_services_over),
+			cmocka_unit_test(a_full_printer_costs_the_line_alone),
+			cmocka_unit_test(the_stamp_follows_the_datagrams_time),
+			cmocka_unit_test(local_net_knows_its_addresses),
+	};
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
