@@ -111,8 +111,8 @@ static int unknown_option(const struct service_class *class, struct piece key,
 		if (used < sizeof(known))
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
 					used ? ", " : "", o->key);
-	return complain(complaint, "%s has no option \"%.*s\": there %s %s", class->name, PIECE(key),
-			used ? "are" : "is", used ? known : "none");
+	return complain(complaint, "%s has no option \"%.*s\": it has %s", class->name, PIECE(key),
+			used ? known : "none");
 }
 
 static const struct service_option *find_option(

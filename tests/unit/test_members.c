@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* The members of a chat room, against a list that is searched from end to end. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "services/members.h"
+
+#define CAPACITY 50
+#define PEERS 120
+
+/* A peer as the plain list knows it. */
+struct plain {
+	bool here;
+	uint64_t seen_ns;
+	uint16_t tag;
+};
+
+static struct members *room_for(uint32_t capacity)
+{
+	/* An exact block, for the address sanitizer. */
+	struct members *members = calloc(1, members_size(capacity));
+
+	members_init(members, capacity);
+	return members;
+}
+
+static struct path path_of(unsigned n, uint16_t tag)
+{
+	return (struct path){
+			.peer = {.addr = ip_addr_ipv4(10, 0, 0, (uint8_t)(n / 4)),
+					.port = (uint16_t)(2000 + n % 4)},
+			.tag_count = 1,
+			.tags = {{.tpid = 0x8100, .tci = tag}},
+	};
+}
+
+/* Few buckets, so that chains grow. */
+static uint64_t id_of(unsigned n)
+{
+	return n % 7;
+}
+
+static struct member *find(const struct members *members, unsigned n)
+{
+	struct path path = path_of(n, 0);
+
+	return members_find(members, id_of(n), &path.peer);
+}
+
+static void compare(const struct members *members, const struct plain plain[PEERS])
+{
+	bool met[CAPACITY + 1] = {false};
+	uint64_t last = 0;
+	uint32_t here = 0, ring = 0;
+
+	for (unsigned n = 0; n < PEERS; n++) {
+		const struct member *member = find(members, n);
+
+		assert_int_equal(member != NULL, plain[n].here);
+		if (!member)
+			continue;
+		here++;
+		assert_int_equal(member->seen_ns, plain[n].seen_ns);
+		assert_int_equal(member->path.tags[0].tci, plain[n].tag);
+		assert_ptr_equal(members_at(members, member->place), member);
+	}
+	assert_int_equal(members->count, here);
+	for (uint32_t i = 0; i < members->capacity; i++) {
+		assert_false(met[members->order[i]]);
+		met[members->order[i]] = true;
+	}
+	for (uint32_t i = members->slots[0].newer; i; i = members->slots[i].newer, ring++) {
+		assert_true(members->slots[i].seen_ns >= last);
+		last = members->slots[i].seen_ns;
+	}
+	assert_int_equal(ring, here);
+}
+
+static void like_a_plain_list(void **state)
+{
+	struct members *members = room_for(CAPACITY);
+	struct plain plain[PEERS] = {{0}};
+	uint32_t random = 7, here = 0;
+	uint64_t now = 1;
+
+	for (unsigned step = 0; step < 20000; step++) {
+		unsigned n, what;
+		struct path path;
+		struct member *member;
+
+		random = random * 1664525 + 1013904223;
+		n = (random >> 8) % PEERS;
+		what = random >> 28;
+		now += what;
+		path = path_of(n, (uint16_t)step);
+		member = find(members, n);
+		if (what == 0) {
+			members_expire(members, now, 900);
+			for (unsigned i = 0; i < PEERS; i++)
+				if (plain[i].here && now - plain[i].seen_ns >= 900) {
+					plain[i].here = false;
+					here--;
+				}
+		} else if (what < 4 && member) {
+			members_leave(members, member);
+			plain[n].here = false;
+			here--;
+		} else if (member) {
+			members_touch(members, member, &path, now);
+			plain[n] = (struct plain){true, now, (uint16_t)step};
+		} else if (here < CAPACITY) {
+			assert_non_null(members_join(members, id_of(n), &path, now));
+			plain[n] = (struct plain){true, now, (uint16_t)step};
+			here++;
+		} else {
+			assert_null(members_join(members, id_of(n), &path, now));
+		}
+		compare(members, plain);
+	}
+	free(members);
+}
+
+static void in_order_of_joining(void **state)
+{
+	struct members *members = room_for(PEERS);
+
+	for (unsigned n = 0; n < PEERS; n++) {
+		struct path path = path_of(n, 0);
+
+		members_join(members, id_of(n), &path, n);
+	}
+	for (unsigned n = 0; n < PEERS; n += 2) {
+		struct path path = path_of(n, 0);
+
+		members_touch(members, find(members, n), &path, PEERS + n);
+	}
+	for (unsigned n = 0; n < PEERS; n++)
+		assert_ptr_equal(members_at(members, n), find(members, n));
+	free(members);
+}
+
+static void names(void **state)
+{
+	struct members *members = room_for(2);
+	struct path path = path_of(1, 0);
+	struct member *member = members_join(members, 1, &path, 0);
+
+	assert_int_equal(member->name_len, strlen("10.0.0.0:2001"));
+	assert_ptr_equal(members_named(members, (const uint8_t *)"10.0.0.0:2001", 13), member);
+	assert_null(members_named(members, (const uint8_t *)"10.0.0.0:200", 12));
+	memcpy(member->name, "bob", 3);
+	member->name_len = 3;
+	assert_ptr_equal(members_named(members, (const uint8_t *)"bob", 3), member);
+	assert_null(members_named(members, (const uint8_t *)"bo", 2));
+	assert_null(members_named(members, (const uint8_t *)"bobb", 4));
+	members_leave(members, member);
+	assert_null(members_named(members, (const uint8_t *)"bob", 3));
+	free(members);
+}
+
+static void one_and_most(void **state)
+{
+	struct members *one = room_for(1), *most = room_for(65536);
+	struct path path = path_of(0, 0), other = path_of(1, 0);
+	struct member *member = members_join(one, 0, &path, 5);
+
+	assert_null(members_join(one, 1, &other, 5));
+	members_expire(one, 4, 1); /* before it was seen */
+	assert_int_equal(one->count, 1);
+	members_leave(one, member);
+	assert_non_null(members_join(one, 1, &other, 5));
+
+	for (uint32_t n = 0; n < 65536; n++) {
+		path.peer.port = (uint16_t)n;
+		assert_non_null(members_join(most, n * 0x9e3779b97f4a7c15u, &path, n));
+	}
+	path.peer.addr.b[15] = 9;
+	assert_null(members_join(most, 1, &path, 65536));
+	members_expire(most, 65535 + 10, 10);
+	assert_int_equal(most->count, 0);
+	free(one);
+	free(most);
+}
+
+static void rewound(void **state)
+{
+	struct members *members = room_for(3);
+
+	for (unsigned n = 0; n < 3; n++) {
+		struct path path = path_of(n, 0);
+
+		members_join(members, id_of(n), &path, 1000 + n);
+	}
+	members_rewind(members, 1001);
+	assert_int_equal(find(members, 0)->seen_ns, 1000);
+	assert_int_equal(find(members, 2)->seen_ns, 1001);
+	members_expire(members, 1010, 10);
+	assert_int_equal(members->count, 2);
+	members_expire(members, 1011, 10);
+	assert_int_equal(members->count, 0);
+	free(members);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(like_a_plain_list),
+		cmocka_unit_test(in_order_of_joining),
+		cmocka_unit_test(names),
+		cmocka_unit_test(one_and_most),
+		cmocka_unit_test(rewound),
+	};
+
+	return cmocka_run_group_tests_name("members", tests, NULL, NULL);
+}
