@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""Two namespaces of our own, a veth pair for each server, and the processes in them."""
+import atexit
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+CLIENT_CPU, SERVER_CPU = 0, 1
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def sh(*command):
+    """Runs a command that must succeed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stdout.strip()}")
+    return done.stdout
+
+
+class Process:
+    """A child in a namespace, on one CPU, that says a word when it is ready."""
+
+    def __init__(self, namespace, cpu, command, ready=None, stream="stdout"):
+        self.command = command
+        self.child = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{namespace}", "taskset", "-c", str(cpu), *command],
+            stdin=subprocess.PIPE, text=True, bufsize=1,
+            stdout=subprocess.PIPE if stream == "stdout" else subprocess.DEVNULL,
+            stderr=subprocess.PIPE if stream == "stderr" else None)
+        self.output = getattr(self.child, stream)
+        if ready:
+            self._wait_for(ready)
+
+    def _wait_for(self, word, seconds=15):
+        said = []
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not select.select([self.output], [], [], 0.1)[0]:
+                continue
+            line = self.output.readline()
+            if not line:
+                break
+            said.append(line.strip())
+            if word in line:
+                return
+        self.stop()
+        raise RuntimeError(f"{self.command[0]} did not start: {' '.join(said) or 'it said nothing'}")
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def ask(self):
+        """Sends an empty line, returns the numbers that are answered."""
+        self.child.stdin.write("\n")
+        return [int(word) for word in self.output.readline().split()]
+
+    def freeze(self):
+        self.child.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.child.send_signal(signal.SIGCONT)
+
+    def stop(self):
+        """Ends it, with the end of its input first: attach detaches then."""
+        if self.child.poll() is None:
+            self.thaw()
+            self.child.stdin.close()
+            if "attach" not in self.command[0]:
+                self.child.terminate()
+            try:
+                self.child.wait(5)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+
+
+class Lab:
+    """Client and server namespaces; everything goes when the program ends."""
+
+    def __init__(self):
+        self.client = f"udpxdp-bench-c{os.getpid()}"
+        self.server = f"udpxdp-bench-s{os.getpid()}"
+        self.processes = []
+        self.pairs = 0
+        atexit.register(self.close)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: sys.exit(1))
+        for namespace in (self.client, self.server):
+            sh("ip", "netns", "add", namespace)
+            sh("ip", "-n", namespace, "link", "set", "lo", "up")
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.stop()
+        self.processes = []
+        for namespace in (self.client, self.server):
+            if os.path.exists(f"/run/netns/{namespace}"):
+                subprocess.run(["ip", "netns", "del", namespace], check=False)
+
+    def pair(self):
+        """A veth pair with one queue. Returns its two names and the server's address."""
+        self.pairs += 1
+        number = self.pairs
+        client, server = f"bc{number}-{os.getpid()}", f"bs{number}-{os.getpid()}"
+        queues = ["numrxqueues", "1", "numtxqueues", "1"]
+        sh("ip", "link", "add", client, "netns", self.client, *queues, "type", "veth",
+           "peer", "name", server, "netns", self.server, *queues)
+        for namespace, name, host in ((self.client, client, 1), (self.server, server, 2)):
+            sh("ip", "-n", namespace, "address", "add", f"10.203.{number}.{host}/24", "dev", name)
+            sh("ip", "-n", namespace, "link", "set", name, "up")
+        # The stack cuts the generator's batches into datagrams before the veth, as it would
+        # for most NICs; otherwise only the servers without XDP would get them whole.
+        sh("nsenter", f"--net=/run/netns/{self.client}", "ethtool", "-K", client,
+           "tx-udp-segmentation", "off")
+        return client, server, f"10.203.{number}.2"
+
+    def start(self, side, cpu, command, ready=None, stream="stdout"):
+        namespace = self.client if side == "client" else self.server
+        process = Process(namespace, cpu, command, ready, stream)
+        self.processes.append(process)
+        return process
+
+    def end(self, process):
+        self.processes.remove(process)
+        process.stop()
