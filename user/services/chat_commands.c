@@ -5,7 +5,7 @@
 
 #include "services/chat.h"
 
-static void send(const struct talk *talk, const char *format, va_list args)
+static void answer_with(const struct talk *talk, const char *format, va_list args)
 {
 	const struct datagram *d = talk->d;
 	char text[ANSWER_MAX];
@@ -23,7 +23,7 @@ void chat_answer(const struct talk *talk, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	send(talk, format, args);
+	answer_with(talk, format, args);
 	va_end(args);
 }
 
@@ -35,7 +35,7 @@ void chat_refuse(const struct talk *talk, enum drop_reason reason, const char *f
 	if (!gate_may_tell(&talk->chat->gate, talk->id, talk->d->time_ns))
 		return;
 	va_start(args, format);
-	send(talk, format, args);
+	answer_with(talk, format, args);
 	va_end(args);
 }
 
