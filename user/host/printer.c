@@ -15,7 +15,7 @@
 
 #define CELLS 4095    /* of each worker's queue: 1 MiB, thousands of lines */
 #define VISIT 64      /* lines taken from one worker before it is the next one's turn */
-#define SLEEP_MAX 10  /* ms that a line waits at most when there was nothing to print */
+#define NAP_MAX 10    /* ms that a line waits at most when there was nothing to print */
 #define RETRY 50      /* ms between looks at a reader that does not read */
 #define GIVE_UP 400   /* ms that the thread waits for such a reader when it is to end */
 #define ABANDON 500   /* ms that printer_stop() waits for the thread */
@@ -161,12 +161,10 @@ static unsigned print_queued(struct printer *printer)
 	return most;
 }
 
-/* Nobody wakes the thread: a system call for that would be the data path's. It sleeps the
- * longer, the less there is to do. */
 static void *run(void *arg)
 {
 	struct printer *printer = arg;
-	unsigned sleep_ms = SLEEP_MAX;
+	unsigned nap = NAP_MAX;
 
 	for (;;) {
 		bool stopping = atomic_load(&printer->stopping);
@@ -177,8 +175,7 @@ static void *run(void *arg)
 			continue;
 		if (stopping && !taken)
 			return NULL;
-		sleep_ms = taken ? 1 : sleep_ms * 2 > SLEEP_MAX ? SLEEP_MAX : sleep_ms * 2;
-		thread_sleep_ms(sleep_ms);
+		nap = thread_nap(nap, taken, NAP_MAX);
 	}
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <ck_ring.h>
 
@@ -82,11 +83,11 @@ struct queue *queue_new(size_t capacity, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
+	memset(queue, 0, bytes); /* so that its pages are there: the data path shall not fault */
 	ck_ring_init(&queue->filled, (unsigned int)slots);
 	ck_ring_init(&queue->empty, (unsigned int)slots);
 	queue->filled_slots = (void *)queue->memory;
 	queue->empty_slots = (void *)(queue->memory + slot_bytes);
-	queue->reserved = queue->peeked = NULL;
 	for (size_t i = 0; i < slots - 1; i++)
 		put(&queue->empty, queue->empty_slots,
 				queue->memory + 2 * slot_bytes + i * size);

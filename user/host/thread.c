@@ -25,6 +25,16 @@ void thread_sleep_ms(unsigned ms)
 	nanosleep(&time, NULL);
 }
 
+unsigned thread_nap(unsigned last_ms, bool busy, unsigned max_ms)
+{
+	unsigned ms = busy ? 1 : 2 * last_ms;
+
+	if (ms > max_ms)
+		ms = max_ms;
+	thread_sleep_ms(ms);
+	return ms;
+}
+
 uint64_t clock_ms(void)
 {
 	struct timespec time;

@@ -4,6 +4,7 @@
 #define UDPXDP_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -14,6 +15,11 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg), v
 
 /* Sleeps that long. */
 void thread_sleep_ms(unsigned ms);
+
+/* For a thread that nobody wakes, because waking would cost the one who does a system call:
+ * sleeps 1 ms when there was something to do, otherwise twice as long as last time, up to max_ms.
+ * Returns how long. */
+unsigned thread_nap(unsigned last_ms, bool busy, unsigned max_ms);
 
 /* Milliseconds of a clock that never steps. */
 uint64_t clock_ms(void);
