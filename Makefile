@@ -139,10 +139,14 @@ $(SKELETON): $(BUILD)/gen/udpxdp.bpf.o
 
 $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/% $(BUILD)/tests/e2e/% $(BUILD)/tests/bench/%: $(LIBRARY)
 
+# What the tests of the filter share.
+BPF_HARNESS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+$(BPFTEST): $(BPF_HARNESS)
+
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	$(say) TEST $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(PKG_LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) $(LIBRARY) $(PKG_LIBS) -lcmocka
 
 $(BUILD)/tests/%.bpf.o: tests/%.bpf.c
 	$(say) BPF $<
@@ -157,5 +161,5 @@ compile_commands.json: Makefile
 	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" "$(CURDIR)" "$$f" \
 	    '$(CC) $(subst ",\",$(subst \,\\,$(subst ',,$(ALL_CFLAGS)))) -c '"$$f"; sep=,; done; printf '\n]\n'; } >$@
 
--include $(OBJECTS:.o=.d) $(BUILD)/obj/user/main.d $(BUILD)/gen/udpxdp.bpf.d
+-include $(OBJECTS:.o=.d) $(BPF_HARNESS:.o=.d) $(BUILD)/obj/user/main.d $(BUILD)/gen/udpxdp.bpf.d
 -include $(wildcard $(BUILD)/tests/*/*.d)

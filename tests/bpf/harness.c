@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define CPUS_MAX 1024
+
+/* A test that cannot set up what it tests has nothing to say. */
+static void must(int err, const char *what)
+{
+	if (!err)
+		return;
+	printf("Bail out! %s: %s\n", what, strerror(err < 0 ? -err : err));
+	exit(1);
+}
+
+void need_root(void)
+{
+	if (!geteuid())
+		return;
+	printf("1..0 # SKIP needs root\n");
+	exit(0);
+}
+
+struct udpxdp_bpf *filter_load(const struct filter_config *config)
+{
+	struct udpxdp_bpf *filter = udpxdp_bpf__open();
+	int err;
+
+	if (!filter)
+		return NULL;
+	memcpy((void *)&filter->rodata->filter_config,
+			config ? config : &(struct filter_config){.has_buff_len = 1},
+			sizeof(*config));
+	err = udpxdp_bpf__load(filter);
+	if (err) {
+		udpxdp_bpf__destroy(filter);
+		errno = -err;
+		return NULL;
+	}
+	return filter;
+}
+
+int filter_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
+		uint32_t len)
+{
+	struct xdp_md ctx = {.data_end = len};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len);
+	int err;
+
+	if (arrival && arrival->ifindex) {
+		ctx.ingress_ifindex = arrival->ifindex;
+		ctx.rx_queue_index = arrival->queue;
+		opts.ctx_in = &ctx;
+		opts.ctx_size_in = sizeof(ctx);
+	}
+	err = bpf_prog_test_run_opts(bpf_program__fd(filter->progs.udpxdp_filter), &opts);
+	return err ? err : (int)opts.retval;
+}
+
+struct verdict_row filter_verdict(const struct udpxdp_bpf *filter, enum frame_verdict verdict)
+{
+	struct verdict_row rows[CPUS_MAX], sum = {.reason = verdict};
+	uint32_t key = verdict;
+
+	must(bpf_map_lookup_elem(bpf_map__fd(filter->maps.verdicts), &key, rows), "verdicts");
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++) {
+		sum.frames += rows[i].frames;
+		sum.bytes += rows[i].bytes;
+	}
+	return sum;
+}
+
+struct port_counters filter_port(const struct udpxdp_bpf *filter, uint16_t port)
+{
+	struct port_counters rows[CPUS_MAX], sum = {};
+
+	must(bpf_map_lookup_elem(bpf_map__fd(filter->maps.port_counters), &port, rows),
+			"port_counters");
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++) {
+		sum.rx_packets += rows[i].rx_packets;
+		sum.rx_bytes += rows[i].rx_bytes;
+		sum.redirected += rows[i].redirected;
+		sum.passed += rows[i].passed;
+	}
+	return sum;
+}
+
+void filter_serve(const struct udpxdp_bpf *filter, uint16_t port, bool by_broadcast)
+{
+	static const struct port_counters zero[CPUS_MAX];
+	const uint8_t one = 1;
+
+	must(bpf_map_update_elem(bpf_map__fd(filter->maps.port_counters), &port, zero, BPF_ANY),
+			"port_counters");
+	if (by_broadcast)
+		must(bpf_map_update_elem(bpf_map__fd(filter->maps.broadcast_ports), &port, &one,
+				     BPF_ANY),
+				"broadcast_ports");
+}
+
+void filter_unserve(const struct udpxdp_bpf *filter, uint16_t port)
+{
+	must(bpf_map_delete_elem(bpf_map__fd(filter->maps.port_counters), &port), "port_counters");
+}
+
+static struct ip_addr addr_of(const char *text)
+{
+	struct ip_addr addr = {};
+
+	if (inet_pton(AF_INET6, text, &addr) == 1)
+		return addr;
+	addr.b[10] = addr.b[11] = 0xff;
+	must(inet_pton(AF_INET, text, &addr.b[12]) == 1 ? 0 : EINVAL, text);
+	return addr;
+}
+
+void filter_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags)
+{
+	const struct ip_addr key = addr_of(addr);
+
+	must(bpf_map_update_elem(bpf_map__fd(filter->maps.local_addrs), &key, &flags, BPF_ANY),
+			"local_addrs");
+}
+
+void filter_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule)
+{
+	struct source_rule_key key;
+	char addr[64];
+	unsigned len;
+
+	must(sscanf(prefix, "%63[^/]/%u", addr, &len) == 2 ? 0 : EINVAL, prefix);
+	key.addr = addr_of(addr);
+	key.prefix_len = strchr(addr, ':') ? len : 96 + len;
+	must(bpf_map_update_elem(bpf_map__fd(filter->maps.source_rules), &key, &rule, BPF_ANY),
+			"source_rules");
+}
+
+static void over_limit(const struct udpxdp_bpf *filter, const char *net)
+{
+	const struct ip_addr key = addr_of(net);
+	const uint64_t arrival = UINT64_MAX / 2; /* in some 292 years */
+
+	must(bpf_map_update_elem(bpf_map__fd(filter->maps.source_limits), &key, &arrival, BPF_ANY),
+			"source_limits");
+}
+
+const struct filter_config world_config = {
+	.limit_interval = 1,
+	.limit_burst = 1000000000,
+	.rules = 1,
+	.has_buff_len = 1,
+};
+
+void world_apply(const struct udpxdp_bpf *filter)
+{
+	filter_local(filter, "10.0.0.1", LOCAL_UNICAST);
+	filter_local(filter, "2001:db8::1", LOCAL_UNICAST);
+	filter_local(filter, "10.0.0.255", LOCAL_BROADCAST);
+	filter_local(filter, "255.255.255.255", LOCAL_BROADCAST);
+	filter_serve(filter, 8080, false);
+	filter_serve(filter, 8086, true);
+	filter_serve(filter, 8090, false);
+	filter_rule(filter, "192.0.2.0/24", RULE_DENY);
+	filter_rule(filter, "192.0.2.128/25", RULE_ALLOW);
+	filter_rule(filter, "2001:db8:dead::/48", RULE_DENY);
+	filter_rule(filter, "2001:db8:dead:1::/64", RULE_ALLOW);
+	over_limit(filter, "203.0.113.0");
+	over_limit(filter, "2001:db8:bad::");
+}
+
+static bool in_prefix(const struct ip_addr *addr, const char *text, unsigned len)
+{
+	const struct ip_addr prefix = addr_of(text);
+	unsigned i;
+
+	if (!strchr(text, ':'))
+		len += 96;
+	for (i = 0; i < len; i++)
+		if ((addr->b[i / 8] ^ prefix.b[i / 8]) & 0x80 >> i % 8)
+			return false;
+	return true;
+}
+
+enum frame_verdict world_verdict(const void *frame, uint32_t len, bool has_socket,
+		struct frame_info *info)
+{
+	const enum frame_verdict verdict =
+			frame_classify(frame, (const uint8_t *)frame + len, len, info);
+	const struct ip_addr *source = &info->source, *dest = &info->dest;
+	const uint16_t port = info->dest_port;
+
+	if (verdict != FRAME_REDIRECTED)
+		return verdict;
+	if (in_prefix(dest, "10.0.0.255", 32) || in_prefix(dest, "255.255.255.255", 32)) {
+		if (port != 8086)
+			return FRAME_NOT_OURS;
+	} else if (!in_prefix(dest, "10.0.0.1", 32) && !in_prefix(dest, "2001:db8::1", 128)) {
+		return FRAME_NOT_OURS;
+	}
+	if (port != 8080 && port != 8086 && port != 8090)
+		return FRAME_NOT_SERVED;
+	if (in_prefix(source, "192.0.2.0", 24) && !in_prefix(source, "192.0.2.128", 25))
+		return FRAME_DENIED;
+	if (in_prefix(source, "2001:db8:dead::", 48) &&
+			!in_prefix(source, "2001:db8:dead:1::", 64))
+		return FRAME_DENIED;
+	if (in_prefix(source, "203.0.113.0", 24) || in_prefix(source, "2001:db8:bad::", 64))
+		return FRAME_RATE_LIMITED;
+	return has_socket ? FRAME_REDIRECTED : FRAME_NO_SOCKET;
+}
+
+int verdict_action(enum frame_verdict verdict)
+{
+	switch (verdict) {
+	case FRAME_REDIRECTED:
+		return XDP_REDIRECT;
+	case FRAME_DENIED:
+	case FRAME_RATE_LIMITED:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
+const char *verdict_name(enum frame_verdict verdict)
+{
+	static const char *const names[] = {
+#define X(name, label, text) #label,
+		FRAME_VERDICTS(X)
+#undef X
+	};
+
+	return verdict < FRAME_VERDICT_COUNT ? names[verdict] : "none";
+}
+
+/* The lengths in the table hold the zeroes at the end that the bytes leave out. */
+#define FIXTURE(name, verdict, queue, offset, length, len, bytes)                                  \
+	static const _Alignas(8) uint8_t frame_##name[len] = bytes;
+#include "../fixtures/bpf/frames.inc"
+#undef FIXTURE
+
+const struct fixture fixtures[] = {
+#define FIXTURE(name, verdict, queue, offset, length, len, bytes)                                  \
+	{#name, verdict, queue, offset, length, len, frame_##name},
+#include "../fixtures/bpf/frames.inc"
+#undef FIXTURE
+};
+const size_t fixture_count = sizeof(fixtures) / sizeof(fixtures[0]);
+
+void *exact_copy(const void *frame, uint32_t len)
+{
+	void *copy = malloc(len ? len : 1);
+
+	must(copy ? 0 : ENOMEM, "memory");
+	return memcpy(copy, frame, len);
+}
+
+void hexdump(const void *frame, uint32_t len)
+{
+	const uint8_t *b = frame;
+
+	for (uint32_t i = 0; i < len; i += 16) {
+		printf("#   %04x ", i);
+		for (uint32_t j = i; j < i + 16 && j < len; j++)
+			printf(" %02x", b[j]);
+		printf("\n");
+	}
+}
+
+uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}

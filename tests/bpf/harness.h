@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The filter under BPF_PROG_TEST_RUN: loaded, given frames, asked for its counters. And a world
+ * for it to judge by, which user space models beside it: which addresses and ports are ours,
+ * who is denied, who is over the limit.
+ */
+#ifndef UDPXDP_TESTS_BPF_HARNESS_H
+#define UDPXDP_TESTS_BPF_HARNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "udpxdp/packet.h"
+#include "udpxdp.skel.h" /* needs abi.h in front of it */
+
+#define FRAME_MAX 3200 /* what BPF_PROG_TEST_RUN takes, less some room */
+
+/* Ends the test program, as skipped, where it cannot load a filter. */
+void need_root(void);
+
+/* ---- the filter ---------------------------------------------------------------------- */
+
+/* Loads it; config NULL: the plain one (has_buff_len set, no guard rail). NULL with errno. */
+struct udpxdp_bpf *filter_load(const struct filter_config *config);
+
+/* Where a frame arrives; ifindex 0: on a loopback device. */
+struct arrival {
+	uint32_t ifindex;
+	uint32_t queue;
+};
+
+/* Runs a frame through the filter. Returns its XDP action, or -errno. */
+int filter_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
+		uint32_t len);
+
+/* Sums over the CPUs. */
+struct verdict_row filter_verdict(const struct udpxdp_bpf *filter, enum frame_verdict verdict);
+struct port_counters filter_port(const struct udpxdp_bpf *filter, uint16_t port);
+
+/* Adds a port to those served, by_broadcast to those that broadcasts reach; removes it. */
+void filter_serve(const struct udpxdp_bpf *filter, uint16_t port, bool by_broadcast);
+void filter_unserve(const struct udpxdp_bpf *filter, uint16_t port);
+
+/* Tells it of an address (text) of this host. */
+void filter_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags);
+
+/* Adds a rule "ADDR/LEN" of RULE_ALLOW or RULE_DENY. */
+void filter_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule);
+
+/* ---- the world of the fixtures ------------------------------------------------------- */
+
+extern const struct filter_config world_config;
+
+/* Fills the filter's maps as fixtures/bpf/recipes.py describes; it was loaded with world_config. */
+void world_apply(const struct udpxdp_bpf *filter);
+
+/* What the filter must say of a frame in that world: frame_classify() and what comes behind. */
+enum frame_verdict world_verdict(const void *frame, uint32_t len, bool has_socket,
+		struct frame_info *info);
+
+/* The grammar once more, written byte by byte from the standards, to judge packet.h by. */
+enum frame_verdict reference_classify(const uint8_t *frame, uint32_t len, struct frame_info *info);
+
+/* The action that goes with a verdict. */
+int verdict_action(enum frame_verdict verdict);
+const char *verdict_name(enum frame_verdict verdict);
+
+/* ---- fixtures ------------------------------------------------------------------------ */
+
+struct fixture {
+	const char *name;
+	enum frame_verdict verdict;
+	uint32_t queue;
+	uint16_t payload, payload_len; /* of one that is redirected */
+	uint32_t len;
+	const uint8_t *frame;
+};
+
+extern const struct fixture fixtures[];
+extern const size_t fixture_count;
+
+/* ---- a network of its own ------------------------------------------------------------ */
+
+/*
+ * Puts the process into a network namespace of its own with a veth pair of two queues that
+ * nothing sends on. Returns the interface's index, or 0 with errno. It goes with the process.
+ */
+uint32_t private_net(void);
+#define PRIVATE_IFACE "veth0"
+
+struct socket_on; /* an AF_XDP socket */
+
+/* Binds one to a queue and puts it into the filter's map. NULL with errno. */
+struct socket_on *socket_on_queue(const struct udpxdp_bpf *filter, uint32_t queue);
+
+/* Takes the next received frame: copies at most size bytes of it; returns its length, or 0. */
+uint32_t socket_take(struct socket_on *sock, void *frame, uint32_t size);
+void socket_close(struct socket_on *sock);
+
+/* ---- */
+
+/* A copy that is as long as the frame and no longer, so that a sanitizer sees what reads
+ * beyond. free() frees it. */
+void *exact_copy(const void *frame, uint32_t len);
+
+void hexdump(const void *frame, uint32_t len);
+
+/* The next of a stream of numbers (SplitMix64). */
+uint64_t random_next(uint64_t *state);
+
+#endif
