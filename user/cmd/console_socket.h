@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding a running server's control socket. */
+#ifndef UDPXDP_CONSOLE_SOCKET_H
+#define UDPXDP_CONSOLE_SOCKET_H
+
+#include <sys/un.h>
+
+/*
+ * Connects to the control socket at `control`; or that of the server on the interface `iface`;
+ * or, when both are NULL, the only one that answers in CONTROL_DIR. *addr says which it was.
+ * Returns the socket; ends the program with one line when there is none or it lets nobody in.
+ */
+int console_connect(const char *control, const char *iface, struct sockaddr_un *addr);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading what a console says on the control socket (see control.h). Pure: bytes in, sense out. */
+#ifndef UDPXDP_CONTROL_REQUEST_H
+#define UDPXDP_CONTROL_REQUEST_H
+
+#include "engine/engine.h"
+
+#define CONTROL_LINE_MAX 128 /* bytes of the first line of a packet, either way */
+
+struct control_request {
+	enum { CONTROL_WATCH, CONTROL_ANNOUNCE, CONTROL_SAY } verb;
+	int instance;        /* of watch: index of the service */
+	struct ip_addr peer; /* of say */
+	uint16_t port;
+	const uint8_t *text; /* of announce and say: inside the packet */
+	uint32_t len;
+};
+
+/* Reads one packet. Returns NULL, or what is wrong with it (a static string). */
+const char *control_request_read(struct control_request *request, const uint8_t *packet,
+		size_t len, const struct service_config *services, unsigned service_count);
+
+#endif
