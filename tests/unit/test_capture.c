@@ -111,10 +111,15 @@ static struct source *source_new(uint32_t first, uint32_t count, uint32_t len)
 	return s;
 }
 
+static int open_file(const char *path, int flags)
+{
+	return open(path, flags | O_CLOEXEC, 0640);
+}
+
 static struct capture_file *open_capture(const char *name)
 {
 	char error[512] = "";
-	struct capture_file *file = capture_open(in_directory(name), error, sizeof(error));
+	struct capture_file *file = capture_open(in_directory(name), open_file, error, sizeof(error));
 
 	if (!file)
 		fail_msg("%s", error);
@@ -325,7 +330,7 @@ static void test_reopen_fails_and_recovers(void **state)
 
 	snprintf(path, sizeof(path), "%s/inner/c.pcap", directory);
 	assert_int_equal(mkdir(in_directory("inner"), 0755), 0);
-	file = capture_open(path, error, sizeof(error));
+	file = capture_open(path, open_file, error, sizeof(error));
 	assert_non_null(file);
 	io = capture_wrap(&s->io, file);
 	add(s, io, 5);
@@ -334,7 +339,7 @@ static void test_reopen_fails_and_recovers(void **state)
 	add(s, io, 4); /* lost: there is nowhere to write to */
 	assert_int_equal(capture_lost(file), 4);
 	assert_int_equal(mkdir(in_directory("inner"), 0755), 0);
-	s->time_ns += SECOND;
+	capture_tend(file);
 	add(s, io, 3);
 	assert_int_equal(capture_lost(file), 4);
 	io->ops->close(io);
@@ -400,11 +405,11 @@ static void test_not_opened(void **state)
 {
 	char error[512] = "";
 
-	assert_null(capture_open("/dev/full", error, sizeof(error)));
+	assert_null(capture_open("/dev/full", open_file, error, sizeof(error)));
 	assert_non_null(strstr(error, "No space left"));
-	assert_null(capture_open(in_directory("none/c.pcap"), error, sizeof(error)));
+	assert_null(capture_open(in_directory("none/c.pcap"), open_file, error, sizeof(error)));
 	assert_non_null(strstr(error, "No such file"));
-	assert_null(capture_open(directory, error, sizeof(error)));
+	assert_null(capture_open(directory, open_file, error, sizeof(error)));
 	assert_non_null(strstr(error, "Is a directory"));
 	assert_null(strchr(error, '\n'));
 }

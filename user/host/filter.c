@@ -322,19 +322,33 @@ static int make_pin_dir(const char *dir)
 	return 0;
 }
 
-static void remove_pins(const struct filter *f)
-{
-	char path[320];
+#define PINNED_MAPS (sizeof(pin_names) / sizeof(pin_names[0]))
 
-	for (size_t i = 0; i < sizeof(pin_names) / sizeof(pin_names[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", f->pin_dir, pin_names[i]);
-		unlink(path);
-	}
+_Static_assert(FILTER_PINS == PINNED_MAPS + 2, "the maps, their directory and its parent");
+
+bool filter_pin_path(const struct filter *f, unsigned i, char path[FILTER_PIN_PATH])
+{
+	if (!f->pin_dir[0])
+		return false;
+	if (i < PINNED_MAPS)
+		snprintf(path, FILTER_PIN_PATH, "%s/%s", f->pin_dir, pin_names[i]);
+	else /* the parent goes only when no other instance is there */
+		snprintf(path, FILTER_PIN_PATH, "%s", i == PINNED_MAPS ? f->pin_dir : PIN_ROOT);
+	return true;
+}
+
+static void remove_pins(const struct filter *f, unsigned count)
+{
+	char path[FILTER_PIN_PATH];
+
+	for (unsigned i = 0; i < count && filter_pin_path(f, i, path); i++)
+		if (unlink(path) < 0)
+			rmdir(path);
 }
 
 static int pin_map(const struct filter *f, const struct bpf_map *map, const char *name)
 {
-	char path[320];
+	char path[FILTER_PIN_PATH];
 
 	snprintf(path, sizeof(path), "%s/%s", f->pin_dir, name);
 	return bpf_obj_pin(bpf_map__fd(map), path);
@@ -342,11 +356,7 @@ static int pin_map(const struct filter *f, const struct bpf_map *map, const char
 
 static void unpin(struct filter *f)
 {
-	if (f->pin_dir[0]) {
-		remove_pins(f);
-		rmdir(f->pin_dir);
-		rmdir(PIN_ROOT); /* only when no other instance is there */
-	}
+	remove_pins(f, FILTER_PINS);
 	if (f->pin_lock >= 0)
 		close(f->pin_lock);
 	f->pin_lock = -1;
@@ -371,7 +381,7 @@ int filter_pin(struct filter *f, const char *dir)
 		return -1;
 	}
 	snprintf(f->pin_dir, sizeof(f->pin_dir), "%s", dir);
-	remove_pins(f);
+	remove_pins(f, PINNED_MAPS);
 	if (pin_map(f, f->skeleton->maps.port_counters, PIN_PORT_COUNTERS) < 0 ||
 			pin_map(f, f->skeleton->maps.verdicts, PIN_VERDICTS) < 0 ||
 			pin_map(f, f->skeleton->maps.service_counters, PIN_SERVICE_COUNTERS) < 0) {

@@ -56,6 +56,12 @@ int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __
  */
 int filter_pin(struct filter *filter, const char *dir);
 
+/* The paths of what filter_pin() made, in the order in which they can be removed: i from 0 below
+ * FILTER_PINS. Returns false when there is none. */
+#define FILTER_PINS 5
+#define FILTER_PIN_PATH 320
+bool filter_pin_path(const struct filter *filter, unsigned i, char path[FILTER_PIN_PATH]);
+
 /*
  * Attaches by a bpf_link, which the kernel takes back when the process dies: in the driver, or
  * generically in the stack. A filter that was loaded through the dispatcher is left as it is. Returns 0, or -1 with errno and in error what the kernel itself says, if it does

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/keeper.h"
 #include "host/log.h"
 #include "host/message_queue.h"
 #include "host/message_text.h"
@@ -146,7 +147,7 @@ static bool begins_line(int fd)
 /* Opens the file under the path; the one that is open stays so until that has succeeded. */
 static bool open_file(struct history *h)
 {
-	int fd = open(h->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	int fd = keeper_open(h->path, O_RDWR | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
 		return false;

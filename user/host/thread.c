@@ -1,19 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/thread.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <time.h>
+
+#include "host/sandbox.h"
+
+struct start {
+	void *(*run)(void *arg);
+	void *arg;
+};
+
+static void *run_unprivileged(void *arg)
+{
+	struct start start = *(struct start *)arg;
+
+	free(arg);
+	sandbox_enter_thread();
+	return start.run(start.arg);
+}
 
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg), void *arg)
 {
+	struct start *start = malloc(sizeof(*start));
 	sigset_t all, before;
 	int error;
 
+	if (!start)
+		return ENOMEM;
+	*start = (struct start){.run = run, .arg = arg};
+
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(thread, NULL, run, arg);
+	error = pthread_create(thread, NULL, run_unprivileged, start);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!error)
+	if (error)
+		free(start);
+	else
 		pthread_setname_np(*thread, name);
 	return error;
 }

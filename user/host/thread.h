@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 /*
- * Starts a thread called name (at most 15 characters) with every signal blocked: signals are
+ * Starts a thread called name (at most 15 characters), without the capabilities that the sandbox
+ * leaves to the event loop and with every signal blocked: signals are
  * the event loop's business, and a broken pipe is an error like others. Returns 0 or an errno.
  */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg), void *arg);

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "host/queue.h"
+#include "host/thread.h"
 
 #define OWNER 0 /* the worker on which the single services live */
 
@@ -277,6 +277,8 @@ static void *run(void *context)
 	uint64_t idle_since = 0, next_tick = 0, now;
 	unsigned busy = 0;
 
+	if (w->all->config.enter)
+		w->all->config.enter();
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		bool idle = !turn(w);
 
@@ -345,22 +347,13 @@ static int make_worker(struct workers *all, unsigned number)
 static int start_thread(struct worker *w)
 {
 	const int *cpus = w->all->config.cpus;
-	sigset_t all_signals, before;
 	char name[16];
-	int error;
 
-	/* Signals are the event loop's. */
-	sigfillset(&all_signals);
-	pthread_sigmask(SIG_SETMASK, &all_signals, &before);
-	error = pthread_create(&w->thread, NULL, run, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error) {
-		errno = error;
-		return -1;
-	}
-	w->started = true;
 	snprintf(name, sizeof(name), "worker/%u", w->number);
-	pthread_setname_np(w->thread, name);
+	errno = thread_start(&w->thread, name, run, w);
+	if (errno)
+		return -1;
+	w->started = true;
 	if (cpus && cpus[w->number] >= 0) {
 		cpu_set_t set;
 

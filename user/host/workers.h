@@ -40,6 +40,7 @@ struct workers_config {
 	struct printer *printer;           /* NULL: quiet */
 	struct history *histories[MAX_SERVICES]; /* NULL where a service keeps none */
 	int notice_bell; /* eventfd rung when there are notices */
+	void (*enter)(void); /* called first on every worker's thread, to sandbox it; or NULL */
 };
 
 struct workers;

@@ -48,15 +48,15 @@ static const struct file_header file_header = {
 struct capture_file {
 	pthread_mutex_t lock; /* of everything but the atomics and the path */
 	char *path;
+	int (*open_file)(const char *path, int flags);
 	int fd;         /* -1: it could not be opened */
 	off_t written;  /* bytes of whole records in the file */
 	uint8_t *buffer;
 	size_t used;
 	uint32_t records; /* in the buffer */
-	uint64_t flushed_ns, opened_ns; /* frame time of the last flush, of the last try to open */
+	uint64_t flushed_ns; /* frame time of the last flush */
 	int error;    /* the last failure */
 	bool failing; /* and it has been said */
-	atomic_bool reopen;
 	_Atomic uint64_t lost;
 };
 
@@ -118,14 +118,34 @@ static bool write_whole(struct capture_file *file, const void *data, size_t size
 	return false;
 }
 
+/*
+ * Opens the path. When it still names the file that is open, that one goes on; another takes its
+ * place, emptied.
+ */
 static bool file_open(struct capture_file *file)
 {
-	file->fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
-	file->written = 0;
-	if (file->fd < 0)
+	int fd = file->open_file(file->path, O_WRONLY | O_CREAT | O_APPEND);
+	struct stat ours, named;
+
+	if (fd < 0) {
 		file->error = errno;
-	else if (!write_whole(file, &file_header, sizeof(file_header)))
 		file_shut(file);
+		return false;
+	}
+	if (file->fd >= 0 && !fstat(file->fd, &ours) && !fstat(fd, &named) &&
+			ours.st_dev == named.st_dev && ours.st_ino == named.st_ino) {
+		close(fd);
+		return true;
+	}
+	file_shut(file);
+	file->fd = fd;
+	file->written = 0;
+	if (ftruncate(fd, 0) < 0 && errno != EINVAL) { /* not a pipe */
+		file->error = errno;
+		file_shut(file);
+	} else if (!write_whole(file, &file_header, sizeof(file_header))) {
+		file_shut(file);
+	}
 	return file->fd >= 0;
 }
 
@@ -141,19 +161,6 @@ static void file_flush(struct capture_file *file)
 	file->records = 0;
 }
 
-/* Opens the file anew, unless its path still names the one that is open. */
-static void file_reopen(struct capture_file *file)
-{
-	struct stat ours, named;
-
-	file_flush(file);
-	if (file->fd >= 0 && !fstat(file->fd, &ours) && !stat(file->path, &named) &&
-			ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
-		return;
-	file_shut(file);
-	file_open(file);
-}
-
 static void file_add(struct capture_file *file, const struct frame *frame, uint64_t time_ns)
 {
 	struct record_header header = {
@@ -164,11 +171,6 @@ static void file_add(struct capture_file *file, const struct frame *frame, uint6
 	};
 	size_t size = sizeof(header) + frame->len;
 
-	if (atomic_exchange_explicit(&file->reopen, false, memory_order_relaxed) ||
-			(file->fd < 0 && time_ns - file->opened_ns >= NSEC)) {
-		file->opened_ns = time_ns;
-		file_reopen(file);
-	}
 	if (frame->len > FRAME_MAX)
 		file->error = EMSGSIZE;
 	if (file->fd < 0 || frame->len > FRAME_MAX) {
@@ -185,12 +187,14 @@ static void file_add(struct capture_file *file, const struct frame *frame, uint6
 	file->records++;
 }
 
-struct capture_file *capture_open(const char *path, char *error, size_t size)
+struct capture_file *capture_open(const char *path, int (*open_file)(const char *path, int flags),
+		char *error, size_t size)
 {
 	struct capture_file *file = calloc(1, sizeof(*file));
 
 	if (file) {
 		file->fd = -1;
+		file->open_file = open_file;
 		file->path = strdup(path);
 		file->buffer = malloc(BUFFER_SIZE);
 	}
@@ -212,7 +216,18 @@ struct capture_file *capture_open(const char *path, char *error, size_t size)
 
 void capture_reopen(struct capture_file *file)
 {
-	atomic_store_explicit(&file->reopen, true, memory_order_relaxed);
+	pthread_mutex_lock(&file->lock);
+	file_flush(file);
+	file_open(file);
+	pthread_mutex_unlock(&file->lock);
+}
+
+void capture_tend(struct capture_file *file)
+{
+	pthread_mutex_lock(&file->lock);
+	if (file->fd < 0)
+		file_open(file);
+	pthread_mutex_unlock(&file->lock);
 }
 
 uint64_t capture_lost(const struct capture_file *file)

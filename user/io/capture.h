@@ -14,12 +14,19 @@
 
 struct capture_file;
 
-/* Creates path. Returns NULL with one line in error. */
-struct capture_file *capture_open(const char *path, char *error, size_t size);
+/*
+ * Creates path, or empties it. open_file opens a path with open(2)'s flags, now and whenever it
+ * is opened again; it returns a descriptor or -1 with errno. Returns NULL with one line in error.
+ */
+struct capture_file *capture_open(const char *path, int (*open_file)(const char *path, int flags),
+		char *error, size_t size);
 
-/* Closes and opens it anew under its path at the next frame (SIGHUP), when somebody has moved the
- * file. Any thread, and a signal handler. */
+/* Opens it anew under its path (SIGHUP) when somebody has moved the file. Any thread, but not a
+ * data-path one: it waits for the disk. */
 void capture_reopen(struct capture_file *file);
+
+/* Tries again when it could not be opened: call about once a second, as above. */
+void capture_tend(struct capture_file *file);
 
 /* Frames that could not be written. */
 uint64_t capture_lost(const struct capture_file *file);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/sandbox.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define DEFAULT_USER "nobody"
+
+static bool entered;
+
+void sandbox_missing(char *text, size_t size)
+{
+	static const struct {
+		unsigned capability;
+		const char *name;
+	} needed[] = {
+			{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+			{CAP_BPF, "CAP_BPF"},
+			{CAP_NET_RAW, "CAP_NET_RAW"},
+	};
+
+	text[0] = '\0';
+	capng_get_caps_process();
+	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (capng_have_capability(CAPNG_EFFECTIVE, needed[i].capability))
+			continue;
+		/* What CAP_SYS_ADMIN implies (capabilities(7)). */
+		if (needed[i].capability == CAP_BPF &&
+				capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
+			continue;
+		snprintf(text + strlen(text), size - strlen(text), "%s%s", text[0] ? ", " : "",
+				needed[i].name);
+	}
+}
+
+int sandbox_changes_user(void)
+{
+	return geteuid() == 0;
+}
+
+/* Before 5.19 updating a map by its descriptor needs CAP_BPF where unprivileged bpf() is off. */
+static bool map_updates_need_cap_bpf(void)
+{
+	struct utsname u;
+	unsigned major, minor;
+
+	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return true;
+	return major < 5 || (major == 5 && minor < 19);
+}
+
+static int reduce_capabilities(const char *user, char *error, size_t size)
+{
+	const capng_type_t both = CAPNG_EFFECTIVE | CAPNG_PERMITTED;
+	const struct passwd *p;
+	int result;
+
+	capng_clear(CAPNG_SELECT_ALL);
+	capng_update(CAPNG_ADD, both, CAP_NET_ADMIN);
+	if (map_updates_need_cap_bpf())
+		capng_update(CAPNG_ADD, both, CAP_BPF);
+	if (!sandbox_changes_user()) {
+		result = capng_apply(CAPNG_SELECT_CAPS);
+	} else {
+		errno = 0;
+		p = getpwnam(user ? user : DEFAULT_USER);
+		if (!p) {
+			snprintf(error, size, "there is no user %s", user ? user : DEFAULT_USER);
+			return -1;
+		}
+		result = capng_change_id(p->pw_uid, p->pw_gid,
+				CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+	}
+	if (result) {
+		snprintf(error, size, "giving up capabilities: libcap-ng says %d", result);
+		return -1;
+	}
+	return 0;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BUILT_WITH_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define BUILT_WITH_SANITIZER 1
+#endif
+#endif
+
+/* What the process needs while it serves; whatever is not here fails with EPERM. No execve, no
+ * ptrace, no mount, no modules, no new namespaces. */
+static const char *const process_calls[] = {"accept4", "bind", "bpf", "brk", "capget", "capset",
+		"clock_gettime", "clock_nanosleep", "clone", "clone3", "close", "connect", "dup",
+		"epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait",
+		"eventfd2", "exit", "exit_group", "fallocate", "fcntl", "fdatasync", "flock",
+		"fstat", "fstatfs", "fsync", "ftruncate", "futex", "getdents64", "geteuid",
+		"getpid", "getrandom", "getsockname", "getsockopt", "gettid", "gettimeofday",
+		"getuid", "lseek", "madvise", "membarrier", "mmap", "mprotect", "mremap", "munmap",
+		"nanosleep", "newfstatat", "open", "openat", "poll", "ppoll", "prctl", "pread64",
+		"prlimit64", "pwrite64", "read", "readv", "recvfrom", "recvmmsg", "recvmsg",
+		"restart_syscall", "rmdir", "rseq", "rt_sigaction", "rt_sigprocmask",
+		"rt_sigreturn", "rt_sigtimedwait", "sched_getaffinity", "sched_setaffinity",
+		"sched_yield", "seccomp", "sendmsg", "sendto", "set_robust_list", "setsockopt",
+		"shutdown", "sigaltstack", "signalfd4", "socket", "stat", "statx", "sysinfo",
+		"tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat",
+		"wait4", "waitid", "write", "writev", NULL};
+
+/* What a data-path thread needs: its socket, its doorbell, the capture file, and an end. */
+static const char *const data_path_calls[] = {"brk", "clock_gettime", "clock_nanosleep", "close",
+		"exit", "exit_group", "fdatasync", "fstat", "ftruncate", "futex", "getpid", "getsockopt",
+		"gettid", "lseek", "madvise", "mmap", "munmap", "nanosleep", "newfstatat", "poll",
+		"ppoll", "read", "recvfrom", "restart_syscall", "rseq", "rt_sigprocmask",
+		"rt_sigreturn", "sched_yield", "sendto", "sigaltstack", "tgkill", "write",
+		"writev", NULL};
+
+static int allow_only(const char *const calls[])
+{
+#ifdef BUILT_WITH_SANITIZER
+	return 0; /* its runtime makes calls of its own */
+#else
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int error = filter ? 0 : -ENOMEM;
+
+	for (int i = 0; calls[i] && !error; i++) {
+		int number = seccomp_syscall_resolve_name(calls[i]);
+
+		/* Not every architecture has every call. */
+		if (number != __NR_SCMP_ERROR)
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+		if (error == -EDOM || error == -EINVAL)
+			error = 0;
+	}
+	if (!error)
+		error = seccomp_load(filter);
+	seccomp_release(filter);
+	return error;
+#endif
+}
+
+int sandbox_enter(const char *user, char *error, size_t size)
+{
+	int result;
+
+	if (reduce_capabilities(user, error, size) < 0)
+		return -1;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		snprintf(error, size, "no_new_privs: %s", strerror(errno));
+		return -1;
+	}
+	result = allow_only(process_calls);
+	if (result) {
+		snprintf(error, size, "seccomp: %s", strerror(-result));
+		return -1;
+	}
+	entered = true;
+	return 0;
+}
+
+void sandbox_enter_thread(void)
+{
+	if (!entered)
+		return;
+	/* Capabilities are a thread's own; libcap-ng's state is too. */
+	capng_clear(CAPNG_SELECT_CAPS);
+	capng_apply(CAPNG_SELECT_CAPS);
+}
+
+void sandbox_enter_data_path(void)
+{
+	if (entered)
+		allow_only(data_path_calls);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Least privilege: once everything is open, the process gives up root, capabilities and most
+ * system calls. What remains: CAP_NET_ADMIN on the event loop's thread, for asking the kernel to
+ * resolve neighbours (and CAP_BPF before Linux 5.19, which wants it for map updates).
+ */
+#ifndef UDPXDP_SANDBOX_H
+#define UDPXDP_SANDBOX_H
+
+#include <stddef.h>
+
+/* Names what is missing of CAP_NET_ADMIN, CAP_BPF and CAP_NET_RAW, as "CAP_BPF, CAP_NET_RAW"; ""
+ * when all are there. */
+void sandbox_missing(char *text, size_t size);
+
+/* Will this process change to another user? Then it needs a keeper. */
+int sandbox_changes_user(void);
+
+/*
+ * Enters it: becomes user (NULL: nobody; only when started as root), no_new_privs, a seccomp
+ * filter. Single-threaded still; threads started later inherit it. Returns 0, or -1 with one line
+ * in error.
+ */
+int sandbox_enter(const char *user, char *error, size_t size);
+
+/* A new thread gives up the rest of the capabilities; nothing happens outside a sandbox. */
+void sandbox_enter_thread(void);
+
+/* A data-path thread also gives up every system call but the few it makes. */
+void sandbox_enter_data_path(void);
+
+#endif
