@@ -49,7 +49,7 @@ LIBRARY := $(BUILD)/libudpxdp.a
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPFTEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 THREADED := $(patsubst tests/unit/%.c,%,$(wildcard $(addprefix tests/unit/test_,\
-            queue.c printer.c history.c worker.c workers.c)))
+            queue.c printer.c history.c workers.c capture.c)))
 HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c))
 

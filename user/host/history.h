@@ -2,7 +2,8 @@
 /*
  * The history file: every message of a chat, one line each, appended by a thread of its own
  * from a bounded queue with one producer. Disk trouble costs lines (counted, said once, said
- * again when it is over), never a packet.
+ * again when it is over), never a packet: about the last megabyte of lines is kept until the file
+ * can be written again, which is tried every second. A line is in the file whole or not at all.
  *
  *   【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:hello
  *   【Mon Nov 23 02:00:01 2026】向【('10.0.0.2', 4711)】发送数据:hello yourself

@@ -15,7 +15,7 @@
 
 #define CELLS 4095    /* of each worker's queue: 1 MiB, thousands of lines */
 #define VISIT 64      /* lines taken from one worker before it is the next one's turn */
-#define NAP_MAX 10    /* ms that a line waits at most when there was nothing to print */
+#define NAP_MAX 20    /* ms that a line waits at most when there was nothing to print */
 #define RETRY 50      /* ms between looks at a reader that does not read */
 #define GIVE_UP 400   /* ms that the thread waits for such a reader when it is to end */
 #define ABANDON 500   /* ms that printer_stop() waits for the thread */
