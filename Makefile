@@ -80,7 +80,8 @@ asan:  ## unit, replay and e2e under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all test-build
 	$(Q)BUILD=$(BUILD)/asan tests/run unit replay e2e
 
-tsan:  ## what threads share, under ThreadSanitizer (clang's: gcc's knows no fences)
+# clang's, because gcc refuses atomic_thread_fence() under it
+tsan:  ## what threads share, under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) BUILD=$(BUILD)/tsan SANITIZE=thread $(THREADED:%=$(BUILD)/tsan/tests/unit/%)
 	$(Q)set -e; for t in $(THREADED); do CMOCKA_MESSAGE_OUTPUT=tap $(BUILD)/tsan/tests/unit/$$t; done
 

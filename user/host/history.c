@@ -69,21 +69,22 @@ static void lose(struct history *h, size_t from, size_t to)
 	forget(h, from, to);
 }
 
-/* Formats what is queued; false: nothing was. While nothing can be written, old lines make room
- * for new ones. */
+/* Formats what is queued, at most a buffer full; false: nothing was. While nothing can be
+ * written, old lines make room for new ones. */
 static bool gather(struct history *h)
 {
 	const struct message *message;
 	unsigned instance;
-	bool any = false;
+	bool any = false, room_made = false;
 
 	for (;;) {
 		if (BUFFER_SIZE - h->used < HISTORY_LINE_MAX) {
 			size_t from = h->torn ? line_end(h, 0) : 0;
 
-			if (!h->stuck)
+			if (!h->stuck || room_made)
 				return any;
 			lose(h, from, line_end(h, from + (h->used - from) / 4));
+			room_made = true;
 			continue;
 		}
 		message = message_queue_get(h->queue, &instance);
