@@ -163,6 +163,8 @@ static const char *no_peer(const struct ip_addr *peer)
 
 	if (ipv4 ? peer->b[12] >> 4 == 0xe : peer->b[0] == 0xff)
 		return "is a multicast address";
+	if (ipv4 && peer->w[3] == UINT32_MAX) /* the kernel may have no route to it */
+		return "is a broadcast address";
 	if (ipv4 ? !peer->b[12] : ip_addr_equal(peer, &unspecified))
 		return "is no host's address";
 	return NULL;
