@@ -177,7 +177,7 @@ static inline struct packets *read_packets(const char *name)
 
 		assert_true(packets->count < 4096);
 		assert_int_equal(header->caplen, header->len);
-		p->time_ns = (uint64_t)header->ts.tv_sec * SECOND + (uint64_t)header->ts.tv_usec;
+		p->time_ns = (uint32_t)header->ts.tv_sec * SECOND + (uint64_t)header->ts.tv_usec;
 		p->len = header->caplen;
 		p->data = malloc(p->len + 1);
 		memcpy(p->data, data, p->len);

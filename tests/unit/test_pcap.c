@@ -140,6 +140,24 @@ static void test_formats(void **state)
 	}
 }
 
+static void test_after_2038(void **state)
+{
+	static const uint32_t seconds[] = {0, 0x7fffffff, 0x80000000, 0xffffffff};
+
+	for (int i = 0; i < 4; i++) {
+		struct packets *out;
+		FILE *file = create("in.pcap");
+
+		put_header(file, 0xa1b23c4d, 1, false);
+		put_packet(file, seconds[i], 999999999, "frame", 5, 5, false);
+		fclose(file);
+		assert_true(first_time("in.pcap") == seconds[i] * SECOND + 999999999);
+		out = read_packets("out.pcap");
+		assert_true(out->list[0].time_ns == seconds[i] * SECOND + 999999999);
+		free_packets(out);
+	}
+}
+
 /* An Enhanced Packet Block's time in units of 10^-resolution seconds. */
 static void write_pcapng(const char *name, uint8_t resolution, uint64_t units, uint16_t link_type)
 {
@@ -591,6 +609,7 @@ int main(void)
 		TEST(test_round_trip),
 		TEST(test_same_twice),
 		TEST(test_formats),
+		TEST(test_after_2038),
 		TEST(test_pcapng),
 		TEST(test_batches_end_with_the_second),
 		TEST(test_lent_frames),

@@ -112,10 +112,16 @@ static bool read_ahead(struct pcap_io *p)
 	return false;
 }
 
-/* tv_usec holds nanoseconds: the file was opened so. */
+/*
+ * tv_usec holds nanoseconds: the file was opened so. A pcap file's seconds are 32 unsigned bits,
+ * but libpcap reads them as signed ones.
+ */
 static uint64_t header_time(const struct pcap_pkthdr *header)
 {
-	return (uint64_t)header->ts.tv_sec * NSEC + (uint64_t)header->ts.tv_usec;
+	time_t seconds = header->ts.tv_sec;
+
+	return (seconds < 0 ? (uint32_t)seconds : (uint64_t)seconds) * NSEC +
+	       (uint64_t)header->ts.tv_usec;
 }
 
 bool pcap_io_peek(struct frame_io *io, uint64_t *time_ns)

@@ -1,0 +1,267 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Replays captures through every service and compares all that comes out, byte by byte:
+#
+#   tests/replay/run.sh [CASE...]            run the cases of tests/replay/cases, all by default
+#   tests/replay/run.sh --update             write tests/replay/golden anew
+#
+# What is golden was never recorded from udpxdp. Echo: judge.py works it out from the capture.
+# Chat and broadcast: dialogues.py says, by hand, who hears what. --update asks these two (the
+# captures themselves are made by recipes.py and dialogues.py: /usr/bin/python3 and scapy).
+#
+# In golden: CASE.pcap, the frames sent; CASE.txt, standard output and the summary; CASE.FILE, the
+# history file of that name.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+root=$PWD
+udpxdp=$(realpath "${BUILD:-build}")/udpxdp
+fixtures=$root/tests/fixtures/replay
+golden=$root/tests/replay/golden
+judge=$root/tests/replay/judge.py
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+number=0 failures=0
+
+# report STATUS NAME [FILE]: a test line; the file says what is wrong.
+report() {
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number - $2"
+		return
+	fi
+	failures=$((failures + 1))
+	echo "not ok $number - $2"
+	if [ -n "${3:-}" ]; then head -c 4000 "$3" | sed 's/^/# /'; fi
+}
+
+skip() {
+	number=$((number + 1))
+	echo "ok $number - $1 # SKIP $2"
+}
+
+# each_case FUNCTION [CASE...]: calls FUNCTION NAME CAPTURE ZONE OPTION... for those cases.
+each_case() {
+	local call=$1 line
+	shift
+	while read -r -a line; do
+		if [ ${#line[@]} = 0 ] || [[ ${line[0]} == \#* ]]; then continue; fi
+		if [ $# != 0 ] && [[ " $* " != *" ${line[0]} "* ]]; then continue; fi
+		[ "${line[1]}" != - ] || line[1]=${line[0]}
+		"$call" "${line[0]}" "$fixtures/${line[1]}.pcap" "${line[@]:2}"
+	done <tests/replay/cases
+}
+
+is_echo() {
+	[[ $1 != chat_* && $1 != broadcast_* ]]
+}
+
+predict() { # NAME CAPTURE ZONE OPTION... into $predicted
+	local name=$1 capture=$2 zone=$3
+	shift 3
+	is_echo "$name" || return 0
+	TZ=$zone python3 "$judge" predict "$capture" "$predicted/$name.pcap" "$predicted/$name.txt" "$@"
+}
+
+if [ "${1:-}" = --update ]; then
+	rm -rf "$golden"
+	mkdir "$golden"
+	/usr/bin/python3 "$fixtures/recipes.py" && /usr/bin/python3 "$fixtures/dialogues.py" || exit 1
+	predicted=$golden
+	each_case predict
+	exit
+fi
+
+# ---- the cases ---------------------------------------------------------------------------
+
+# replay DIRECTORY CAPTURE ZONE OPTION...: in a directory of its own, where the history goes.
+replay() {
+	local directory=$1 capture=$2 zone=$3
+	shift 3
+	mkdir -p "$directory"
+	(cd "$directory" && TZ=$zone "$udpxdp" replay -r "$capture" -w out.pcap "$@" >out.txt 2>err.txt)
+	local status=$?
+	cat "$directory/err.txt" >>"$directory/out.txt"
+	return $status
+}
+
+run_case() { # NAME CAPTURE ZONE OPTION...
+	local name=$1 why=$work/$1/why file other status=0
+	local run=$work/$name/1 again=$work/$name/2
+	shift
+	mkdir "$work/$name"
+	replay "$run" "$@" || { echo "exit status $?" >>"$why"; cat "$run/err.txt" >>"$why"; }
+	replay "$again" "$@"
+	diff -r "$run" "$again" >/dev/null || echo "a second run gives something else" >>"$why"
+	mv "$run/out.pcap" "$run/pcap"
+	mv "$run/out.txt" "$run/txt"
+	rm "$run/err.txt"
+	for file in "$run"/*; do
+		other=$golden/$name.${file##*/}
+		if [ ! -e "$other" ]; then
+			echo "${file##*/}: should not be there"
+		elif [[ $file == */pcap ]]; then
+			cmp -s "$file" "$other" || python3 "$judge" compare "$other" "$file" || true
+		else
+			diff -u "$other" "$file"
+		fi
+	done >>"$why"
+	for file in "$golden/$name".*; do
+		[ -e "$run/${file##*/"$name".}" ] || echo "$file: nothing was written" >>"$why"
+	done
+	cmp -s "$run/pcap" "$golden/$name.pcap" || echo "the frames differ" >>"$why"
+	[ ! -s "$why" ] || status=1
+	report $status "$name" "$why"
+}
+
+each_case run_case "$@"
+if [ $# != 0 ]; then
+	echo "1..$number"
+	exit $((failures != 0))
+fi
+
+# ---- is what is golden right? ------------------------------------------------------------
+
+predicted=$work/predicted
+mkdir "$predicted"
+each_case predict
+for file in "$predicted"/*; do
+	cmp "$file" "$golden/${file##*/}"
+done >"$work/why" 2>&1
+report "$([ ! -s "$work/why" ]; echo $?)" "golden echoes are what the judge works out" "$work/why"
+
+if /usr/bin/python3 -c 'import scapy' 2>/dev/null; then
+	mkdir "$work/inputs" "$work/dialogues"
+	{
+		/usr/bin/python3 "$fixtures/recipes.py" "$work/inputs" &&
+			/usr/bin/python3 "$fixtures/dialogues.py" "$work/inputs" "$work/dialogues" &&
+			for file in "$work/inputs"/*; do cmp "$file" "$fixtures/${file##*/}"; done &&
+			for file in "$work/dialogues"/*; do cmp "$file" "$golden/${file##*/}"; done
+	} >"$work/why" 2>&1
+	report $? "the recipes make the captures and the golden dialogues" "$work/why"
+else
+	skip "the recipes make the captures and the golden dialogues" "scapy is not installed"
+fi
+
+# tshark as judge, of the layers that are ours: what lies in UDP is data, whatever its port.
+dissect() { # CAPTURE FILTER
+	tshark -n -r "$1" -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE \
+		-d udp.port==1-65535,data -Y "$2" 2>/dev/null
+}
+sound='udp && udp.checksum.status == 1 && !_ws.malformed && (ip.checksum.status == 1 && ip.ttl == 64 &&
+	ip.flags.df == 1 || ipv6 && ipv6.hlim == 64)'
+if command -v tshark >/dev/null && command -v mergecap >/dev/null; then
+	mergecap -a -F nsecpcap -w "$work/all.pcap" "$work"/*/1/pcap
+	dissect "$work/all.pcap" "!($sound)" >"$work/why"
+	sent=$(cat "$golden"/*.txt | sed -n 's/^udpxdp: replay: //p' | grep -o ' tx=[0-9]*' |
+		awk -F= '{ n += $2 } END { print n + 0 }')
+	seen=$(dissect "$work/all.pcap" "$sound" | wc -l)
+	[ "$sent" = "$seen" ] || echo "$sent frames sent, $seen found sound" >>"$work/why"
+	report "$([ ! -s "$work/why" ]; echo $?)" \
+		"tshark finds no fault in the $sent frames sent" "$work/why"
+	# It can tell: a changed type of service in the first frame, a changed payload in the last.
+	{
+		head -c 55 "$golden/plain_ipv4.pcap"
+		printf '\4'
+		tail -c +57 "$golden/plain_ipv4.pcap" | head -c -1
+		printf '!'
+	} >"$work/faulty.pcap"
+	dissect "$work/faulty.pcap" "!($sound)" >"$work/why"
+	report "$([ "$(wc -l <"$work/why")" = 2 ]; echo $?)" "tshark would have found two" "$work/why"
+else
+	skip "tshark finds no fault in the frames sent" "tshark is not installed"
+fi
+
+# ---- files that are refused --------------------------------------------------------------
+
+# refused NAME STATUS WHY OPTION...: that exit status, one line that says WHY, nothing left behind.
+refused() {
+	local name=$1 expected=$2 text=$3 status
+	shift 3
+	rm -rf "$work/empty"
+	mkdir "$work/empty"
+	(cd "$work/empty" && TZ=UTC "$udpxdp" replay "$@" >"$work/stdout" 2>"$work/why")
+	status=$?
+	[ "$status" = "$expected" ] || echo "exit status $status" >>"$work/why"
+	[ "$(wc -l <"$work/why")" = 1 ] && grep -q "^udpxdp: .*$text" "$work/why" &&
+		[ -z "$(ls -A "$work/empty")" ] || status=bad
+	report "$([ "$status" = "$expected" ]; echo $?)" "$name" "$work/why"
+}
+
+talk=$fixtures/chat_talk.pcap
+head -c -1 "$talk" >"$work/cut.pcap"
+head -c 20 "$talk" >"$work/header.pcap"
+{
+	head -c 20 "$talk"
+	printf '\161\0\0\0' # LINUX_SLL
+	tail -c +25 "$talk"
+} >"$work/cooked.pcap"
+{
+	head -c 36 "$talk"
+	printf '\377\1\0\0' # the first frame was 511 bytes long
+	tail -c +41 "$talk"
+} >"$work/snapped.pcap"
+echo "no capture at all, only some text" >"$work/text.pcap"
+refused "a truncated capture" 1 "packet 12 of .*truncated" -r "$work/cut.pcap" -w out.pcap
+refused "a truncated header" 1 "truncated" -r "$work/header.pcap" -w out.pcap
+refused "a capture that is not Ethernet" 1 "LINUX_SLL.*not Ethernet" -r "$work/cooked.pcap" -w out.pcap
+refused "a capture of parts of frames" 1 "of a frame of 511" -r "$work/snapped.pcap" -w out.pcap
+refused "text" 1 "unknown file format" -r "$work/text.pcap" -w out.pcap
+refused "no capture" 1 "No such file" -r "$work/none.pcap" -w out.pcap
+refused "nowhere to write" 1 "No such file" -r "$talk" -w none/out.pcap
+refused "a full device" 1 "No space left" -Q -r "$talk" -w /dev/full
+refused "no IN" 2 "--read" -w out.pcap
+refused "no OUT" 2 "--write" -r "$talk"
+for bad in "--local 10.0.0" "--local 10.0.0.1/33" "--local 10.0.0.1/" "--local 224.0.0.1" \
+	"--local 2001:db8::1/129" "--local ff02::1" "--local ::ffff:10.0.0.1" "--mac 01:00:00:00:00:01" \
+	"--mac 02:00:00:00:00" "--mtu 67" "--mtu 65536" "--service echo:0" "--service nothing"; do
+	# shellcheck disable=SC2086
+	refused "$bad" 2 "${bad% *}" -r "$talk" -w out.pcap $bad
+done
+
+# ---- pipes, and what was there before ----------------------------------------------------
+
+cd "$work" || exit 1
+plain=$fixtures/plain_ipv4.pcap
+export TZ=UTC
+"$udpxdp" replay -r - -w - <"$plain" >piped.pcap 2>/dev/null && cmp piped.pcap "$golden/plain_ipv4.pcap" >why 2>&1
+report $? "from standard input to standard output, without messages among the frames" why
+
+echo "was here" >kept.pcap
+"$udpxdp" replay -Q -r cut.pcap -w kept.pcap 2>/dev/null
+report "$([ "$(cat kept.pcap)" = "was here" ]; echo $?)" "a failed replay leaves the old output alone"
+
+mkdir history
+for _ in 1 2; do (cd history && "$udpxdp" replay -Q -r "$fixtures/chat_hostile.pcap" -w o.pcap 2>/dev/null); done
+cat "$golden/chat_hostile.chat.txt" "$golden/chat_hostile.chat.txt" | cmp - history/chat.txt >why 2>&1
+report $? "history is appended to" why
+
+mkdir full
+refused_history=$(cd full && "$udpxdp" replay -Q -r "$talk" -w out.pcap -s chat,history=/dev/full 2>&1)
+report "$([ $? = 1 ] && grep -q "history /dev/full: No space left" <<<"$refused_history"; echo $?)" \
+	"a history that cannot be written is an error"
+
+"$udpxdp" replay -r "$plain" -w printed.pcap >/dev/full 2>why
+report "$([ $? = 1 ] && [ ! -e printed.pcap ]; echo $?)" "messages that cannot be printed are an error" why
+
+# An interrupted replay, here one whose input never ends, dies of the signal and leaves nothing.
+mkdir interrupted
+for signal in INT TERM PIPE; do
+	mkfifo input
+	(cd interrupted && exec "$udpxdp" replay -Q -r ../input -w out.pcap) &
+	pid=$!
+	exec 9>input
+	cat "$plain" >&9
+	for _ in {1..100}; do [ -z "$(ls interrupted)" ] || break; sleep 0.05; done
+	begun=$(ls interrupted)
+	kill -s "$signal" "$pid"
+	wait "$pid" 2>/dev/null
+	status=$?
+	exec 9>&-
+	rm input
+	report "$([ -n "$begun" ] && [ "$status" = $((128 + $(kill -l "$signal"))) ] &&
+		[ -z "$(ls interrupted)" ]; echo $?)" "ended by SIG$signal"
+done 2>/dev/null
+
+echo "1..$number"
+exit $((failures != 0))
