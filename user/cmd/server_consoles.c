@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* What consoles ask for goes to the workers, by way of the neighbours where a peer is new; what
+ * the workers tell goes to the consoles. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/server_internal.h"
+
+/* What this server asked of the neighbours, until they answer. */
+struct errand {
+	struct server *server;
+	unsigned instance;
+	uint64_t ticket;
+	uint16_t port;
+	uint32_t len;
+	uint8_t text[];
+};
+
+static void send_order(struct server *s, unsigned instance, uint64_t ticket,
+		const struct path *path, const uint8_t *text, uint32_t len)
+{
+	if (len > COMMAND_TEXT_MAX)
+		control_answer(s->control, ticket, "the text is too long");
+	else if (!workers_command(s->workers, instance, ticket, path, text, len))
+		control_answer(s->control, ticket, "the server is busy; try again");
+}
+
+static void on_resolved(void *context, const struct path *path, const char *error)
+{
+	struct errand *e = context;
+
+	if (path) {
+		struct path to = *path;
+
+		to.peer.port = e->port;
+		to.local.port = e->server->config->services[e->instance].port;
+		send_order(e->server, e->instance, e->ticket, &to, e->text, e->len);
+	} else if (e->server->control) {
+		control_answer(e->server->control, e->ticket, error);
+	}
+	free(e);
+}
+
+void server_on_request(void *context, unsigned instance, uint64_t ticket,
+		const struct ip_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
+{
+	struct server *s = context;
+	struct errand *e;
+
+	if (!s->config->services[instance].class->command) {
+		control_answer(s->control, ticket, "this service has no console");
+		return;
+	}
+	if (!peer) {
+		send_order(s, instance, ticket, NULL, text, len);
+		return;
+	}
+	e = malloc(sizeof(*e) + len);
+	if (!e) {
+		control_answer(s->control, ticket, strerror(ENOMEM));
+		return;
+	}
+	*e = (struct errand){.server = s,
+			.instance = instance,
+			.ticket = ticket,
+			.port = port,
+			.len = len};
+	memcpy(e->text, text, len);
+	neighbours_resolve(s->neighbours, peer, on_resolved, e);
+}
+
+void server_take_notices(struct server *s)
+{
+	struct notice *n;
+
+	while ((n = workers_notice(s->workers))) {
+		if (n->kind == NOTICE_ANSWER)
+			control_answer(s->control, n->ticket, n->error);
+		else
+			control_notify(s->control, n->instance, &n->message);
+		workers_notice_done(s->workers);
+	}
+	workers_set_watched(s->workers, control_watchers(s->control) != 0);
+}
+
+int server_on_notices(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	uint64_t rings;
+
+	if (read(fd, &rings, sizeof(rings)) == sizeof(rings))
+		server_take_notices(context);
+	return 0;
+}
+
+/* Consoles come and go between notices: look before the loop sleeps. */
+int server_on_post(sd_event_source *source, void *context)
+{
+	server_take_notices(context);
+	return 0;
+}

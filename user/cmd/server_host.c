@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* The server follows the host: addresses, link, MTU. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/server_internal.h"
+#include "host/log.h"
+
+static void set_address(struct server *s, const struct ip_addr *addr, uint32_t flags)
+{
+	if (filter_set_address(s->filter, addr, flags) < 0)
+		log_line("an address cannot be served: %s; the filter knows %d at most",
+				strerror(errno), MAX_LOCAL_ADDRS);
+}
+
+static bool is_unspecified(const struct ip_addr *a)
+{
+	return !a->w[0] && !a->w[1] && !a->w[2] && !a->w[3];
+}
+
+/* Brings the filter from one snapshot (NULL: nothing) to another. New ones come first, so that no
+ * address that stays is ever missing. */
+void server_update_filter(struct server *s, const struct local_net *old, const struct local_net *net)
+{
+	const struct ip_addr everybody = ip_addr_ipv4(255, 255, 255, 255);
+
+	set_address(s, &everybody, LOCAL_BROADCAST);
+	for (uint32_t i = 0; i < net->count; i++) {
+		const struct local_addr *a = &net->addrs[i];
+
+		if (a->on_iface && !is_unspecified(&a->broadcast))
+			set_address(s, &a->broadcast, LOCAL_BROADCAST);
+	}
+	for (uint32_t i = 0; i < net->count; i++)
+		set_address(s, &net->addrs[i].addr, LOCAL_UNICAST);
+	for (uint32_t i = 0; old && i < old->count; i++) {
+		const struct local_addr *a = &old->addrs[i];
+
+		if (!local_net_has(net, &a->addr) && !local_net_is_broadcast(net, &a->addr))
+			filter_clear_address(s->filter, &a->addr);
+		if (!is_unspecified(&a->broadcast) && !local_net_has(net, &a->broadcast) &&
+				!local_net_is_broadcast(net, &a->broadcast))
+			filter_clear_address(s->filter, &a->broadcast);
+	}
+}
+
+static void limit_mtu(struct server *s, struct local_net *net)
+{
+	if (net->mtu <= s->mtu_max)
+		return;
+	if (!s->net || s->net->mtu != s->mtu_max)
+		log_line("%s has an MTU of %u now: frames beyond %u are not served; restart udpxdp "
+			 "to size its umem anew",
+				s->config->iface, net->mtu, s->mtu_max);
+	net->mtu = s->mtu_max;
+}
+
+void server_on_addresses(void *context)
+{
+	struct server *s = context;
+	bool up;
+	struct local_net *net = addresses_read(s->config->ifindex, &up);
+
+	if (!net) {
+		if (errno == ENODEV) {
+			log_line("%s is gone: the interface was removed; start udpxdp again when it "
+				 "is back",
+					s->config->iface);
+			sd_event_exit(s->loop, EXIT_RUNTIME);
+		}
+		return;
+	}
+	if (up != s->was_up)
+		log_verbose("%s is %s", s->config->iface, up ? "up" : "down");
+	s->was_up = up;
+	limit_mtu(s, net);
+	server_update_filter(s, s->net, net);
+	s->net = net;
+	workers_set_net(s->workers, net);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* Puts the server together: load, sockets, maps, attach last; then it gives up its privileges and
+ * starts its threads. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cmd/server_internal.h"
+#include "host/keeper.h"
+#include "host/log.h"
+#include "host/sandbox.h"
+#include "services/registry.h"
+
+static int failed(const char *what, const char *advice)
+{
+	log_line("%s failed: %s; %s", what, strerror(errno), advice);
+	return EXIT_RUNTIME;
+}
+
+static int make_loop(struct server *s)
+{
+	static const int stops[] = {SIGINT, SIGTERM};
+	sigset_t set;
+	int error;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	error = sd_event_new(&s->loop);
+	for (unsigned i = 0; i < 2 && error >= 0; i++)
+		error = sd_event_add_signal(s->loop, NULL, stops[i], server_on_signal, s);
+	if (error >= 0)
+		error = sd_event_add_signal(s->loop, NULL, SIGHUP, server_on_hangup, s);
+	s->notice_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (error >= 0)
+		error = sd_event_add_io(s->loop, NULL, s->notice_bell, EPOLLIN, server_on_notices, s);
+	if (error >= 0)
+		return EXIT_CLEAN;
+	errno = -error;
+	return failed("making the event loop", "is the system out of memory?");
+}
+
+static int load_filter(struct server *s, unsigned workers, enum mode *mode)
+{
+	const struct server_config *c = s->config;
+	struct filter_settings settings = {
+			.ifindex = c->ifindex,
+			.counter_rows = workers * c->service_count,
+			.generic = c->mode == MODE_SKB,
+			.limit_interval = c->limit_interval,
+			.limit_burst = c->limit_burst,
+			.rules = c->rule_count != 0,
+			.default_deny = c->default_deny,
+	};
+	char error[256];
+	bool generic;
+
+	if (c->dispatcher)
+		s->filter = filter_load_dispatched(&settings, &generic, error, sizeof(error));
+	else
+		s->filter = filter_load(&settings, error, sizeof(error));
+	if (!s->filter && c->dispatcher && errno == EOPNOTSUPP) {
+		log_line("attaching through the dispatcher failed: the kernel refuses programs of "
+			 "type EXT, which libxdp needs for it; use --attach link");
+		return EXIT_INTERFACE;
+	}
+	if (!s->filter) {
+		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's reasons",
+				error);
+		return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
+	}
+	if (c->dispatcher)
+		*mode = generic ? MODE_SKB : *mode; /* it is attached already */
+	for (unsigned i = 0; i < c->service_count; i++)
+		if (filter_serve_port(s->filter, c->services[i].port,
+				    c->services[i].class->wants_broadcast) < 0)
+			return failed("filling the filter's maps", "see udpxdp -vv");
+	for (unsigned i = 0; i < c->rule_count; i++)
+		if (filter_set_rule(s->filter, &c->rules[i].key, c->rules[i].verdict) < 0)
+			return failed("filling the filter's maps", "see udpxdp -vv");
+	if (!filter_pin(s->filter, c->pin_dir))
+		return EXIT_CLEAN;
+	if (errno == EBUSY) {
+		log_line("%s is in use: another udpxdp counts there; stop it or give another "
+			 "--pin-dir",
+				c->pin_dir);
+		return EXIT_BUSY;
+	}
+	log_line("counters are not pinned in %s: %s; mount bpffs there to read them with bpftool",
+			c->pin_dir, strerror(errno));
+	return EXIT_CLEAN;
+}
+
+static int open_control(struct server *s)
+{
+	struct control_config config = {
+			.loop = s->loop,
+			.path = s->config->control,
+			.services = s->config->services,
+			.service_count = s->config->service_count,
+			.context = s,
+			.request = server_on_request,
+	};
+
+	s->control = control_open(&config);
+	if (s->control)
+		return EXIT_CLEAN;
+	if (errno == EADDRINUSE) {
+		log_line("%s is in use: another udpxdp answers there; stop it or give another "
+			 "--control",
+				s->config->control);
+		return EXIT_BUSY;
+	}
+	log_line("making %s failed: %s; give another --control", s->config->control,
+			strerror(errno));
+	return EXIT_RUNTIME;
+}
+
+static int open_capture(struct server *s)
+{
+	char error[256];
+
+	if (!s->config->capture)
+		return EXIT_CLEAN;
+	s->capture = capture_open(s->config->capture, keeper_open, error, sizeof(error));
+	if (s->capture)
+		return EXIT_CLEAN;
+	log_line("writing a capture failed: %s; give another --write", error);
+	return EXIT_RUNTIME;
+}
+
+/* What the keeper may open again, and what it removes at the end. */
+static int instruct_keeper(const struct server *s)
+{
+	const struct server_config *c = s->config;
+	uint32_t sync;
+	int error = 0;
+
+	for (unsigned i = 0; i < c->service_count && !error; i++) {
+		const char *path = service_history(&c->services[i], &sync);
+
+		error = path ? keeper_register(path) : 0;
+	}
+	if (c->capture && !error)
+		error = keeper_register(c->capture);
+	if (!error)
+		error = keeper_remove_at_end(c->control);
+	for (unsigned i = 0; i < FILTER_PINS && !error; i++) {
+		char path[FILTER_PIN_PATH];
+
+		if (filter_pin_path(s->filter, i, path))
+			error = keeper_remove_at_end(path);
+	}
+	keeper_seal();
+	return error;
+}
+
+/* Everything that needs a privilege is open now. */
+static int enter_sandbox(struct server *s)
+{
+	char error[256];
+
+	if (s->config->no_sandbox) {
+		log_line("NO SANDBOX: serving with all privileges, as --no-sandbox asks; for "
+			 "debugging only");
+		return EXIT_CLEAN;
+	}
+	if (instruct_keeper(s) < 0)
+		return failed("preparing the sandbox", "give shorter paths");
+	if (!sandbox_enter(s->config->user, error, sizeof(error)))
+		return EXIT_CLEAN;
+	log_line("entering the sandbox failed: %s; give another --user, or --no-sandbox to serve "
+		 "without",
+			error);
+	return EXIT_RUNTIME;
+}
+
+static int open_outputs(struct server *s, unsigned workers)
+{
+	const struct server_config *c = s->config;
+
+	for (unsigned i = 0; i < c->service_count; i++) {
+		uint32_t sync;
+		const char *path = service_history(&c->services[i], &sync);
+
+		if (path && !(s->histories[i] = history_start(path, sync)))
+			return failed("starting the history", "is the system out of memory?");
+	}
+	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count,
+					  workers, STDOUT_FILENO)))
+		return failed("starting the printer", "is the system out of memory?");
+	return EXIT_CLEAN;
+}
+
+static int decorate(struct server *s)
+{
+	for (unsigned i = 0; i < s->sockets.count; i++) {
+		struct frame_io *io = s->sockets.ios[i];
+
+		s->afxdp[i] = io;
+		if (s->capture && !(io = capture_wrap(io, s->capture)))
+			return failed("starting the capture", "is the system out of memory?");
+		s->sockets.ios[i] = io;
+	}
+	return EXIT_CLEAN;
+}
+
+static int start_workers(struct server *s, struct local_net *net)
+{
+	const struct server_config *c = s->config;
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	int cpus[MAX_QUEUES];
+	struct workers_config config = {
+			.count = s->sockets.count,
+			.ios = s->sockets.ios,
+			.doorbells = s->sockets.doorbells,
+			.cpus = cpus,
+			.wait = c->wait,
+			.services = c->services,
+			.service_count = c->service_count,
+			.counters = filter_counters(s->filter),
+			.hostname = s->hostname,
+			.net = net,
+			.printer = s->printer,
+			.notice_bell = s->notice_bell,
+			.enter = sandbox_enter_data_path,
+	};
+
+	for (unsigned i = 0; i < config.count; i++) {
+		cpus[i] = -1;
+		if (c->cpu_count)
+			cpus[i] = c->cpus[i % c->cpu_count];
+		else if (config.count > 1 && config.count <= online)
+			cpus[i] = i;
+	}
+	/* Two workers on one CPU that spin only steal each other's time. */
+	if (config.wait == WAIT_ADAPTIVE && config.count > online)
+		config.wait = WAIT_BLOCK;
+	memcpy(config.histories, s->histories, sizeof(config.histories));
+	s->workers = workers_start(&config);
+	return s->workers ? EXIT_CLEAN
+			  : failed("starting the workers", "is the system out of memory?");
+}
+
+static int watch_host(struct server *s)
+{
+	int error;
+
+	s->addresses = addresses_watch(s->loop, server_on_addresses, s);
+	s->neighbours = neighbours_open(s->loop, s->config->ifindex);
+	if (!s->addresses || !s->neighbours)
+		return failed("listening to rtnetlink", "see udpxdp -vv");
+	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
+	if (error >= 0)
+		error = sd_event_add_time_relative(s->loop, NULL, CLOCK_MONOTONIC, USEC_PER_SEC, 0,
+				server_on_second, s);
+	if (error >= 0)
+		return EXIT_CLEAN;
+	errno = -error;
+	return failed("making the event loop", "is the system out of memory?");
+}
+
+int server_start(struct server *s, struct local_net **net)
+{
+	const struct server_config *c = s->config;
+	struct sockets_config sockets = {
+			.iface = c->iface,
+			.ifindex = c->ifindex,
+			.first = c->first_queue,
+			.last = c->last_queue,
+			.mtu = (*net)->mtu,
+			.mode = c->mode,
+			.busy_poll = c->busy_poll,
+	};
+	bool exact;
+	unsigned queues = sockets_count_queues(c->iface, &exact);
+	int status;
+
+	if (exact && c->first_queue >= queues) {
+		log_line("queue %u does not exist: %s has %u; give other --queues",
+				c->first_queue, c->iface, queues);
+		return EXIT_INTERFACE;
+	}
+	if (queues > MAX_QUEUES)
+		queues = MAX_QUEUES;
+	s->mtu_max = (*net)->mtu;
+	if (!c->no_sandbox && sandbox_changes_user() && keeper_start() < 0)
+		return failed("starting the keeper", "is the system out of memory?");
+	if ((status = make_loop(s)) || (status = open_control(s)) ||
+			(status = load_filter(s, queues, &sockets.mode)) ||
+			(status = open_capture(s)))
+		return status;
+	server_update_filter(s, NULL, *net);
+	if ((status = sockets_open(&s->sockets, &sockets, s->filter)) || (status = decorate(s)) ||
+			(status = watch_host(s)) || (status = enter_sandbox(s)) ||
+			(status = open_outputs(s, s->sockets.count)) ||
+			(status = start_workers(s, *net)))
+		return status;
+	s->net = *net;
+	*net = NULL;
+	return EXIT_CLEAN;
+}
