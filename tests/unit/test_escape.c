@@ -14,6 +14,7 @@
 typedef size_t escaper(char *out, size_t size, const uint8_t *text, size_t len);
 
 #define QUOTED(text, expected) check(text_quote, text, sizeof(text) - 1, expected, __LINE__)
+#define JSON(text, expected) check(text_json, text, sizeof(text) - 1, expected, __LINE__)
 #define SAFE(text, expected) check(text_safe, text, sizeof(text) - 1, expected, __LINE__)
 #define LINE(text, expected) check(text_one_line, text, sizeof(text) - 1, expected, __LINE__)
 
@@ -76,6 +77,21 @@ static void one_line(void **state)
 	LINE("\x1b[2J\0\x7f\xc2\x9c", "\\x1b[2J\\x00\\x7f\\u{009c}");
 	LINE("\xff\n", "\\xff");
 	LINE("\xe2\x80\n", "\\xe2\\x80");
+}
+
+static void json(void **state)
+{
+	JSON("", "\"\"");
+	JSON("say \"hi\" \\o/", "\"say \\\"hi\\\" \\\\o/\"");
+	JSON("a\nb\rc\td\be", "\"a\\nb\\rc\\td\\u0008e\"");
+	JSON("\x1b[2J\0\x7f", "\"\\u001b[2J\\u0000\\u007f\"");
+	JSON("\xc2\x9b" "31m\u2028\u202e", "\"\\u009b31m\\u2028\\u202e\"");
+	JSON("\u5f20\u4e09 \U0001f44b", "\"\u5f20\u4e09 \U0001f44b\"");
+	JSON("caf\xe9!", "\"caf\\ufffd!\"");
+	JSON("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"");
+	JSON("\xc0\x8a", "\"\\ufffd\\ufffd\"");
+	JSON("\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
+	JSON("\xe2\x80", "\"\\ufffd\\ufffd\"");
 }
 
 static bool ends_with(const char *out, size_t used, const char *end)
@@ -145,6 +161,7 @@ int main(void)
 		cmocka_unit_test(quoted),
 		cmocka_unit_test(safe),
 		cmocka_unit_test(one_line),
+		cmocka_unit_test(json),
 		cmocka_unit_test(cut),
 		cmocka_unit_test(any_bytes_stay_safe),
 	};

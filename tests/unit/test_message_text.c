@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -134,6 +135,75 @@ static void test_printed_line_is_cut(void **state)
 	free(text);
 }
 
+static const struct service_class chat = {.name = "chat", .port = 8090};
+static const struct service_config chat_9000 = {.class = &chat, .port = 9000};
+
+static void test_json_line(void **state)
+{
+	struct message m = message("hello", RECEIVED, THEN);
+	char line[MESSAGE_LINE_MAX + 1];
+
+	set_zone("CET-1");
+	line[message_format_json(line, MESSAGE_LINE_MAX, &chat_9000, &m)] = '\0';
+	assert_string_equal(line,
+			"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
+			"\"port\":9000,\"direction\":\"recv\",\"peer\":\"10.0.0.2\","
+			"\"peer_port\":4711,\"text\":\"hello\"}\n");
+	m = from_ipv6(message("\xff\"\n\u5f20", SENT, THEN));
+	line[message_format_json(line, MESSAGE_LINE_MAX, &chat_9000, &m)] = '\0';
+	assert_string_equal(line,
+			"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
+			"\"port\":9000,\"direction\":\"send\",\"peer\":\"fe80::1\","
+			"\"peer_port\":8090,\"text\":\"\\ufffd\\\"\\n\u5f20\"}\n");
+}
+
+/* Another's reader takes every line, whatever the bytes and however many of them. */
+static void test_json_of_any_bytes(void **state)
+{
+	static uint8_t text[DATAGRAM_PAYLOAD_MAX];
+	char line[MESSAGE_LINE_MAX];
+	struct message m = message("", RECEIVED, THEN);
+	uint32_t random = 1;
+
+	m.text = text;
+	for (unsigned round = 0; round < 3000; round++) {
+		const char *service, *peer, *said;
+		json_error_t error;
+		size_t len, said_len;
+		json_t *object;
+		int port, peer_port;
+
+		m.len = round % 600 ? round * 3 : DATAGRAM_PAYLOAD_MAX;
+		for (uint32_t i = 0; i < m.len; i++) {
+			random = random * 1664525 + 1013904223;
+			text[i] = (uint8_t)(random >> 24) & (round & 1 ? 0xff : 0x3f);
+		}
+		len = message_format_json(line, sizeof(line), &chat_9000, &m);
+		assert_true(len <= MESSAGE_LINE_MAX);
+		assert_int_equal(line[len - 1], '\n');
+		assert_null(memchr(line, '\n', len - 1));
+		object = json_loadb(line, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
+		assert_non_null(object);
+		assert_int_equal(json_unpack(object, "{s:s, s:i, s:s, s:i, s:s%, s:s, s:s!}",
+						 "service", &service, "port", &port, "peer", &peer,
+						 "peer_port", &peer_port, "text", &said, &said_len,
+						 "time", &(const char *){NULL}, "direction",
+						 &(const char *){NULL}),
+				0);
+		assert_string_equal(service, "chat");
+		assert_int_equal(port, 9000);
+		assert_string_equal(peer, "10.0.0.2");
+		assert_int_equal(peer_port, 4711);
+		if (!(round & 1) && m.len < 600) { /* ASCII, and none of it was cut */
+			assert_int_equal(said_len, m.len);
+			assert_memory_equal(said, text, m.len);
+		} else if (m.len > MESSAGE_LINE_MAX) {
+			assert_memory_equal(said + said_len - 3, "\u2026", 3);
+		}
+		json_decref(object);
+	}
+}
+
 static void test_history_line(void **state)
 {
 	struct message m = message("hello", RECEIVED, THEN);
@@ -237,6 +307,8 @@ int main(void)
 			cmocka_unit_test(test_zones),
 			cmocka_unit_test(test_zone_changes),
 			cmocka_unit_test(test_printed_line_is_cut),
+			cmocka_unit_test(test_json_line),
+			cmocka_unit_test(test_json_of_any_bytes),
 			cmocka_unit_test(test_history_line),
 			cmocka_unit_test(test_history_line_is_whole),
 			cmocka_unit_test(test_labels),

@@ -47,7 +47,7 @@ static bool put(struct printer *printer, unsigned w, unsigned n)
 
 static struct printer *start(int fd)
 {
-	struct printer *printer = printer_start(services, 2, WORKERS, fd);
+	struct printer *printer = printer_start(services, 2, WORKERS, fd, LOG_TEXT);
 
 	assert_non_null(printer);
 	return printer;
@@ -129,6 +129,26 @@ static void test_lines(void **state)
 	free(text);
 	close(fds[0]);
 	assert_string_equal(said(), "");
+}
+
+static void test_json_lines(void **state)
+{
+	struct printer *printer;
+	char *text;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	printer = printer_start(services, 2, WORKERS, fds[1], LOG_JSON);
+	assert_non_null(printer);
+	assert_true(put(printer, 1, 2));
+	printer_stop(printer);
+	close(fds[1]);
+	text = read_all(fds[0]);
+	assert_string_equal(text, "{\"time\":\"2026-11-23T02:00:00.000002+01:00\","
+				  "\"service\":\"echo\",\"port\":9,\"direction\":\"recv\","
+				  "\"peer\":\"10.0.0.2\",\"peer_port\":4711,\"text\":\"2\"}\n");
+	free(text);
+	close(fds[0]);
 }
 
 struct producer {
@@ -342,6 +362,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, said_begin, said_end)
 	const struct CMUnitTest tests[] = {
 			CASE(test_lines),
+			CASE(test_json_lines),
 			CASE(test_two_workers),
 			CASE(test_slow_reader),
 			CASE(test_stop_while_stuck),

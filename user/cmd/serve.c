@@ -7,12 +7,55 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cmd/config.h"
 #include "cmd/serve_options.h"
 #include "cmd/verbs.h"
 #include "host/control.h"
 #include "host/log.h"
 #include "host/sandbox.h"
 #include "services/registry.h"
+
+static int set_from_file(void *options, const char *name, const char *value, char *error,
+		size_t size)
+{
+	if (strcmp(name, "config"))
+		return options_set(&serve_verb, options, name, value, error, size);
+	snprintf(error, size, "config: one file cannot name another");
+	return -1;
+}
+
+static void read_file(const char *path, struct serve_options *o)
+{
+	char error[256];
+	size_t len;
+	char *text = config_load(path, &len, error, sizeof(error)); /* options point into it */
+	unsigned line;
+
+	if (!text)
+		fail(EXIT_USAGE, "reading %s failed: %s; give another --config", path, error);
+	line = config_parse(text, len, set_from_file, o, error, sizeof(error));
+	if (line)
+		fail(EXIT_USAGE, "%s:%u: %s", path, line, error);
+}
+
+/* The file first, then the command line on top: its services instead of those of the file. */
+static void read_options(const struct verb *verb, struct serve_options *o, int argc, char **argv)
+{
+	static struct serve_options line;
+
+	line = *o;
+	options_parse(verb, &line, argc, argv);
+	if (!line.config) {
+		*o = line;
+		return;
+	}
+	read_file(line.config, o);
+	if (line.server.service_count)
+		o->server.service_count = 0;
+	if (line.verbose)
+		o->verbose = 0;
+	options_parse(verb, o, argc, argv);
+}
 
 static void add_defaults(struct server_config *c)
 {
@@ -86,7 +129,7 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	char control[128], pin_dir[128], error[256];
 	struct seed seed;
 
-	options_parse(verb, &o, argc, argv);
+	read_options(verb, &o, argc, argv);
 	log_level = o.verbose;
 	if (!c->iface)
 		fail(EXIT_USAGE, "no interface: which one is to be served; give --iface IFACE");

@@ -62,6 +62,17 @@ static int set_poll(void *config, const char *arg, char *error, size_t size)
 	return 0;
 }
 
+static int set_log_format(void *config, const char *arg, char *error, size_t size)
+{
+	static const char *const words[] = {"text", "json", NULL};
+	int i = choose(arg, words, error, size);
+
+	if (i < 0)
+		return -1;
+	((struct serve_options *)config)->server.log_format = (enum log_format)i;
+	return 0;
+}
+
 static int set_attach(void *config, const char *arg, char *error, size_t size)
 {
 	static const char *const words[] = {"link", "dispatcher", NULL};
@@ -295,6 +306,17 @@ const struct option_row serve_options[] = {
 				.kind = OPT_FLAG,
 				.offset = SERVER(no_sandbox),
 				.help = "keep root, capabilities and all system calls: for debugging"},
+		{.name = "config",
+				.kind = OPT_STRING,
+				.offset = offsetof(struct serve_options, config),
+				.arg = "FILE",
+				.help = "read these options from FILE first, one a line as NAME = VALUE; "
+					"the command line wins"},
+		{.name = "log-format",
+				.kind = OPT_CALL,
+				.set = set_log_format,
+				.arg = "text|json",
+				.help = "how each message is printed (default: text)"},
 		{.name = "quiet",
 				.letter = 'Q',
 				.kind = OPT_FLAG,

@@ -8,6 +8,7 @@
 
 struct serve_options {
 	struct server_config server;
+	const char *config;            /* NULL: none */
 	const char *control, *pin_dir; /* NULL: the default */
 	unsigned verbose;
 };

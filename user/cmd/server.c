@@ -38,6 +38,7 @@ int server_on_second(sd_event_source *source, uint64_t usec, void *context)
 
 	if (s->capture)
 		capture_tend(s->capture);
+	watchdog_tend(&s->watchdog, s->workers, s->sockets.count);
 	sd_event_source_set_time_relative(source, USEC_PER_SEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -98,7 +99,7 @@ void server_stop(struct server *s)
 	sd_event_unref(s->loop);
 }
 
-static void say_ready(const struct server *s)
+static void say_ready(struct server *s)
 {
 	char services[MAX_SERVICES * (SERVICE_NAME_SIZE + 7)];
 
@@ -106,6 +107,7 @@ static void say_ready(const struct server *s)
 	log_line("ready iface=%s mode=%s queues=%u services=%s", s->config->iface,
 			mode_name(s->sockets.mode), s->sockets.count, services);
 	sd_notify(0, "READY=1");
+	watchdog_start(&s->watchdog);
 }
 
 int server_run(const struct server_config *config)

@@ -28,6 +28,7 @@ struct server_config {
 	const char *capture;  /* NULL: none */
 	const char *control, *pin_dir;
 	bool quiet;
+	enum log_format log_format; /* of the messages on standard output */
 	bool no_sandbox;
 	const char *user; /* to become; NULL: nobody */
 	__u64 limit_interval, limit_burst; /* as in struct filter_config */

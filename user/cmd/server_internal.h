@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "cmd/server.h"
+#include "cmd/watchdog.h"
 #include "host/addresses.h"
 #include "host/control.h"
 #include "host/neighbours.h"
@@ -27,6 +28,7 @@ struct server {
 	struct addresses *addresses;
 	struct neighbours *neighbours;
 	struct control *control;
+	struct watchdog watchdog;
 	int notice_bell;
 	const struct local_net *net; /* as the filter knows it; owned by workers */
 	bool was_up;

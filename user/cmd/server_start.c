@@ -191,8 +191,8 @@ static int open_outputs(struct server *s, unsigned workers)
 		if (path && !(s->histories[i] = history_start(path, sync)))
 			return failed("starting the history", "is the system out of memory?");
 	}
-	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count,
-					  workers, STDOUT_FILENO)))
+	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
+					  STDOUT_FILENO, c->log_format)))
 		return failed("starting the printer", "is the system out of memory?");
 	return EXIT_CLEAN;
 }

@@ -55,7 +55,12 @@ static bool is_bidi_control(utf8proc_int32_t c)
 	       (c >= 0x2066 && c <= 0x2069);
 }
 
-static void put_escaped(struct writer *w, uint32_t c)
+/* What is escaped besides line breaks, control characters and what is not UTF-8; and how. */
+#define QUOTES 1u
+#define BIDI 2u
+#define JSON 4u
+
+static void put_escaped(struct writer *w, uint32_t c, unsigned how)
 {
 	switch (c) {
 	case '\n':
@@ -68,32 +73,33 @@ static void put_escaped(struct writer *w, uint32_t c)
 		put(w, "\\t", 2);
 		break;
 	default:
-		if (c < 0x80)
+		if (how & JSON)
+			put_hex(w, "\\u", c, 4, "");
+		else if (c < 0x80)
 			put_hex(w, "\\x", c, 2, "");
 		else
 			put_hex(w, "\\u{", c, 4, "}");
 	}
 }
 
-/* What is escaped besides line breaks, control characters and what is not UTF-8. */
-#define QUOTES 1u
-#define BIDI 2u
-
-static void put_text(struct writer *w, const uint8_t *text, size_t len, unsigned escapes)
+static void put_text(struct writer *w, const uint8_t *text, size_t len, unsigned how)
 {
 	for (size_t i = 0; i < len && !w->full;) {
 		utf8proc_int32_t c;
 		utf8proc_ssize_t used = utf8proc_iterate(text + i, (utf8proc_ssize_t)(len - i), &c);
 
 		if (used <= 0) {
-			put_hex(w, "\\x", text[i], 2, "");
+			if (how & JSON) /* which has no way to write a byte */
+				put_escaped(w, 0xfffd, how);
+			else
+				put_hex(w, "\\x", text[i], 2, "");
 			i++;
 			continue;
 		}
-		if ((escapes & QUOTES) && (c == '"' || c == '\\'))
+		if ((how & QUOTES) && (c == '"' || c == '\\'))
 			put(w, c == '"' ? "\\\"" : "\\\\", 2);
-		else if (breaks_line(c) || ((escapes & BIDI) && is_bidi_control(c)))
-			put_escaped(w, (uint32_t)c);
+		else if (breaks_line(c) || ((how & BIDI) && is_bidi_control(c)))
+			put_escaped(w, (uint32_t)c, how);
 		else
 			put(w, text + i, (size_t)used);
 		i += (size_t)used;
@@ -109,17 +115,27 @@ static void end(struct writer *w)
 	w->used = w->cut + ELLIPSIS_LEN;
 }
 
-size_t text_quote(char *out, size_t size, const uint8_t *text, size_t len)
+static size_t quote(char *out, size_t size, const uint8_t *text, size_t len, unsigned how)
 {
 	struct writer w = {.out = out, .size = size - 1, .cut = 1};
 
 	if (size < 2 + ELLIPSIS_LEN)
 		return 0;
 	put(&w, "\"", 1);
-	put_text(&w, text, len, QUOTES | BIDI);
+	put_text(&w, text, len, how);
 	end(&w);
 	w.out[w.used++] = '"';
 	return w.used;
+}
+
+size_t text_quote(char *out, size_t size, const uint8_t *text, size_t len)
+{
+	return quote(out, size, text, len, QUOTES | BIDI);
+}
+
+size_t text_json(char *out, size_t size, const uint8_t *text, size_t len)
+{
+	return quote(out, size, text, len, QUOTES | BIDI | JSON);
 }
 
 size_t text_safe(char *out, size_t size, const uint8_t *text, size_t len)

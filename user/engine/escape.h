@@ -18,7 +18,14 @@
  */
 size_t text_quote(char *out, size_t size, const uint8_t *text, size_t len);
 
-/* The same without quotes, and with " and \ as they are. Cut as above (3 bytes always do). */
+/*
+ * The same as a string of JSON (RFC 8259), the escapes being JSON's own: \u001b, \u202e. JSON is
+ * Unicode and cannot say a byte: each one that is not UTF-8 becomes \ufffd, the replacement
+ * character. Cut as above.
+ */
+size_t text_json(char *out, size_t size, const uint8_t *text, size_t len);
+
+/* text_quote() without quotes, and with " and \ as they are. Cut as above (3 bytes always do). */
 size_t text_safe(char *out, size_t size, const uint8_t *text, size_t len);
 
 #define TEXT_SAFE_MAX(len) (4 * (size_t)(len)) /* the most that text_safe() writes */

@@ -50,6 +50,16 @@ static const struct second *second_of(uint64_t time_ns)
 	return &last;
 }
 
+static const char *direction_name(const struct message *m)
+{
+	return m->direction == SENT ? "send" : "recv";
+}
+
+static size_t longest_line(size_t size)
+{
+	return size < MESSAGE_LINE_MAX ? size : MESSAGE_LINE_MAX;
+}
+
 size_t message_format(char *line, size_t size, const char *service, const struct message *m)
 {
 	const struct second *second = second_of(m->time_ns);
@@ -59,10 +69,27 @@ size_t message_format(char *line, size_t size, const char *service, const struct
 	addr_port_format(addr, &m->addr, m->port);
 	len = (size_t)snprintf(line, size, "%s.%06u%s %s %s %s ", second->date,
 			(unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone, service,
-			m->direction == SENT ? "send" : "recv", addr);
-	if (size > MESSAGE_LINE_MAX)
-		size = MESSAGE_LINE_MAX;
-	len += text_quote(line + len, size - len - 1, m->text, m->len);
+			direction_name(m), addr);
+	len += text_quote(line + len, longest_line(size) - len - 1, m->text, m->len);
+	line[len++] = '\n';
+	return len;
+}
+
+size_t message_format_json(char *line, size_t size, const struct service_config *service,
+		const struct message *m)
+{
+	const struct second *second = second_of(m->time_ns);
+	char addr[ADDR_TEXT_MAX];
+	size_t len;
+
+	addr_format(addr, &m->addr);
+	len = (size_t)snprintf(line, size,
+			"{\"time\":\"%s.%06u%s\",\"service\":\"%s\",\"port\":%u,"
+			"\"direction\":\"%s\",\"peer\":\"%s\",\"peer_port\":%u,\"text\":",
+			second->date, (unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone,
+			service->class->name, service->port, direction_name(m), addr, m->port);
+	len += text_json(line + len, longest_line(size) - len - 2, m->text, m->len);
+	line[len++] = '}';
 	line[len++] = '\n';
 	return len;
 }

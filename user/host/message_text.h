@@ -28,6 +28,15 @@ void service_label(char label[SERVICE_LABEL_MAX], const struct service_config *s
  */
 size_t message_format(char *line, size_t size, const char *service, const struct message *m);
 
+enum log_format { LOG_TEXT, LOG_JSON };
+
+/*
+ * The same as an object of JSON on one line: time, service, port, direction (recv or send), peer,
+ * peer_port, text. A byte of the text that is not UTF-8 is there as U+FFFD (see text_json()).
+ */
+size_t message_format_json(char *line, size_t size, const struct service_config *service,
+		const struct message *m);
+
 /* 【ctime】收到【('ADDR', PORT)】发送的数据:TEXT and a newline, or 【ctime】向【('ADDR', PORT)】发送数据:TEXT
  * for a message sent. Cut as above when size is less than HISTORY_LINE_MAX. */
 size_t history_format(char *line, size_t size, const struct message *m);

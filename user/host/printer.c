@@ -10,7 +10,6 @@
 
 #include "host/log.h"
 #include "host/message_queue.h"
-#include "host/message_text.h"
 #include "host/thread.h"
 
 #define CELLS 4095    /* of each worker's queue: 1 MiB, thousands of lines */
@@ -30,6 +29,8 @@ struct feed {
 };
 
 struct printer {
+	const struct service_config *services;
+	enum log_format format;
 	char (*labels)[SERVICE_LABEL_MAX]; /* of the services */
 	unsigned workers;
 	pthread_t thread;
@@ -132,7 +133,11 @@ static void add_line(struct printer *printer, unsigned instance, const struct me
 
 	if (printer->given_up || atomic_load_explicit(&printer->broken, memory_order_relaxed))
 		return;
-	len = message_format(line, sizeof(line), printer->labels[instance], message);
+	if (printer->format == LOG_JSON)
+		len = message_format_json(line, sizeof(line), &printer->services[instance],
+				message);
+	else
+		len = message_format(line, sizeof(line), printer->labels[instance], message);
 	if (len > sizeof(printer->batch) - printer->used)
 		write_batch(printer);
 	memcpy(printer->batch + printer->used, line, len);
@@ -188,7 +193,7 @@ static void printer_free(struct printer *printer)
 }
 
 struct printer *printer_start(const struct service_config *services, unsigned service_count,
-		unsigned workers, int fd)
+		unsigned workers, int fd, enum log_format format)
 {
 	size_t size = sizeof(struct printer) + workers * sizeof(struct feed);
 	struct printer *printer = aligned_alloc(64, (size + 63) & ~(size_t)63);
@@ -199,6 +204,8 @@ struct printer *printer_start(const struct service_config *services, unsigned se
 	memset(printer, 0, size);
 	printer->workers = workers;
 	printer->fd = fd;
+	printer->services = services;
+	printer->format = format;
 	printer->labels = calloc(service_count, sizeof(*printer->labels));
 	if (!printer->labels)
 		goto failed;

@@ -9,13 +9,14 @@
 #ifndef UDPXDP_PRINTER_H
 #define UDPXDP_PRINTER_H
 
-#include "engine/engine.h"
+#include "host/message_text.h"
 
 struct printer;
 
-/* Starts the thread. fd is where lines go (see message_format()). Returns NULL with errno. */
+/* Starts the thread. services outlives it; fd is where lines go (see message_format() and
+ * message_format_json()). Returns NULL with errno. */
 struct printer *printer_start(const struct service_config *services, unsigned service_count,
-		unsigned workers, int fd);
+		unsigned workers, int fd, enum log_format format);
 
 /* Worker `worker`: queues a copy of the message. Never waits; false: there was no room. */
 bool printer_put(struct printer *printer, unsigned worker, unsigned instance,

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Configuration files: what a line may be, what is refused and where, and the options of serve. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/config.h"
+#include "cmd/serve_options.h"
+#include "cmd/verbs.h"
+
+#include <cmocka.h>
+
+/* What the lines said, as "name=value;" or "name;"; a name of "bad" is refused. */
+struct seen {
+	char text[512];
+};
+
+static int see(void *context, const char *name, const char *value, char *error, size_t size)
+{
+	struct seen *seen = context;
+	size_t used = strlen(seen->text);
+
+	if (!strcmp(name, "bad")) {
+		snprintf(error, size, "bad: refused");
+		return -1;
+	}
+	snprintf(seen->text + used, sizeof(seen->text) - used, "%s%s%s;", name, value ? "=" : "",
+			value ? value : "");
+	return 0;
+}
+
+/* In memory of exactly its size, for the address sanitizer. */
+static unsigned parse(const char *file, size_t len, config_set *set, void *context, char *error,
+		size_t size)
+{
+	char *text = malloc(len + 1);
+	unsigned line;
+
+	assert_non_null(text);
+	memcpy(text, file, len);
+	error[0] = '\0';
+	line = config_parse(text, len, set, context, error, size);
+	free(text);
+	return line;
+}
+
+static void check(const char *file, size_t len, const char *expected, int source_line)
+{
+	struct seen seen = {};
+	char error[128];
+	unsigned line = parse(file, len, see, &seen, error, sizeof(error));
+
+	if (line || strcmp(seen.text, expected))
+		fail_msg("line %d: got %s (%u: %s)", source_line, seen.text, line, error);
+}
+
+static void check_wrong(const char *file, size_t len, unsigned number, const char *expected,
+		int source_line)
+{
+	struct seen seen = {};
+	char error[128];
+	unsigned line = parse(file, len, see, &seen, error, sizeof(error));
+
+	if (line != number || strcmp(error, expected))
+		fail_msg("line %d: got %u: %s", source_line, line, error);
+}
+
+#define READS(file, expected) check(file, sizeof(file) - 1, expected, __LINE__)
+#define WRONG(file, number, expected) check_wrong(file, sizeof(file) - 1, number, expected, __LINE__)
+
+static void lines(void **state)
+{
+	READS("", "");
+	READS("\n\n \n\t\n", "");
+	READS("a = b\n", "a=b;");
+	READS("a = b", "a=b;");
+	READS("a=b\nc=d", "a=b;c=d;");
+	READS("  a\t =  b c  \n", "a=b c;");
+	READS("quiet\n", "quiet;");
+	READS("a = b = c\n", "a=b = c;");
+	READS("a = b\r\nc\r\n", "a=b;c;");
+	READS("service = echo:9,stamp=off\nservice = chat\n", "service=echo:9,stamp=off;service=chat;");
+}
+
+static void comments(void **state)
+{
+	READS("# a = b\n", "");
+	READS("#", "");
+	READS("   # a = b\nc = d # e = f\n", "c=d;");
+	READS("quiet # is the word\n", "quiet;");
+	READS("file = a#b\n", "file=a#b;");
+	READS("file = a\t#b\n", "file=a;");
+}
+
+static void wrong_lines(void **state)
+{
+	WRONG("bad", 1, "bad: refused");
+	WRONG("a = b\n\n# more\nbad = 1\nalso bad\n", 4, "bad: refused");
+	WRONG("iface eth0\n", 1, "'iface eth0': a line is NAME = VALUE");
+	WRONG("a = b\n= c\n", 2, "'': a line is NAME = VALUE");
+	WRONG("=", 1, "'': a line is NAME = VALUE");
+	WRONG("a =\n", 1, "a: needs a value");
+	WRONG("a = # nothing\n", 1, "a: needs a value");
+	WRONG("a = b\nc = \0d\n", 2, "a byte of value 0: this is not a text");
+	WRONG("\0", 1, "a byte of value 0: this is not a text");
+}
+
+/* ---- the options of serve ------------------------------------------------------------ */
+
+static int set_option(void *options, const char *name, const char *value, char *error, size_t size)
+{
+	return options_set(&serve_verb, options, name, value, error, size);
+}
+
+static void options_of_serve(void **state)
+{
+	static const char file[] = "# comment\n"
+				   "interface = eth7\n"
+				   "service = echo:7\n"
+				   "service = chat:9000,history=off\n"
+				   "mode = skb\n"
+				   "queues = 1-2\n"
+				   "poll = block\n"
+				   "cpus = 0,2-3\n"
+				   "limit = 1000/200\n"
+				   "allow = 10.0.0.0/8\n"
+				   "deny = fd00::/16\n"
+				   "busy-poll = 50\n"
+				   "write = /tmp/a.pcap\n"
+				   "control = /run/x.sock\n"
+				   "user = daemon\n"
+				   "log-format = json\n"
+				   "quiet = yes\n"
+				   "no-sandbox\n"
+				   "verbose = 2\n";
+	struct serve_options o = {};
+	char text[sizeof(file)], error[256];
+
+	memcpy(text, file, sizeof(file));
+	assert_int_equal(config_parse(text, sizeof(file) - 1, set_option, &o, error, sizeof(error)),
+			0);
+	assert_string_equal(o.server.iface, "eth7");
+	assert_int_equal(o.server.service_count, 2);
+	assert_int_equal(o.server.services[0].port, 7);
+	assert_int_equal(o.server.services[1].port, 9000);
+	assert_int_equal(o.server.mode, MODE_SKB);
+	assert_int_equal(o.server.first_queue, 1);
+	assert_int_equal(o.server.last_queue, 2);
+	assert_int_equal(o.server.wait, WAIT_BLOCK);
+	assert_int_equal(o.server.cpu_count, 3);
+	assert_int_equal(o.server.limit_interval, 1000000);
+	assert_int_equal(o.server.rule_count, 2);
+	assert_true(o.server.default_deny);
+	assert_int_equal(o.server.busy_poll, 50);
+	assert_string_equal(o.server.capture, "/tmp/a.pcap");
+	assert_string_equal(o.control, "/run/x.sock");
+	assert_string_equal(o.server.user, "daemon");
+	assert_int_equal(o.server.log_format, LOG_JSON);
+	assert_true(o.server.quiet);
+	assert_true(o.server.no_sandbox);
+	assert_int_equal(o.verbose, 2);
+}
+
+static void check_refused(const char *line, const char *expected)
+{
+	struct serve_options o = {};
+	char error[256];
+
+	assert_int_equal(parse(line, strlen(line), set_option, &o, error, sizeof(error)), 1);
+	assert_string_equal(error, expected);
+}
+
+static void wrong_options_of_serve(void **state)
+{
+	check_refused("ifcae = eth0", "ifcae: unknown");
+	check_refused("i = eth0", "i: unknown");
+	check_refused("help", "help: unknown");
+	check_refused("mode = fast", "mode: allowed are auto zerocopy copy skb native drv generic");
+	check_refused("log-format = xml", "log-format: allowed are text json");
+	check_refused("busy-poll = 10001", "busy-poll: '10001' is not a number from 0 to 10000");
+	check_refused("quiet = perhaps", "quiet: 'perhaps' is neither yes nor no");
+	check_refused("mode", "mode: needs a value");
+	check_refused("service = echoes",
+			"service: no service is called \"echoes\": there are echo, broadcast, chat");
+}
+
+/* ---- files --------------------------------------------------------------------------- */
+
+static void files(void **state)
+{
+	char path[] = "/tmp/udpxdp-test-config-XXXXXX", error[256], *text;
+	int fd = mkstemp(path);
+	size_t len;
+
+	assert_true(fd >= 0);
+	text = config_load(path, &len, error, sizeof(error));
+	assert_non_null(text);
+	assert_int_equal(len, 0);
+	text[len] = '\0';
+	free(text);
+
+	assert_int_equal(write(fd, "a = b\n", 6), 6);
+	text = config_load(path, &len, error, sizeof(error));
+	assert_non_null(text);
+	assert_int_equal(len, 6);
+	assert_memory_equal(text, "a = b\n", 6);
+	free(text);
+
+	assert_int_equal(ftruncate(fd, CONFIG_SIZE_MAX), 0);
+	text = config_load(path, &len, error, sizeof(error));
+	assert_non_null(text);
+	assert_int_equal(len, CONFIG_SIZE_MAX);
+	free(text);
+	assert_int_equal(ftruncate(fd, CONFIG_SIZE_MAX + 1), 0);
+	assert_null(config_load(path, &len, error, sizeof(error)));
+	assert_string_equal(error, "File too large");
+	close(fd);
+	unlink(path);
+	assert_null(config_load(path, &len, error, sizeof(error)));
+	assert_string_equal(error, "No such file or directory");
+	assert_null(config_load("/tmp", &len, error, sizeof(error)));
+	assert_string_equal(error, "Is a directory");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(lines),
+			cmocka_unit_test(comments),
+			cmocka_unit_test(wrong_lines),
+			cmocka_unit_test(options_of_serve),
+			cmocka_unit_test(wrong_options_of_serve),
+			cmocka_unit_test(files),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
