@@ -51,7 +51,7 @@ BPFTEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/te
 THREADED := $(patsubst tests/unit/%.c,%,$(wildcard $(addprefix tests/unit/test_,\
             queue.c printer.c history.c workers.c capture.c)))
 HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
-BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c))
+BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
 .PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan tsan fuzz bench lab \
         install-deps install clean help

@@ -189,6 +189,27 @@ ready_value() {
 	grep '^udpxdp: ready' "$(server_err "$1")" | tr ' ' '\n' | sed -n "s/^$2=//p"
 }
 
+# server_refuses NAME STATUS REGEX HOST ARG...: udpxdp does not start, ends with that status, and
+# says why in one line.
+server_refuses() {
+	local name=$1 expected=$2 regex=$3 host=$4 status=0 said
+	shift 4
+	if server_launch "$host" "$@"; then
+		not_ok "$name" "it started: $(cat "$(server_err "$host")")"
+		server_stop "$host"
+		return
+	fi
+	finish "${server_pid[$host]}" 5 || status=$?
+	unset "server_pid[$host]"
+	said=$(cat "$(server_err "$host")")
+	if [ "$status" = "$expected" ] && [ "$(wc -l <<<"$said")" = 1 ] &&
+		grep -qE "^udpxdp: .*$regex" <<<"$said"; then
+		ok "$name"
+	else
+		not_ok "$name" "expected status $expected and one line: udpxdp: ... $regex"$'\n'"status $status: $said"
+	fi
+}
+
 # server_stop HOST [SIGNAL]: returns its exit status.
 server_stop() {
 	local host=$1 status=0
@@ -214,6 +235,27 @@ stop_all() {
 # pinned HOST MAP: what bpftool says of one of its maps, as JSON: a list of {key, value}.
 pinned() {
 	bpftool -j map dump pinned "$(pin_dir "$1")/$2" | jq 'map(.formatted)'
+}
+
+# mac_of HOST [IFACE]
+mac_of() {
+	on "$1" ip -j link show dev "${2:-eth0}" | jq -r '.[0].address'
+}
+
+# service_counter HOST FIELD [SERVICE:PORT]: its sum over the workers.
+service_counter() {
+	pinned "$1" service_counters | jq --arg which "${3:-}" \
+		"[.[].value | select(\$which == \"\" or \"\(.service):\(.port)\" == \$which) | .$2] | add // 0"
+}
+
+# port_counter HOST PORT FIELD: its sum over the CPUs.
+port_counter() {
+	pinned "$1" port_counters | jq "[.[] | select(.key == $2) | .values[].value.$3] | add // 0"
+}
+
+# verdict HOST REASON: how many frames the filter gave this reason, as udpxdp names it.
+verdict() {
+	pinned "$1" verdicts | jq "[.[].values[].value | select(.reason == \"$2\") | .frames] | add // 0"
 }
 
 # xdp_programs HOST IFACE: the ids of the XDP programs on it; nothing when there are none.

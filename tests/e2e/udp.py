@@ -4,6 +4,7 @@
 
   udp.py exchange HOST PORT   send requests, check every answer, print one line of JSON
   udp.py serve ADDR PORT      answer each datagram with --prefix and its payload, until killed
+  udp.py refused HOST PORT    succeed when the kernel answers that the port is closed
 
 exchange ends with status 0 when exactly --answers (default: all) requests were answered and
 nothing wrong came: every answer must come from the address and port that was asked, to the
@@ -22,6 +23,7 @@ STAMP = re.compile(
     "^【((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
     " [ 1-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9] [0-9]{4})】 ".encode())
 SO_NO_CHECK = 11
+PATTERN = bytes(range(256)) * 2
 
 
 class Flow:
@@ -52,16 +54,15 @@ class Exchange:
         self.poll = select.poll()
         for fd in self.by_fd:
             self.poll.register(fd, select.POLLIN)
+        self.prefix = args.prefix.encode()
         self.wrong = []
         self.wrong_count = 0
 
     def payload(self, number):
         if self.args.text is not None:
             return self.args.text.encode()
-        head = b"%d." % number
-        body = bytes((number + i) & 0xff for i in range(min(self.args.size, 256)))
-        whole = head + body * (self.args.size // 256 + 1)
-        return whole[:self.args.size]
+        size = self.args.size[number % len(self.args.size)]
+        return (b"%d." % number + PATTERN[number & 0xff:] * (size // 256 + 2))[:size]
 
     def complain(self, what):
         self.wrong_count += 1
@@ -90,6 +91,10 @@ class Exchange:
                 if abs(time.time() - said) > 3:
                     self.complain("the stamp says %s" % stamp[1].decode())
                 answer = answer[stamp.end():]
+            if not answer.startswith(self.prefix):
+                self.complain("no prefix: %r" % answer[:60])
+                continue
+            answer = answer[len(self.prefix):]
             if flow.waiting[answer] > 0:
                 flow.waiting[answer] -= 1
                 flow.answered += 1
@@ -151,9 +156,24 @@ def serve(args):
         peer.sendto(args.prefix.encode() + payload, source)
 
 
+def refused(args):
+    info = socket.getaddrinfo(args.host, args.port, args.family, socket.SOCK_DGRAM)[0]
+    peer = socket.socket(info[0], socket.SOCK_DGRAM)
+    peer.settimeout(args.timeout)
+    peer.connect(info[4])
+    peer.send(b"anybody there?")
+    try:
+        print("an answer: %r" % peer.recv(65536))
+    except ConnectionRefusedError:
+        return 0
+    except socket.timeout:
+        print("silence")
+    return 1
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("verb", choices=["exchange", "serve"])
+    parser.add_argument("verb", choices=["exchange", "serve", "refused"])
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("-4", dest="family", action="store_const", const=socket.AF_INET, default=0)
@@ -161,7 +181,8 @@ def main():
     parser.add_argument("--count", type=int, default=1, help="requests, over all flows")
     parser.add_argument("--flows", type=int, default=1, help="sockets, each with a port of its own")
     parser.add_argument("--window", type=int, default=64, help="requests under way at a time")
-    parser.add_argument("--size", type=int, default=32, help="bytes of a request")
+    parser.add_argument("--size", type=lambda text: [int(n) for n in text.split(",")], default=[32],
+                        help="bytes of a request; N,N,... in turn")
     parser.add_argument("--text", help="the request, instead of --size bytes")
     parser.add_argument("--source", help="source address")
     parser.add_argument("--source-port", type=int, default=0, help="of the first flow")
@@ -171,10 +192,12 @@ def main():
     parser.add_argument("--linger", type=float, default=0.05, help="seconds to wait for surplus")
     parser.add_argument("--interval", type=float, default=0, help="seconds between requests")
     parser.add_argument("--no-checksum", action="store_true", help="send without UDP checksum")
-    parser.add_argument("--prefix", default="")
+    parser.add_argument("--prefix", default="", help="what stands in front of an answer")
     args = parser.parse_args()
     if args.verb == "serve":
         serve(args)
+    if args.verb == "refused":
+        return refused(args)
     return Exchange(args).run()
 
 

@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# A long bounded burst of echoes: none is lost, none is wrong, and at the end every frame of
+# every UMEM is accounted for.
+#
+#   ECHOES=N how many (default: 200000)
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+echoes=${ECHOES:-200000}
+
+require hosts server client
+require wire server:eth0 client:eth0 rx=2 tx=2
+require address server eth0 10.80.9.1/24 fd00:80:9::1/64
+require address client eth0 10.80.9.2/24 fd00:80:9::2/64
+
+resident() {
+	ps -o rss= -p "${server_pid[server]}"
+}
+
+burst() {
+	on client "$e2e/udp.py" exchange "$1" 8080 --count "$2" --flows 8 --window 128 --size 18,64,512,1400
+}
+
+for mode in copy skb; do
+	share=$((echoes / 2))
+	server_start server --mode $mode --service echo -v
+	check "warm up, $mode" burst 10.80.9.1 1000
+	before=$(resident)
+	check "$((share / 2)) echoes, $mode" burst 10.80.9.1 $((share / 2))
+	check "$((share / 2)) echoes in IPv6, $mode" burst fd00:80:9::1 $((share / 2))
+	after=$(resident)
+	equal "all counted, $mode" $((share + 1000)) "$(service_counter server tx echo:8080)"
+	check "no more memory than before ($before, $after KiB), $mode" test $((after - before)) -le 512
+	check "stops well, $mode" server_stop server
+	note "$(grep -i 'frames' "$(server_err server)")"
+done
+
+done_testing

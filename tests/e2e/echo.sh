@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Echo, asked by nc, socat and Python's sockets over veth: both modes, both sizes of frames,
+# checksum offloads on and off, IPv4 and IPv6; and by frames that no socket sends.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+v4=10.80.9.1 v6=fd00:80:9::1
+stamped='^【[A-Z][a-z]{2} [A-Z][a-z]{2} [ 1-3][0-9] [0-9:]{8} [0-9]{4}】 '
+
+ask_nc() {
+	echo "hello from nc" | on client nc -u -w 2 -W 1 "$1" 8080
+}
+
+ask_socat() {
+	echo "hello from socat" | on client socat -t 0.2 - "$1"
+}
+
+# clients WHERE MTU: everything an ordinary client does.
+clients() {
+	local where=$1 mtu=$2 largest4=$(($2 - 28 - 31)) largest6=$(($2 - 48 - 31))
+	local sizes=0,1,2,3,17,63,64,65,255,511,1024
+
+	matches "nc -u, $where" "${stamped}hello from nc$" "$(ask_nc $v4)"
+	matches "nc -u, IPv6, $where" "${stamped}hello from nc$" "$(ask_nc $v6)"
+	matches "socat, $where" "${stamped}hello from socat$" "$(ask_socat "UDP4:$v4:8080")"
+	matches "socat, IPv6, $where" "${stamped}hello from socat$" "$(ask_socat "UDP6:[$v6]:8080")"
+	check "sizes from 0 to what fits $mtu bytes, $where" on client "$e2e/udp.py" exchange $v4 8080 \
+		--count 200 --flows 4 --size "$sizes,$((largest4 - 1)),$largest4"
+	check "the same in IPv6, $where" on client "$e2e/udp.py" exchange $v6 8080 \
+		--count 200 --flows 4 --size "$sizes,$((largest6 - 1)),$largest6"
+	check "no UDP checksum, $where" on client "$e2e/udp.py" exchange $v4 8080 --no-checksum
+	check "an answer over $mtu bytes is not sent, $where" on client "$e2e/udp.py" exchange $v4 8080 \
+		--size $((largest4 + 1)) --answers 0 --timeout 0.2
+	check "nor in IPv6, $where" on client "$e2e/udp.py" exchange $v6 8080 \
+		--size $((largest6 + 1)) --answers 0 --timeout 0.2
+	too_big=$((too_big + 2))
+}
+
+# each_frame WHERE: frames.py's verdicts as tests.
+each_frame() {
+	local verdict name
+	while read -r verdict name; do
+		case $verdict in
+		pass) ok "frame: $name, $1" ;;
+		fail) not_ok "frame: $name, $1" ;;
+		*) not_ok "frames.py, $1" "$verdict $name" ;;
+		esac
+	done < <(on client "$e2e/frames.py" eth0 "$(mac_of server)" $v4 $v6 8080 2>&1 || echo "crash $?")
+}
+
+require hosts server client
+for mtu in 1500 3000; do
+	require wire server:eth0 client:eth0 mtu=$mtu
+	require address server eth0 $v4/24 $v6/64
+	require address client eth0 10.80.9.2/24 fd00:80:9::2/64
+	for mode in copy skb; do
+		server_start server --mode $mode --service echo
+		equal "the mode asked for is the mode got: $mode" $mode "$(ready_value server mode)"
+		too_big=0
+		for offloads in on off; do
+			for host in server client; do
+				require on $host ethtool -K eth0 tx $offloads rx $offloads
+			done
+			clients "$mode, MTU $mtu, offloads $offloads" $mtu
+		done
+		equal "what was too big is counted, $mode, MTU $mtu" $too_big \
+			"$(pinned server service_counters | jq '[.[].value.reply_too_big] | add')"
+		[ $mtu != 1500 ] || each_frame $mode
+		check "stops well, $mode, MTU $mtu" server_stop server
+	done
+	require ip -n "$NETNS-server" link del eth0
+done
+
+# RFC 862 to the letter.
+require wire server:eth0 client:eth0
+require address server eth0 $v4/24 $v6/64
+require address client eth0 10.80.9.2/24 fd00:80:9::2/64
+server_start server --service echo:7,stamp=off --service echo:8080
+check "echo without a stamp" on client "$e2e/udp.py" exchange $v4 7 --stamp off --count 20 --size 0,1,1472
+check "echo without a stamp, IPv6" on client "$e2e/udp.py" exchange $v6 7 --stamp off --count 20 --size 0,1,1452
+check "beside one with" on client "$e2e/udp.py" exchange $v4 8080 --count 20
+
+done_testing

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Somebody else's XDP program. */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+SEC("xdp")
+int foreign_program(struct xdp_md *ctx)
+{
+	return XDP_PASS;
+}
+
+char _license[] SEC("license") = "GPL";

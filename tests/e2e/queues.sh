@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Several RX queues: sources that hash to each of them are all served, and the queues that are
+# not asked for stay the kernel's.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+v4=10.80.9.1 v6=fd00:80:9::1
+
+require hosts server client
+require wire server:eth0 client:eth0 rx=4 tx=4
+require address server eth0 $v4/24 $v6/64
+require address client eth0 10.80.9.2/24 fd00:80:9::2/64
+
+ask() {
+	on client "$e2e/udp.py" exchange "$@" 8080 --count 1280 --flows 64
+}
+
+# How many of the four workers have answered anything.
+busy_workers() {
+	pinned server service_counters | jq '[.[].value | select(.tx > 0) | .worker] | unique | length'
+}
+
+for mode in copy skb; do
+	server_start server --mode $mode --service echo
+	matches "all queues are served by default, $mode" '^(4|0-3|all)$' "$(ready_value server queues)"
+	check "64 sources, $mode" ask $v4
+	equal "reach every queue, $mode" 4 "$(busy_workers)"
+	check "64 sources in IPv6, $mode" ask $v6
+	equal "every request is counted once, $mode" 2560 "$(service_counter server rx echo:8080)"
+	equal "every answer is counted once, $mode" 2560 "$(service_counter server tx echo:8080)"
+	check "stops well, $mode" server_stop server
+done
+
+# What is not ours is the kernel's: there a plain socket answers, and says so.
+spawn "$work/kernel.log" server "$e2e/udp.py" serve :: 8080 --prefix "kernel:"
+wait_for 5 grep -q ready "$work/kernel.log" || bail "a kernel socket on 8080" "$(cat "$work/kernel.log")"
+
+# Prints "OURS KERNEL", how many of 64 sources were answered by whom.
+who_answers() {
+	on client /usr/bin/python3 - <<-'END'
+		import socket
+		ours = kernel = 0
+		for _ in range(64):
+		    peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		    peer.settimeout(2)
+		    peer.sendto(b"who?", ("10.80.9.1", 8080))
+		    answer = peer.recv(2048)
+		    kernel += answer == b"kernel:who?"
+		    ours += answer.startswith("【".encode()) and answer.endswith(b"who?")
+		print(ours, kernel)
+	END
+}
+
+for queues in 1-2 3; do
+	server_start server --queues $queues --service echo
+	read -r ours kernel < <(who_answers)
+	equal "with --queues $queues every source is answered" 64 $((ours + kernel))
+	check "some by udpxdp, some by the kernel ($ours, $kernel)" test "$ours" -gt 0 -a "$kernel" -gt 0
+	equal "the kernel's share is counted as no_socket" "$kernel" "$(verdict server FRAME_NO_SOCKET)"
+	equal "and as passed on that port" "$kernel" "$(port_counter server 8080 passed)"
+	check "stops well" server_stop server
+done
+
+server_refuses "a queue that is not there is said, and how many there are" 4 4 server --queues 2-9
+
+done_testing
