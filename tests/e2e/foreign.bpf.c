@@ -5,8 +5,9 @@
 #include <bpf/bpf_helpers.h>
 
 SEC("xdp")
-int foreign_program(struct xdp_md *ctx)
+int foreign_program(void *ctx)
 {
+	(void)ctx;
 	return XDP_PASS;
 }
 

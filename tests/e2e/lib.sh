@@ -260,7 +260,7 @@ verdict() {
 
 # xdp_programs HOST IFACE: the ids of the XDP programs on it; nothing when there are none.
 xdp_programs() {
-	on "$1" ip -j -d link show dev "$2" | jq -r '.[].xdp | .prog.id?, .attached[]?.prog.id | values'
+	on "$1" ip -j -d link show dev "$2" | jq -r '.[].xdp.attached[]?.prog.id'
 }
 
 # ---- the end ------------------------------------------------------------------------------
