@@ -13,7 +13,7 @@ import time
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.all import (  # noqa: E402
-    Dot1AD, Dot1Q, Ether, IP, IPOption_NOP, IPOption_RR, IPv6, L2Socket, Padding, Raw, UDP)
+    Dot1AD, Dot1Q, Ether, IP, IPOption_NOP, IPOption_RR, IPv6, Padding, Raw, UDP, conf)
 
 IFACE, MAC, IPV4, IPV6 = sys.argv[1:5]
 PORT = int(sys.argv[5])
@@ -161,7 +161,7 @@ def run(wire, request, answered, sport):
 
 
 def main():
-    wire = L2Socket(iface=IFACE)
+    wire = conf.L2socket(iface=IFACE)
     for number, (name, (request, answered)) in enumerate(CASES.items()):
         why = run(wire, request, answered, 40000 + number)
         print("pass %s" % name if why is None else "fail %s: %s" % (name, why), flush=True)

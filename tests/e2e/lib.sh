@@ -54,13 +54,13 @@ note() {
 
 # check NAME COMMAND...: passes when the command does; else shows what it printed.
 check() {
-	local name=$1 output status=0
+	local name=$1 status=0
 	shift
-	output=$("$@" 2>&1) || status=$?
+	"$@" >"$work/output" 2>&1 || status=$?
 	if [ "$status" = 0 ]; then
 		ok "$name"
 	else
-		not_ok "$name" "exit status $status of: $*"$'\n'"$output"
+		not_ok "$name" "exit status $status of: $*"$'\n'"$(tail -n 40 "$work/output")"
 	fi
 }
 
@@ -99,8 +99,7 @@ bail() {
 
 # require COMMAND...: for what a test is built on, not what it tests.
 require() {
-	local output
-	output=$("$@" 2>&1) || bail "set up: $*" "$output"
+	"$@" >"$work/output" 2>&1 || bail "set up: $*" "$(cat "$work/output")"
 }
 
 # ---- processes ----------------------------------------------------------------------------
@@ -162,6 +161,7 @@ server_launch() {
 	local host=$1
 	shift
 	case " $* " in *" --iface "* | *" -i "*) ;; *) set -- --iface eth0 "$@" ;; esac
+	: >"$(server_err "$host")" # not the ready line of the one before
 	env --default-signal=INT,QUIT nsenter --net="$(netns_path "$host")" -- "$udpxdp" serve \
 		--control "$(control "$host")" --pin-dir "$(pin_dir "$host")" "$@" \
 		>"$(server_out "$host")" 2>"$(server_err "$host")" </dev/null &
@@ -214,7 +214,7 @@ server_refuses() {
 server_stop() {
 	local host=$1 status=0
 	kill "-${2:-TERM}" "${server_pid[$host]}" 2>/dev/null
-	finish "${server_pid[$host]}" 10 || status=$?
+	finish "${server_pid[$host]}" 10 2>/dev/null || status=$?
 	server_dead[$host]=$status
 	unset "server_pid[$host]"
 	return "$status"

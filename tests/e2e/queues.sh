@@ -17,16 +17,18 @@ ask() {
 	on client "$e2e/udp.py" exchange "$@" 8080 --count 1280 --flows 64
 }
 
-# How many of the four workers have answered anything.
+# How many of the workers have answered anything.
 busy_workers() {
 	pinned server service_counters | jq '[.[].value | select(.tx > 0) | .worker] | unique | length'
 }
 
+# In generic mode veth numbers the sender's queues from 1, and so never reaches its last one.
 for mode in copy skb; do
+	[ $mode = copy ] && reached=4 || reached=3
 	server_start server --mode $mode --service echo
 	matches "all queues are served by default, $mode" '^(4|0-3|all)$' "$(ready_value server queues)"
 	check "64 sources, $mode" ask $v4
-	equal "reach every queue, $mode" 4 "$(busy_workers)"
+	equal "reach $reached queues, $mode" $reached "$(busy_workers)"
 	check "64 sources in IPv6, $mode" ask $v6
 	equal "every request is counted once, $mode" 2560 "$(service_counter server rx echo:8080)"
 	equal "every answer is counted once, $mode" 2560 "$(service_counter server tx echo:8080)"
@@ -63,6 +65,7 @@ for queues in 1-2 3; do
 	check "stops well" server_stop server
 done
 
-server_refuses "a queue that is not there is said, and how many there are" 4 4 server --queues 2-9
+server_refuses "a queue that is not there is said, and how many there are" 4 'has 4' server --queues 9
+server_refuses "also at the end of a range" 4 'has 4' server --queues 2-9
 
 done_testing
