@@ -65,6 +65,8 @@ for queues in 1-2 3; do
 	check "stops well" server_stop server
 done
 
+kill "$pid"
+wait_for 5 is_gone "$pid"
 server_refuses "a queue that is not there is said, and how many there are" 4 'has 4' server --queues 9
 server_refuses "also at the end of a range" 4 'has 4' server --queues 2-9
 
