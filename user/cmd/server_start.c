@@ -279,11 +279,13 @@ int server_start(struct server *s, struct local_net **net)
 	};
 	bool exact;
 	unsigned queues = sockets_count_queues(c->iface, &exact);
+	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
+	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
 	int status;
 
-	if (exact && c->first_queue >= queues) {
-		log_line("queue %u does not exist: %s has %u; give other --queues",
-				c->first_queue, c->iface, queues);
+	if (exact && asked >= queues) {
+		log_line("queue %u does not exist: %s has %u; give other --queues", asked,
+				c->iface, queues);
 		return EXIT_INTERFACE;
 	}
 	if (queues > MAX_QUEUES)
