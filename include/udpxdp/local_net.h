@@ -26,9 +26,15 @@ struct local_net {
 	bool any_unicast;    /* replay without --local: every unicast destination is ours */
 	struct ip_addr ipv4; /* the interface's first IPv4 address; unspecified: it has none */
 	uint32_t count;
-	uint32_t mask;            /* of the index; its size is mask + 1 */
+	uint32_t mask; /* of the index; its size is mask + 1 */
 	struct local_addr *addrs; /* count of them */
-	uint16_t *index;          /* open addressing: 1 + position in addrs; 0: free */
+	struct local_slot *index; /* open addressing; kind 0: free */
+};
+
+/* One address in the index: LOCAL_UNICAST, or LOCAL_BROADCAST of one of the interface's subnets. */
+struct local_slot {
+	struct ip_addr addr;
+	uint32_t kind;
 };
 
 /*
@@ -38,11 +44,26 @@ struct local_net {
 struct local_net *local_net_new(const uint8_t mac[6], uint32_t mtu,
 		const struct local_addr *addrs, size_t count);
 
-/* Is this a unicast address of the host, on whatever interface? Never true for a broadcast one. */
-bool local_net_has(const struct local_net *net, const struct ip_addr *addr);
+static inline uint32_t local_net_hash(const struct ip_addr *addr)
+{
+	uint64_t q[2];
 
-/* Is this 255.255.255.255 or the broadcast address of one of the interface's subnets? */
-bool local_net_is_broadcast(const struct local_net *net, const struct ip_addr *addr);
+	memcpy(q, addr, sizeof(q));
+	return ((q[0] ^ q[1]) * 0x9e3779b97f4a7c15u) >> 32;
+}
+
+/*
+ * What an address is to this host: LOCAL_UNICAST, on whatever interface; LOCAL_BROADCAST for
+ * 255.255.255.255 and the broadcast addresses of the interface's subnets; 0 for anything else.
+ */
+static inline uint32_t local_net_kind(const struct local_net *net, const struct ip_addr *addr)
+{
+	uint32_t i = local_net_hash(addr) & net->mask;
+
+	while (net->index[i].kind && !ip_addr_equal(&net->index[i].addr, addr))
+		i = (i + 1) & net->mask;
+	return net->index[i].kind;
+}
 
 /* Is this address in one of the subnets of the interface itself (RFC 1122 3.3.1.1, on-link)? */
 bool local_net_on_link(const struct local_net *net, const struct ip_addr *addr);

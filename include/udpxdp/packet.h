@@ -93,8 +93,10 @@ struct frame_info {
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define PACKET_BE16(v) ((__u16)__builtin_bswap16(v))
+#define PACKET_BE32(v) ((__u32)__builtin_bswap32(v))
 #else
 #define PACKET_BE16(v) ((__u16)(v))
+#define PACKET_BE32(v) ((__u32)(v))
 #endif
 
 /*

@@ -40,13 +40,13 @@ struct message {
 /* ---- what a service may call --------------------------------------------------------- */
 
 /*
- * Text to stand in front of a payload, with its checksum contribution prepared once: sum is
- * the RFC 1071 sum of text as it would stand at an even offset (see checksum_add()).
+ * Text to stand in front of a payload, with its checksum contribution prepared once. It stands
+ * at the end of text, so that a copy of fixed length can put it in place.
  */
 struct prefix {
 	uint8_t text[64];
 	uint32_t len;
-	uint32_t sum;
+	uint32_t sum; /* RFC 1071, at an even offset; see checksum_sum() */
 };
 
 /* Sets a prefix's text (at most 64 bytes, else it is cut) and prepares its sum. */
@@ -68,6 +68,9 @@ bool emit(struct outlet *out, const struct path *path, const void *payload, size
 
 /* The longest payload that fits the interface's MTU on this path, in bytes. */
 size_t emit_max(const struct outlet *out, const struct path *path);
+
+/* Does anybody see what print() shows? If not, the message need not be made. */
+bool outlet_prints(const struct outlet *out);
 
 /* Shows a message on the server's standard output. Never waits; what does not fit is counted. */
 void print(struct outlet *out, const struct message *message);

@@ -121,11 +121,16 @@ bool reply(struct outlet *out, const struct datagram *d, const struct prefix *pr
 	bool sent;
 
 	if (prefix)
-		memcpy(payload, prefix->text, prefix_len);
+		memcpy(payload, prefix->text + sizeof(prefix->text) - prefix_len, prefix_len);
 	memcpy(payload + prefix_len, d->payload, d->len);
 	sent = emit(out, &d->path, payload, prefix_len + d->len);
 	free(payload);
 	return sent;
+}
+
+bool outlet_prints(const struct outlet *out)
+{
+	return true;
 }
 
 void print(struct outlet *out, const struct message *message)

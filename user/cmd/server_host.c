@@ -37,10 +37,9 @@ void server_update_filter(struct server *s, const struct local_net *old, const s
 	for (uint32_t i = 0; old && i < old->count; i++) {
 		const struct local_addr *a = &old->addrs[i];
 
-		if (!local_net_has(net, &a->addr) && !local_net_is_broadcast(net, &a->addr))
+		if (!local_net_kind(net, &a->addr))
 			filter_clear_address(s->filter, &a->addr);
-		if (!is_unspecified(&a->broadcast) && !local_net_has(net, &a->broadcast) &&
-				!local_net_is_broadcast(net, &a->broadcast))
+		if (!is_unspecified(&a->broadcast) && !local_net_kind(net, &a->broadcast))
 			filter_clear_address(s->filter, &a->broadcast);
 	}
 }

@@ -6,76 +6,87 @@
 
 #define DEFAULT_TTL 64
 
-static inline uint8_t *put16(uint8_t *p, uint16_t v)
-{
-	v = PACKET_BE16(v);
-	memcpy(p, &v, 2);
-	return p + 2;
-}
-
 static inline uint8_t *put(uint8_t *p, const void *bytes, size_t len)
 {
 	memcpy(p, bytes, len);
 	return p + len;
 }
 
-static inline uint32_t sum16(const uint8_t *p)
+/* Two 16-bit fields, in host order. */
+static inline uint8_t *put32(uint8_t *p, uint16_t first, uint16_t second)
 {
-	return (uint32_t)p[0] << 8 | p[1];
+	uint32_t word = PACKET_BE32((uint32_t)first << 16 | second);
+
+	return put(p, &word, 4);
 }
 
-static inline uint32_t sum_ipv4(const struct ip_addr *a)
+static inline uint8_t *put16(uint8_t *p, uint16_t v)
 {
-	return sum16(a->b + 12) + sum16(a->b + 14);
+	v = PACKET_BE16(v);
+	return put(p, &v, 2);
+}
+
+static uint8_t *put_tags(uint8_t *p, const struct path *path)
+{
+	for (int i = 0; i < path->tag_count; i++)
+		p = put32(p, path->tags[i].tpid, path->tags[i].tci);
+	return p;
+}
+
+/* Returns the sum of the addresses in *sum. */
+static inline uint8_t *put_ipv4(uint8_t *p, const struct path *path, uint16_t total_len,
+		uint64_t *sum)
+{
+	uint8_t fixed[12] = {0x45, 0, total_len >> 8, total_len & 0xff, 0, 0, 0x40 /* DF */, 0,
+			path->ttl ? path->ttl : DEFAULT_TTL, IP_PROTO_UDP};
+	uint16_t checksum;
+
+	*sum = (uint64_t)path->local.addr.w[3] + path->peer.addr.w[3];
+	checksum = ~checksum_fold(*sum + checksum_word32(fixed) + checksum_word32(fixed + 4) +
+			checksum_word32(fixed + 8));
+	memcpy(fixed + 10, &checksum, 2);
+	p = put(p, fixed, sizeof(fixed));
+	p = put(p, &path->local.addr.w[3], 4);
+	return put(p, &path->peer.addr.w[3], 4);
+}
+
+static inline uint8_t *put_ipv6(uint8_t *p, const struct path *path, uint16_t payload_len,
+		uint64_t *sum)
+{
+	const uint8_t fixed[8] = {0x60, 0, 0, 0, payload_len >> 8, payload_len & 0xff,
+			IP_PROTO_UDP, path->ttl ? path->ttl : DEFAULT_TTL};
+
+	*sum = checksum_sum(&path->local.addr, 16) + checksum_sum(&path->peer.addr, 16);
+	p = put(p, fixed, sizeof(fixed));
+	p = put(p, &path->local.addr, 16);
+	return put(p, &path->peer.addr, 16);
 }
 
 void headers_write(uint8_t *p, const struct path *path, uint32_t len, uint32_t payload_sum)
 {
-	const struct endpoint *from = &path->local, *to = &path->peer;
-	uint16_t udp_len = UDP_HEADER_LEN + len;
-	uint8_t ttl = path->ttl ? path->ttl : DEFAULT_TTL;
-	uint32_t addr_sum;
-	uint16_t checksum;
+	uint16_t udp_len = UDP_HEADER_LEN + len, checksum;
+	uint64_t sum;
+	uint8_t *udp;
 
-	p = put(p, to->mac, 6);
-	p = put(p, from->mac, 6);
-	for (int i = 0; i < path->tag_count; i++) {
-		p = put16(p, path->tags[i].tpid);
-		p = put16(p, path->tags[i].tci);
-	}
-
-	if (ip_addr_is_ipv4(&to->addr)) {
-		uint16_t total_len = IPV4_HEADER_LEN + udp_len;
-
-		addr_sum = sum_ipv4(&from->addr) + sum_ipv4(&to->addr);
-		checksum = ~checksum_fold(0x4500 + total_len + 0x4000 +
-				((uint32_t)ttl << 8 | IP_PROTO_UDP) + addr_sum);
+	p = put(p, path->peer.mac, 6);
+	p = put(p, path->local.mac, 6);
+	if (path->tag_count)
+		p = put_tags(p, path);
+	if (ip_addr_is_ipv4(&path->peer.addr)) {
 		p = put16(p, ETHERTYPE_IPV4);
-		p = put16(p, 0x4500);
-		p = put16(p, total_len);
-		p = put16(p, 0);
-		p = put16(p, 0x4000); /* DF */
-		*p++ = ttl;
-		*p++ = IP_PROTO_UDP;
-		p = put16(p, checksum);
-		p = put(p, from->addr.b + 12, 4);
-		p = put(p, to->addr.b + 12, 4);
+		p = put_ipv4(p, path, IPV4_HEADER_LEN + udp_len, &sum);
 	} else {
-		addr_sum = checksum_sum(from->addr.b, 16) + checksum_sum(to->addr.b, 16);
 		p = put16(p, ETHERTYPE_IPV6);
-		p = put16(p, 0x6000);
-		p = put16(p, 0);
-		p = put16(p, udp_len);
-		*p++ = IP_PROTO_UDP;
-		*p++ = ttl;
-		p = put(p, from->addr.b, 16);
-		p = put(p, to->addr.b, 16);
+		p = put_ipv6(p, path, udp_len, &sum);
 	}
-
-	checksum = ~checksum_fold(addr_sum + IP_PROTO_UDP + 2u * udp_len + from->port + to->port +
-			payload_sum);
-	p = put16(p, from->port);
-	p = put16(p, to->port);
+	udp = p;
+	p = put32(p, path->local.port, path->peer.port);
+	/* The length counts twice: in the header and in the pseudo-header. */
+	sum += checksum_word32(udp) + PACKET_BE16(IP_PROTO_UDP) + 2u * PACKET_BE16(udp_len) +
+			payload_sum;
+	checksum = ~checksum_fold(sum);
 	p = put16(p, udp_len);
-	put16(p, checksum ? checksum : 0xffff); /* 0 would say: none (RFC 768) */
+	if (!checksum)
+		checksum = 0xffff; /* 0 would say: none (RFC 768) */
+	put(p, &checksum, 2);
 }

@@ -1,52 +1,64 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/checksum.h"
 
-#include <string.h>
-
+#include "udpxdp/packet.h"
 #include "udpxdp/service.h"
+
+static inline uint64_t word64(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* One's complement addition: the carry comes back in below. */
+static inline uint64_t add(uint64_t sum, uint64_t word)
+{
+	sum += word;
+	return sum + (sum < word);
+}
+
+/* What is left below eight bytes, as one word. */
+static uint64_t tail(const uint8_t *p, size_t len)
+{
+	uint64_t word = 0;
+	uint16_t two;
+
+	if (len & 4)
+		word = checksum_word32(p);
+	if (len & 2) {
+		memcpy(&two, p + (len & 4), 2);
+		word += two;
+	}
+	if (len & 1)
+		word += PACKET_BE16((uint16_t)p[len - 1] << 8);
+	return word;
+}
 
 uint32_t checksum_sum(const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	unsigned __int128 wide = 0;
-	uint64_t sum, word;
+	uint64_t sum = 0;
 
 	for (; len >= 32; len -= 32, p += 32) {
-		uint64_t w[4];
-
-		memcpy(w, p, 32);
-		wide += w[0];
-		wide += w[1];
-		wide += w[2];
-		wide += w[3];
+		sum = add(sum, word64(p));
+		sum = add(sum, word64(p + 8));
+		sum = add(sum, word64(p + 16));
+		sum = add(sum, word64(p + 24));
 	}
-	for (; len >= 8; len -= 8, p += 8) {
-		memcpy(&word, p, 8);
-		wide += word;
-	}
-	word = 0;
-	memcpy(&word, p, len);
-	wide += word;
-
-	sum = (uint64_t)wide + (uint64_t)(wide >> 64);
-	sum += sum < (uint64_t)wide; /* the carry out of 64 bits */
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	/* A sum of swapped words is the swapped sum (RFC 1071, 2(B)). */
-	return __builtin_bswap16((uint16_t)sum);
-#else
-	return (uint16_t)sum;
-#endif
+	for (; len >= 8; len -= 8, p += 8)
+		sum = add(sum, word64(p));
+	if (len)
+		sum = add(sum, tail(p, len));
+	return checksum_fold(sum);
 }
 
 void prefix_set(struct prefix *prefix, const void *text, size_t len)
 {
 	if (len > sizeof(prefix->text))
 		len = sizeof(prefix->text);
-	memcpy(prefix->text, text, len);
+	memcpy(prefix->text + sizeof(prefix->text) - len, text, len);
 	prefix->len = len;
 	prefix->sum = checksum_sum(text, len);
 }

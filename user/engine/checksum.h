@@ -1,32 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Internet checksum (RFC 1071), as running sums. A sum is a 32-bit number congruent to the
- * 16-bit one's complement sum of big-endian words; checksum_fold() ends it. Sums of parts add
- * up with checksum_join(), which knows what an odd offset does to a part (RFC 1071, 2(B)).
+ * The Internet checksum (RFC 1071), as running sums of 16-bit words taken as they lie in memory:
+ * the one's complement sum does not care about byte order (section 2(B)), so nothing is swapped.
+ * A sum is a number congruent to that of its words; checksum_fold() ends it.
  */
 #ifndef UDPXDP_CHECKSUM_H
 #define UDPXDP_CHECKSUM_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-/* The sum of len bytes; an odd last byte is padded with zero. Folded to 16 bits. */
+/* The sum of len bytes at any alignment, folded; an odd last byte is padded with zero. */
 uint32_t checksum_sum(const void *data, size_t len);
 
-/* a (len_a bytes long, at an even offset) followed by b: their sum. */
-static inline uint32_t checksum_join(uint32_t a, size_t len_a, uint32_t b)
+/* The 32 bits at p, at any alignment, as a sum. */
+static inline uint64_t checksum_word32(const void *p)
 {
-	if (len_a & 1)
-		b = ((b & 0xff) << 8) | ((b >> 8) & 0xff);
-	return a + b;
+	uint32_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
 }
 
-/* Folds a sum of at most 0xffff 16-bit words to 16 bits, not complemented. */
-static inline uint16_t checksum_fold(uint32_t sum)
+/* Folds a sum to 16 bits, in memory order, not complemented. 0xffff stays 0xffff. */
+static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t low = (uint32_t)sum, high = sum >> 32, folded;
+
+	low += high;
+	low += low < high; /* the carry comes back in below */
+	folded = (low & 0xffff) + (low >> 16);
+	return (uint16_t)(folded + (folded >> 16));
+}
+
+/* The folded sum of what stands at an even offset, as it counts behind len bytes of others. */
+static inline uint32_t checksum_behind(size_t len, uint32_t sum)
+{
+	return len & 1 ? __builtin_bswap16((uint16_t)sum) : sum;
 }
 
 #endif

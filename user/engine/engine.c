@@ -13,12 +13,16 @@ static inline bool is_group_mac(const uint8_t mac[6])
 	return mac[0] & 1;
 }
 
-/* Multicast, broadcast, unspecified or loopback, whatever the host's own addresses are. */
-static bool is_special(const struct ip_addr *a)
+/*
+ * Multicast, unspecified or loopback (RFC 1122 3.2.1.3, RFC 4291 2.7), whatever the host's own
+ * addresses are. 255.255.255.255 is among those (see local_net_kind()).
+ */
+static inline bool is_special(const struct ip_addr *a)
 {
+	uint8_t first = a->b[12];
+
 	if (ip_addr_is_ipv4(a))
-		return a->b[12] == 0 || a->b[12] == 127 || (a->b[12] & 0xf0) == 0xe0 ||
-		       (a->w[3] == 0xffffffff);
+		return !first || first == 127 || (first & 0xf0) == 0xe0;
 	return a->b[0] == 0xff ||
 	       (!a->w[0] && !a->w[1] && !a->w[2] && !memcmp(a->b + 12, "\0\0\0", 3) &&
 			       a->b[15] <= 1);
@@ -31,14 +35,13 @@ static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
 	const struct local_net *net = e->net;
 	uint8_t n = e->port_instance[info->dest_port];
 
-	*broadcast = false;
-	if (!local_net_has(net, &info->dest) && !(net->any_unicast && !is_special(&info->dest))) {
-		if (!local_net_is_broadcast(net, &info->dest))
-			return FRAME_NOT_OURS;
-		if (!n || !e->instances[n - 1].class->wants_broadcast)
-			return FRAME_NOT_OURS;
-		*broadcast = true;
-	}
+	uint32_t kind = local_net_kind(net, &info->dest);
+
+	*broadcast = kind == LOCAL_BROADCAST;
+	if (*broadcast && !(n && e->instances[n - 1].class->wants_broadcast))
+		return FRAME_NOT_OURS;
+	if (!kind && !(net->any_unicast && !is_special(&info->dest)))
+		return FRAME_NOT_OURS;
 	if (!n)
 		return FRAME_NOT_SERVED;
 	*instance = &e->instances[n - 1];
@@ -49,43 +52,44 @@ static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
  * Is the UDP checksum complete and right, absent (IPv4 only), or the bare pseudo-header sum that
  * a sender on this machine left for an offload to complete?
  */
-static bool udp_checksum_ok(const struct frame_info *info, const struct udp_header *udp,
+static inline bool udp_checksum_ok(const struct frame_info *info, const uint8_t *udp,
 		uint32_t payload_sum)
 {
-	uint16_t field = PACKET_BE16(udp->checksum);
-	uint32_t udp_len = UDP_HEADER_LEN + info->payload_len;
-	uint32_t pseudo;
+	uint16_t udp_len = PACKET_BE16(UDP_HEADER_LEN + info->payload_len), field;
+	uint64_t pseudo = PACKET_BE16(IP_PROTO_UDP) + (uint32_t)udp_len;
 
-	if (!field)
-		return info->version == 4;
-	/* The mapped form's constant words must not count. */
+	memcpy(&field, udp + offsetof(struct udp_header, checksum), sizeof(field));
 	if (info->version == 4)
-		pseudo = checksum_sum(info->source.b + 12, 4) + checksum_sum(info->dest.b + 12, 4);
+		pseudo += (uint64_t)info->source.w[3] + info->dest.w[3];
 	else
-		pseudo = checksum_sum(info->source.b, 16) + checksum_sum(info->dest.b, 16);
-	pseudo += IP_PROTO_UDP + udp_len;
-	if (field == checksum_fold(pseudo))
+		pseudo += checksum_sum(&info->source, 16) + checksum_sum(&info->dest, 16);
+	if (checksum_fold(pseudo + checksum_word32(udp) + checksum_word32(udp + 4) + payload_sum) ==
+			0xffff && field)
 		return true;
-	return checksum_fold(pseudo + info->source_port + info->dest_port + udp_len + field +
-			       payload_sum) == 0xffff;
+	return field ? field == checksum_fold(pseudo) : info->version == 4;
+}
+
+static inline bool ip_checksum_ok(const uint8_t *ip, uint32_t len)
+{
+	if (len != IPV4_HEADER_LEN)
+		return checksum_sum(ip, len) == 0xffff;
+	return checksum_fold(checksum_word32(ip) + checksum_word32(ip + 4) +
+			       checksum_word32(ip + 8) + checksum_word32(ip + 12) +
+			       checksum_word32(ip + 16)) == 0xffff;
 }
 
 /* Why a datagram must not reach its service; DROP_REASON_COUNT: it may. */
 static enum drop_reason refuse(const struct engine *e, const struct frame *frame,
 		const struct frame_info *info, uint32_t payload_sum)
 {
-	const struct udp_header *udp = (const void *)(frame->data + info->l4);
-
-	if (info->version == 4 &&
-			checksum_sum(frame->data + info->l3, info->l4 - info->l3) != 0xffff)
+	if (info->version == 4 && !ip_checksum_ok(frame->data + info->l3, info->l4 - info->l3))
 		return DROP_bad_ip_checksum;
-	if (!udp_checksum_ok(info, udp, payload_sum))
+	if (!udp_checksum_ok(info, frame->data + info->l4, payload_sum))
 		return DROP_bad_udp_checksum;
 	if (!info->source_port)
 		return DROP_source_port_zero;
 	if (is_special(&info->source) || is_group_mac(frame->data + 6) ||
-			local_net_has(e->net, &info->source) ||
-			local_net_is_broadcast(e->net, &info->source))
+			local_net_kind(e->net, &info->source))
 		return DROP_source_address;
 	return DROP_REASON_COUNT;
 }

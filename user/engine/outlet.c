@@ -45,8 +45,10 @@ bool reply(struct outlet *out, const struct datagram *d, const struct prefix *pr
 		return false;
 	}
 	if (prefix) {
-		memcpy(payload, prefix->text, prefix_len);
-		sum = checksum_join(prefix->sum, prefix_len, sum);
+		/* A fixed length costs no call; what it spoils is written anew below. */
+		memcpy(payload + prefix_len - sizeof(prefix->text), prefix->text,
+				sizeof(prefix->text));
+		sum = prefix->sum + checksum_behind(prefix_len, sum);
 	}
 	headers_write(start, &d->path, len, sum);
 	frame.room += frame.data - start;
@@ -87,6 +89,11 @@ bool emit(struct outlet *out, const struct path *path, const void *payload, size
 static unsigned instance_number(const struct outlet *out)
 {
 	return out->instance - out->engine->instances;
+}
+
+bool outlet_prints(const struct outlet *out)
+{
+	return out->engine->sinks.print;
 }
 
 void print(struct outlet *out, const struct message *message)

@@ -11,7 +11,7 @@ struct options {
 
 struct echo {
 	const struct options *options;
-	uint64_t second; /* that the prefix says, since the epoch */
+	uint64_t second_ns; /* that the prefix says: when it began */
 	struct prefix prefix;
 };
 
@@ -39,7 +39,6 @@ static void start(void *state, const void *o, uint16_t port)
 	struct echo *echo = state;
 
 	echo->options = o;
-	echo->second = UINT64_MAX;
 }
 
 static void set_stamp(struct echo *echo, uint64_t time_ns)
@@ -49,7 +48,7 @@ static void set_stamp(struct echo *echo, uint64_t time_ns)
 
 	text[len++] = ' ';
 	prefix_set(&echo->prefix, text, len);
-	echo->second = time_ns / NSEC_PER_SEC;
+	echo->second_ns = time_ns - time_ns % NSEC_PER_SEC;
 }
 
 static bool could_loop(const struct outlet *out, const struct datagram *d)
@@ -60,11 +59,9 @@ static bool could_loop(const struct outlet *out, const struct datagram *d)
 	       stamp_starts(d->payload, d->len);
 }
 
-static void receive(void *state, struct outlet *out, const struct datagram *d)
+static void show(struct outlet *out, const struct datagram *d)
 {
-	struct echo *echo = state;
-	const struct prefix *prefix = NULL;
-	struct message message = {
+	const struct message message = {
 			.time_ns = d->time_ns,
 			.direction = RECEIVED,
 			.addr = d->path.peer.addr,
@@ -73,16 +70,25 @@ static void receive(void *state, struct outlet *out, const struct datagram *d)
 			.len = d->len,
 	};
 
+	print(out, &message);
+}
+
+static void receive(void *state, struct outlet *out, const struct datagram *d)
+{
+	struct echo *echo = state;
+	const struct prefix *prefix = NULL;
+
 	if (!echo->options->loops && could_loop(out, d)) {
 		count_drop(out, DROP_loop);
 		return;
 	}
 	if (echo->options->stamp) {
-		if (d->time_ns / NSEC_PER_SEC != echo->second)
+		if (!echo->prefix.len || d->time_ns - echo->second_ns >= NSEC_PER_SEC)
 			set_stamp(echo, d->time_ns);
 		prefix = &echo->prefix;
 	}
-	print(out, &message);
+	if (outlet_prints(out))
+		show(out, d);
 	reply(out, d, prefix);
 }
 
