@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define SECOND 1000000000ull
@@ -76,6 +77,22 @@ static inline int remove_directory(void **state)
 	closedir(dir);
 	assert_int_equal(rmdir(directory), 0);
 	return 0;
+}
+
+/*
+ * A device like /dev/null or /dev/full, but one that may be lost: code that is wrong, run by
+ * root, would replace the machine's own. Needs root.
+ */
+static inline bool make_device(const char *name, unsigned minor_number)
+{
+	int fd;
+
+	if (mknod(in_directory(name), S_IFCHR | 0666, makedev(1, minor_number)))
+		return false;
+	fd = open(in_directory(name), O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 /* A file system of so many bytes in place of the directory. Needs root. */
