@@ -228,13 +228,13 @@ def interrupt_piped_after_a_loss():
 
 # ---- on a terminal ----
 
-def edited(fd):
-    """Waits until the line is edited: the prompt is there a moment before."""
+def wait_for_editing(fd):
+    """The prompt appears a moment before the terminal passes on single characters."""
     deadline = time.monotonic() + 5
     while termios.tcgetattr(fd)[3] & termios.ICANON:
         if time.monotonic() > deadline:
             raise AssertionError("the line is not edited: the terminal's modes are untouched")
-        time.sleep(0.001)
+        time.sleep(0.01)
 
 
 class Terminal:
@@ -245,6 +245,7 @@ class Terminal:
         if not self.pid:
             os.environ.update(TERM="xterm", LC_ALL="C.UTF-8")
             os.execv(PROGRAM, [PROGRAM, "client", *options, "127.0.0.1", str(port)])
+        self.port = port
         self.screen = b""
 
     def until(self, wanted, timeout=5):
@@ -261,10 +262,9 @@ class Terminal:
         self.screen = self.screen[found.end():]
         return found.group()
 
-    def prompted(self, prompt=rb"> "):
-        """The prompt is there, and what is typed now is edited."""
-        self.until(prompt)
-        edited(self.fd)
+    def prompt(self):
+        self.until(rb"127\.0\.0\.1:%d> " % self.port)
+        wait_for_editing(self.fd)
 
     def type(self, text):
         os.write(self.fd, text)
@@ -290,17 +290,16 @@ class Terminal:
 def terminal_session():
     server = Server(stamped)
     terminal = Terminal(server.port)
-    prompt = rb"127\.0\.0\.1:%d> " % server.port
-    terminal.prompted(prompt)
+    terminal.prompt()
     terminal.type("grüß 你好\r".encode())
     terminal.until("2026】 grüß 你好\r\n".encode())
-    terminal.prompted(prompt)
+    terminal.prompt()
     terminal.type(b"\x1b[A\r")
     terminal.until("2026】 grüß 你好\r\n".encode())
-    terminal.prompted(prompt)
+    terminal.prompt()
     terminal.type(b"abd\x7fc\x01X\r")
     terminal.until("2026】 Xabc\r\n".encode())
-    terminal.prompted(prompt)
+    terminal.prompt()
     terminal.type(b"\x04")
     expect(terminal.end(), 0, "exit status at the end of input")
     expect(server.seen, ["grüß 你好".encode()] * 2 + [b"Xabc"], "what the server got")
@@ -309,26 +308,27 @@ def terminal_session():
 def terminal_is_not_steered():
     hostile = b"\x1b]0;owned\x07\x1b[2J\xc2\x9b31m\xe2\x80\xae\xff\n\x00"
     terminal = Terminal(Server(lambda data: [(0, hostile)]).port)
-    terminal.prompted()
+    terminal.prompt()
     terminal.type(b"x\r")
     terminal.until(rb"\\x1b\]0;owned\\x07\\x1b\[2J\\u\{009b\}31m\\u\{202e\}\\xff\\n\\x00\r\n")
+    terminal.prompt()
     terminal.type(b"\x04")
     expect(terminal.end(), 0, "exit status")
 
 
 def terminal_no_answer():
     terminal = Terminal(Server(lambda data: []).port, "-t", "0.3")
-    terminal.prompted()
+    terminal.prompt()
     terminal.type(b"hello\r")
     terminal.until(rb"udpxdp: no answer from 127\.0\.0\.1:\d+ within 0\.3 s\r\n")
-    terminal.prompted()
+    terminal.prompt()
     terminal.type(b"\x04")
     expect(terminal.end(), 0, "exit status")
 
 
 def terminal_interrupt(typed):
     terminal = Terminal(Server(lambda data: []).port, "-t", "5")
-    terminal.prompted()
+    terminal.prompt()
     terminal.type(typed)
     time.sleep(0.3)
     terminal.type(b"\x03")
@@ -354,13 +354,8 @@ def terminal_modes_are_restored():
                               preexec_fn=lambda: __import__("fcntl").ioctl(
                                   0, termios.TIOCSCTTY, 0)) as process:
             try:
-                screen = b""
-                while b"> " not in screen:
-                    if not select.select([keeper], [], [], 5)[0]:
-                        raise AssertionError(f"no prompt: {screen!r}")
-                    screen += os.read(keeper, 65536)
-                edited(slave)
-                os.write(keeper, b"abc" + ending if ending == b"\x03" else ending)
+                wait_for_editing(slave)
+                os.write(keeper, b"abc\x03" if ending == b"\x03" else ending)
                 expect(process.wait(5), 0, "exit status")
             finally:
                 process.kill()
