@@ -122,9 +122,6 @@ $(BUILD)/obj/%.o: %.c | $(SKELETON)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# main.c lists the verbs whose files are there.
-$(BUILD)/obj/user/main.o: $(wildcard user/cmd/*.c)
-
 # ---- the filter, and the skeleton that embeds it ----
 
 $(BUILD)/gen/udpxdp.bpf.o: bpf/udpxdp.bpf.c

@@ -5,27 +5,9 @@
 #include "cmd/verbs.h"
 #include "host/log.h"
 
-/* A verb counts when the file that defines it is there. */
 static const struct verb *const verbs[] = {
-#if __has_include("cmd/serve.c")
-	&serve_verb,
-#endif
-#if __has_include("cmd/replay.c")
-	&replay_verb,
-#endif
-#if __has_include("cmd/client.c")
-	&client_verb,
-#endif
-#if __has_include("cmd/console.c")
-	&broadcast_verb,
-	&chat_verb,
-#endif
-#if __has_include("cmd/stats.c")
-	&stats_verb,
-#endif
-#if __has_include("cmd/bench.c")
+	&serve_verb, &replay_verb, &client_verb, &broadcast_verb, &chat_verb, &stats_verb,
 	&bench_verb,
-#endif
 	NULL,
 };
 
@@ -43,11 +25,9 @@ static int overview(void)
 	     "UDP services at driver speed over AF_XDP: echo, broadcast, chat.\n"
 	     "\n"
 	     "Verbs (none means serve; udpxdp help VERB says more):");
-	for (size_t i = 0; verbs[i]; i++) {
-		int width = printf("  %s %s", verbs[i]->name, verbs[i]->operands);
-
-		printf("%*s%s\n", width < 29 ? 29 - width : 1, "", verbs[i]->summary);
-	}
+	for (size_t i = 0; verbs[i]; i++)
+		options_print_text(verbs[i]->summary,
+				printf("  %s %s", verbs[i]->name, verbs[i]->operands));
 	puts("");
 	options_help(find_verb("serve"));
 	return fflush(stdout) ? EXIT_RUNTIME : EXIT_CLEAN;

@@ -336,8 +336,7 @@ int options_set(const struct verb *verb, void *config, const char *name, const c
 #define HELP_COLUMN 29
 #define HELP_WIDTH 80
 
-/* Prints text from the present column on, broken between words, indented to HELP_COLUMN. */
-static void print_wrapped(const char *text, int column)
+void options_print_text(const char *text, int column)
 {
 	if (column + 2 > HELP_COLUMN) {
 		putchar('\n');
@@ -368,7 +367,7 @@ static void print_row(const struct option_row *row)
 	column += printf("--%s", row->name);
 	if (row->arg)
 		column += printf(" %s", row->arg);
-	print_wrapped(row->help, column);
+	options_print_text(row->help, column);
 }
 
 void options_help(const struct verb *verb)

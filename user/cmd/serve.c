@@ -163,7 +163,7 @@ static int serve(const struct verb *verb, int argc, char **argv)
 const struct verb serve_verb = {
 		.name = "serve",
 		.operands = "",
-		.summary = "run the services on an interface over AF_XDP",
+		.summary = "Run the services on an interface over AF_XDP.",
 		.options = serve_options,
 		.notes = serve_notes,
 		.run = serve,
