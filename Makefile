@@ -19,7 +19,7 @@ LIBS     := libxdp libbpf libpcap libmnl jansson libseccomp libcap-ng libsystemd
 
 # pkg-config is asked only when something is compiled: `make help` works on a bare machine.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS))
-PKG_LIBS   = $(shell pkg-config --libs $(LIBS)) -lck
+PKG_LIBS   = $(shell pkg-config --libs $(LIBS)) -lck -lm
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wno-unused-parameter

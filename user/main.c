@@ -19,6 +19,13 @@ static const struct verb *find_verb(const char *name)
 	fail(EXIT_USAGE, "verb '%s': unknown; see udpxdp --help", name);
 }
 
+static int printed(void)
+{
+	if (fflush(stdout) || ferror(stdout))
+		fail(EXIT_RUNTIME, "standard output: %m");
+	return EXIT_CLEAN;
+}
+
 static int overview(void)
 {
 	puts("Usage: udpxdp [VERB] [OPTION...] [OPERAND...]\n"
@@ -30,7 +37,7 @@ static int overview(void)
 				printf("  %s %s", verbs[i]->name, verbs[i]->operands));
 	puts("");
 	options_help(find_verb("serve"));
-	return fflush(stdout) ? EXIT_RUNTIME : EXIT_CLEAN;
+	return printed();
 }
 
 static int help(int argc, char **argv)
@@ -40,7 +47,7 @@ static int help(int argc, char **argv)
 	if (argc > 2)
 		fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp --help", argv[2]);
 	options_help(find_verb(argv[1]));
-	return fflush(stdout) ? EXIT_RUNTIME : EXIT_CLEAN;
+	return printed();
 }
 
 int main(int argc, char **argv)

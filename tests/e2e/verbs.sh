@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The command line as a whole: verbs, help, version, and errors on one line. Needs no privilege.
+set -u
+BUILD=$(realpath -m "${BUILD:-$(dirname "$0")/../../build}")
+udpxdp=$BUILD/udpxdp
+tests=0 failures=0
+
+# result NAME PASSED [SEEN]
+result() {
+	tests=$((tests + 1))
+	if [ "$2" = 0 ]; then
+		echo "ok $tests - $1"
+	else
+		failures=$((failures + 1))
+		echo "not ok $tests - $1"
+		while IFS= read -r line; do echo "# $line"; done <<<"${3:-}"
+	fi
+}
+
+# prints NAME REGEX ARG...: on standard output, status 0, nothing on standard error.
+prints() {
+	local name=$1 regex=$2 text status=0
+	shift 2
+	text=$("$udpxdp" "$@" 2>/dev/null) || status=$?
+	grep -qE -- "$regex" <<<"$text" && [ "$status" = 0 ] && [ -z "$("$udpxdp" "$@" 2>&1 >/dev/null)" ]
+	result "$name" $? "status $status: $text"
+}
+
+# refuses NAME REGEX ARG...: one line on standard error, status 2, nothing on standard output.
+refuses() {
+	local name=$1 regex=$2 text status=0
+	shift 2
+	text=$("$udpxdp" "$@" 2>&1 >/dev/null) || status=$?
+	grep -qE -- "$regex" <<<"$text" && [ "$status" = 2 ] && [ "$(wc -l <<<"$text")" = 1 ] &&
+		[ -z "$("$udpxdp" "$@" 2>/dev/null)" ]
+	result "$name" $? "status $status: $text"
+}
+
+verbs="serve replay client broadcast chat stats bench"
+
+for help in --help -h help; do
+	prints "udpxdp $help: an overview" '^Usage: udpxdp \[VERB\]' $help
+done
+for verb in $verbs; do
+	prints "the overview names $verb" "^  $verb( |$)" --help
+	prints "udpxdp $verb --help" "^Usage: udpxdp $verb( |$)" "$verb" --help
+	"$udpxdp" help "$verb" | diff - <("$udpxdp" "$verb" --help) >/dev/null
+	result "udpxdp help $verb: the same" $?
+	prints "udpxdp $verb --version" '^udpxdp [0-9]+\.[0-9]+\.[0-9]+$' "$verb" --version
+	refuses "udpxdp $verb: an unknown option" \
+		"^udpxdp: option --nonsense: unknown; see udpxdp $verb --help$" "$verb" --nonsense
+	wide=$("$udpxdp" "$verb" --help | awk 'length > 100')
+	[ -z "$wide" ]
+	result "udpxdp $verb --help: no line is too wide" $? "$wide"
+done
+prints "the overview has serve's options" '^  -i, --iface IFACE' --help
+prints "udpxdp --version" '^udpxdp [0-9]+\.[0-9]+\.[0-9]+$' --version
+refuses "no verb is serve" '^udpxdp: .*; see udpxdp serve --help$' --nonsense
+refuses "nothing at all" '^udpxdp: .*iface'
+refuses "an unknown verb" "^udpxdp: verb 'nonsense': unknown; see udpxdp --help$" nonsense
+refuses "a verb is not abbreviated" "^udpxdp: verb 'cli': unknown" cli
+refuses "an empty verb" "^udpxdp: verb '': unknown" ''
+refuses "help for an unknown verb" "^udpxdp: verb 'nonsense': unknown" help nonsense
+refuses "help for two verbs" "^udpxdp: operand 'stats': one too many" help client stats
+refuses "a verb that steers terminals" "^udpxdp: verb '\\\\x1b\[2J\\\\n': unknown" $'\e[2J\n'
+
+if [ -c /dev/full ]; then
+	text=$("$udpxdp" stats --help 2>&1 >/dev/full)
+	[ $? = 1 ] && grep -q '^udpxdp: standard output: No space left on device' <<<"$text"
+	result "help on a full disk" $? "$text"
+	text=$("$udpxdp" --help 2>&1 >/dev/full)
+	[ $? = 1 ] && grep -q '^udpxdp: standard output: No space left on device' <<<"$text"
+	result "the overview on a full disk" $? "$text"
+fi
+
+echo "1..$tests"
+[ "$failures" = 0 ]
