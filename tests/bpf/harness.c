@@ -28,7 +28,7 @@ void need_root(void)
 	exit(0);
 }
 
-struct udpxdp_bpf *filter_load(const struct filter_config *config)
+struct udpxdp_bpf *probe_load(const struct filter_config *config)
 {
 	struct udpxdp_bpf *filter = udpxdp_bpf__open();
 	int err;
@@ -47,7 +47,7 @@ struct udpxdp_bpf *filter_load(const struct filter_config *config)
 	return filter;
 }
 
-int filter_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
+int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
 		uint32_t len)
 {
 	struct xdp_md ctx = {.data_end = len};
@@ -64,7 +64,7 @@ int filter_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, c
 	return err ? err : (int)opts.retval;
 }
 
-struct verdict_row filter_verdict(const struct udpxdp_bpf *filter, enum frame_verdict verdict)
+struct verdict_row probe_verdict(const struct udpxdp_bpf *filter, enum frame_verdict verdict)
 {
 	struct verdict_row rows[CPUS_MAX], sum = {.reason = verdict};
 	uint32_t key = verdict;
@@ -77,7 +77,7 @@ struct verdict_row filter_verdict(const struct udpxdp_bpf *filter, enum frame_ve
 	return sum;
 }
 
-struct port_counters filter_port(const struct udpxdp_bpf *filter, uint16_t port)
+struct port_counters probe_port(const struct udpxdp_bpf *filter, uint16_t port)
 {
 	struct port_counters rows[CPUS_MAX], sum = {};
 
@@ -92,7 +92,7 @@ struct port_counters filter_port(const struct udpxdp_bpf *filter, uint16_t port)
 	return sum;
 }
 
-void filter_serve(const struct udpxdp_bpf *filter, uint16_t port, bool by_broadcast)
+void probe_serve(const struct udpxdp_bpf *filter, uint16_t port, bool by_broadcast)
 {
 	static const struct port_counters zero[CPUS_MAX];
 	const uint8_t one = 1;
@@ -105,7 +105,7 @@ void filter_serve(const struct udpxdp_bpf *filter, uint16_t port, bool by_broadc
 				"broadcast_ports");
 }
 
-void filter_unserve(const struct udpxdp_bpf *filter, uint16_t port)
+void probe_unserve(const struct udpxdp_bpf *filter, uint16_t port)
 {
 	must(bpf_map_delete_elem(bpf_map__fd(filter->maps.port_counters), &port), "port_counters");
 }
@@ -121,7 +121,7 @@ static struct ip_addr addr_of(const char *text)
 	return addr;
 }
 
-void filter_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags)
+void probe_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags)
 {
 	const struct ip_addr key = addr_of(addr);
 
@@ -129,7 +129,7 @@ void filter_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t fl
 			"local_addrs");
 }
 
-void filter_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule)
+void probe_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule)
 {
 	struct source_rule_key key;
 	char addr[64];
@@ -160,17 +160,17 @@ const struct filter_config world_config = {
 
 void world_apply(const struct udpxdp_bpf *filter)
 {
-	filter_local(filter, "10.0.0.1", LOCAL_UNICAST);
-	filter_local(filter, "2001:db8::1", LOCAL_UNICAST);
-	filter_local(filter, "10.0.0.255", LOCAL_BROADCAST);
-	filter_local(filter, "255.255.255.255", LOCAL_BROADCAST);
-	filter_serve(filter, 8080, false);
-	filter_serve(filter, 8086, true);
-	filter_serve(filter, 8090, false);
-	filter_rule(filter, "192.0.2.0/24", RULE_DENY);
-	filter_rule(filter, "192.0.2.128/25", RULE_ALLOW);
-	filter_rule(filter, "2001:db8:dead::/48", RULE_DENY);
-	filter_rule(filter, "2001:db8:dead:1::/64", RULE_ALLOW);
+	probe_local(filter, "10.0.0.1", LOCAL_UNICAST);
+	probe_local(filter, "2001:db8::1", LOCAL_UNICAST);
+	probe_local(filter, "10.0.0.255", LOCAL_BROADCAST);
+	probe_local(filter, "255.255.255.255", LOCAL_BROADCAST);
+	probe_serve(filter, 8080, false);
+	probe_serve(filter, 8086, true);
+	probe_serve(filter, 8090, false);
+	probe_rule(filter, "192.0.2.0/24", RULE_DENY);
+	probe_rule(filter, "192.0.2.128/25", RULE_ALLOW);
+	probe_rule(filter, "2001:db8:dead::/48", RULE_DENY);
+	probe_rule(filter, "2001:db8:dead:1::/64", RULE_ALLOW);
 	over_limit(filter, "203.0.113.0");
 	over_limit(filter, "2001:db8:bad::");
 }

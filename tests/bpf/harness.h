@@ -22,7 +22,7 @@ void need_root(void);
 /* ---- the filter ---------------------------------------------------------------------- */
 
 /* Loads it; config NULL: the plain one (has_buff_len set, no guard rail). NULL with errno. */
-struct udpxdp_bpf *filter_load(const struct filter_config *config);
+struct udpxdp_bpf *probe_load(const struct filter_config *config);
 
 /* Where a frame arrives; ifindex 0: on a loopback device. */
 struct arrival {
@@ -31,22 +31,22 @@ struct arrival {
 };
 
 /* Runs a frame through the filter. Returns its XDP action, or -errno. */
-int filter_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
+int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
 		uint32_t len);
 
 /* Sums over the CPUs. */
-struct verdict_row filter_verdict(const struct udpxdp_bpf *filter, enum frame_verdict verdict);
-struct port_counters filter_port(const struct udpxdp_bpf *filter, uint16_t port);
+struct verdict_row probe_verdict(const struct udpxdp_bpf *filter, enum frame_verdict verdict);
+struct port_counters probe_port(const struct udpxdp_bpf *filter, uint16_t port);
 
 /* Adds a port to those served, by_broadcast to those that broadcasts reach; removes it. */
-void filter_serve(const struct udpxdp_bpf *filter, uint16_t port, bool by_broadcast);
-void filter_unserve(const struct udpxdp_bpf *filter, uint16_t port);
+void probe_serve(const struct udpxdp_bpf *filter, uint16_t port, bool by_broadcast);
+void probe_unserve(const struct udpxdp_bpf *filter, uint16_t port);
 
 /* Tells it of an address (text) of this host. */
-void filter_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags);
+void probe_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags);
 
 /* Adds a rule "ADDR/LEN" of RULE_ALLOW or RULE_DENY. */
-void filter_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule);
+void probe_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule);
 
 /* ---- the world of the fixtures ------------------------------------------------------- */
 

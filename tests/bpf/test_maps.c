@@ -30,7 +30,7 @@ static char pins[] = "/tmp/udpxdp-pins-XXXXXX";
 static int set_up(void **state)
 {
 	(void)state;
-	filter = filter_load(&world_config);
+	filter = probe_load(&world_config);
 	if (!filter || !mkdtemp(pins) || unshare(CLONE_NEWNS) ||
 			mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 			mount("bpf", pins, "bpf", 0, NULL)) {
@@ -116,8 +116,8 @@ static void test_port_counters_print(void **state)
 	size_t i;
 
 	(void)state;
-	filter_run(filter, NULL, f->frame, f->len);
-	filter_run(filter, NULL, f->frame, f->len);
+	probe_run(filter, NULL, f->frame, f->len);
+	probe_run(filter, NULL, f->frame, f->len);
 	dump = bpftool("-j", filter->maps.port_counters, PIN_PORT_COUNTERS);
 	assert_int_equal(json_array_size(dump), 3);
 	json_array_foreach(dump, i, row) {
@@ -161,7 +161,7 @@ static void test_verdicts_print(void **state)
 		bpf_map_update_elem(bpf_map__fd(filter->maps.verdicts), &v, rows, BPF_ANY);
 	}
 	for (i = 0; i < fixture_count; i++)
-		filter_run(filter, NULL, fixtures[i].frame, fixtures[i].len);
+		probe_run(filter, NULL, fixtures[i].frame, fixtures[i].len);
 	dump = bpftool("-j", filter->maps.verdicts, PIN_VERDICTS);
 	assert_int_equal(json_array_size(dump), FRAME_VERDICT_COUNT);
 	json_array_foreach(dump, i, row) {
@@ -173,9 +173,9 @@ static void test_verdicts_print(void **state)
 							    "reason")),
 					reasons[i]);
 		assert_int_equal(over_cpus(row, "frames", verdict_names),
-				filter_verdict(filter, i).frames);
+				probe_verdict(filter, i).frames);
 		assert_int_equal(over_cpus(row, "bytes", verdict_names),
-				filter_verdict(filter, i).bytes);
+				probe_verdict(filter, i).bytes);
 	}
 	json_decref(dump);
 }
@@ -218,7 +218,7 @@ static int load_as_nobody(bool has_buff_len, const int *caps, size_t count)
 			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, caps[i]);
 		if (capng_change_id(65534, 65534, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING))
 			_exit(255);
-		_exit(filter_load(&config) ? 0 : errno);
+		_exit(probe_load(&config) ? 0 : errno);
 	}
 	waitpid(pid, &status, 0);
 	assert_true(WIFEXITED(status));
@@ -255,18 +255,18 @@ static void test_length_without_helper(void **state)
 
 	(void)state;
 	config.has_buff_len = 0;
-	older = filter_load(&config);
+	older = probe_load(&config);
 	assert_non_null(older);
 	world_apply(older);
 	for (size_t i = 0; i < fixture_count; i++) {
 		const struct fixture *f = &fixtures[i];
 		const enum frame_verdict v = f->verdict == FRAME_REDIRECTED ? FRAME_NO_SOCKET
 									    : f->verdict;
-		const struct verdict_row was = filter_verdict(older, v);
+		const struct verdict_row was = probe_verdict(older, v);
 
-		filter_run(older, NULL, f->frame, f->len);
-		assert_int_equal(filter_verdict(older, v).frames - was.frames, 1);
-		assert_int_equal(filter_verdict(older, v).bytes - was.bytes, f->len);
+		probe_run(older, NULL, f->frame, f->len);
+		assert_int_equal(probe_verdict(older, v).frames - was.frames, 1);
+		assert_int_equal(probe_verdict(older, v).bytes - was.bytes, f->len);
 	}
 	udpxdp_bpf__destroy(older);
 }

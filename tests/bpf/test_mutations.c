@@ -251,7 +251,7 @@ static void compare_with_reference(const struct mutant *m, const uint8_t *frame,
 static void test_mutated_frames(void **state)
 {
 	const uint32_t ifindex = private_net();
-	struct udpxdp_bpf *filter = filter_load(&world_config);
+	struct udpxdp_bpf *filter = probe_load(&world_config);
 	struct socket_on *sock = filter ? socket_on_queue(filter, 0) : NULL;
 	uint64_t count[FRAME_VERDICT_COUNT] = {}, bytes[FRAME_VERDICT_COUNT] = {};
 	struct mutant m;
@@ -272,18 +272,18 @@ static void test_mutated_frames(void **state)
 		verdict = world_verdict(frame, m.len, arrival.queue == 0, &info);
 		count[verdict]++;
 		bytes[verdict] += m.len;
-		if (filter_run(filter, &arrival, frame, m.len) != verdict_action(verdict))
+		if (probe_run(filter, &arrival, frame, m.len) != verdict_action(verdict))
 			refuse(&m, i, "filter and user space", "another action than for",
 					verdict_name(verdict));
-		if (filter_verdict(filter, verdict).frames != count[verdict])
+		if (probe_verdict(filter, verdict).frames != count[verdict])
 			refuse(&m, i, "filter and user space", "not counted as",
 					verdict_name(verdict));
 		free(frame);
 	}
 	for (enum frame_verdict v = 0; v < FRAME_VERDICT_COUNT; v++) {
 		printf("# %-15s %8llu frames\n", verdict_name(v), (unsigned long long)count[v]);
-		assert_int_equal(filter_verdict(filter, v).frames, count[v]);
-		assert_int_equal(filter_verdict(filter, v).bytes, bytes[v]);
+		assert_int_equal(probe_verdict(filter, v).frames, count[v]);
+		assert_int_equal(probe_verdict(filter, v).bytes, bytes[v]);
 		/* A stream that does not try a rule proves nothing of it. */
 		if (frames >= 100000)
 			assert_true(count[v] >= 200);

@@ -27,13 +27,13 @@ static struct udpxdp_bpf *filter;
 static int set_up(void **state)
 {
 	(void)state;
-	filter = filter_load(NULL);
+	filter = probe_load(NULL);
 	if (!filter) {
 		perror("# loading the filter");
 		return -1;
 	}
-	filter_local(filter, "10.0.0.1", LOCAL_UNICAST);
-	filter_local(filter, "2001:db8::1", LOCAL_UNICAST);
+	probe_local(filter, "10.0.0.1", LOCAL_UNICAST);
+	probe_local(filter, "2001:db8::1", LOCAL_UNICAST);
 	return 0;
 }
 
@@ -65,35 +65,35 @@ static const struct fixture *fixture_named(const char *name)
 static void sweep(const char *name)
 {
 	const struct fixture *f = fixture_named(name);
-	const struct verdict_row no_socket = filter_verdict(filter, FRAME_NO_SOCKET);
-	const struct verdict_row not_served = filter_verdict(filter, FRAME_NOT_SERVED);
+	const struct verdict_row no_socket = probe_verdict(filter, FRAME_NO_SOCKET);
+	const struct verdict_row not_served = probe_verdict(filter, FRAME_NOT_SERVED);
 	struct verdict_row now;
 	uint8_t frame[FRAME_MAX];
 
 	for (unsigned i = 0; i < MAX_SERVICES; i++)
-		filter_serve(filter, served[i], false);
+		probe_serve(filter, served[i], false);
 	memcpy(frame, f->frame, f->len);
 	for (uint32_t port = 0; port < 65536; port++) {
-		const uint64_t before = filter_verdict(filter, FRAME_NO_SOCKET).frames;
+		const uint64_t before = probe_verdict(filter, FRAME_NO_SOCKET).frames;
 
 		frame[f->payload - 6] = port >> 8;
 		frame[f->payload - 5] = port & 0xff;
-		if (filter_run(filter, NULL, frame, f->len) != XDP_PASS ||
-				filter_verdict(filter, FRAME_NO_SOCKET).frames - before !=
+		if (probe_run(filter, NULL, frame, f->len) != XDP_PASS ||
+				probe_verdict(filter, FRAME_NO_SOCKET).frames - before !=
 						is_served(port)) {
 			hexdump(frame, f->len);
 			fail_msg("port %u is taken for %s", port,
 					is_served(port) ? "unserved" : "served");
 		}
 	}
-	now = filter_verdict(filter, FRAME_NO_SOCKET);
+	now = probe_verdict(filter, FRAME_NO_SOCKET);
 	assert_int_equal(now.frames - no_socket.frames, MAX_SERVICES);
 	assert_int_equal(now.bytes - no_socket.bytes, MAX_SERVICES * f->len);
-	now = filter_verdict(filter, FRAME_NOT_SERVED);
+	now = probe_verdict(filter, FRAME_NOT_SERVED);
 	assert_int_equal(now.frames - not_served.frames, 65536 - MAX_SERVICES);
 	assert_int_equal(now.bytes - not_served.bytes, (65536 - MAX_SERVICES) * f->len);
 	for (unsigned i = 0; i < MAX_SERVICES; i++) {
-		const struct port_counters row = filter_port(filter, served[i]);
+		const struct port_counters row = probe_port(filter, served[i]);
 
 		assert_int_equal(row.rx_packets, 1);
 		assert_int_equal(row.rx_bytes, f->len);
@@ -124,19 +124,19 @@ static void test_all_ports_ipv6(void **state)
 static void test_port_comes_and_goes(void **state)
 {
 	const struct fixture *f = fixture_named("ipv4");
-	const struct verdict_row was = filter_verdict(filter, FRAME_NOT_SERVED);
+	const struct verdict_row was = probe_verdict(filter, FRAME_NOT_SERVED);
 
 	(void)state;
-	filter_serve(filter, 8080, false);
-	filter_run(filter, NULL, f->frame, f->len);
-	assert_int_equal(filter_verdict(filter, FRAME_NOT_SERVED).frames, was.frames);
-	filter_unserve(filter, 8080);
-	filter_run(filter, NULL, f->frame, f->len);
-	assert_int_equal(filter_verdict(filter, FRAME_NOT_SERVED).frames, was.frames + 1);
-	filter_serve(filter, 8080, false);
-	filter_run(filter, NULL, f->frame, f->len);
-	assert_int_equal(filter_verdict(filter, FRAME_NOT_SERVED).frames, was.frames + 1);
-	assert_int_equal(filter_port(filter, 8080).rx_packets, 1);
+	probe_serve(filter, 8080, false);
+	probe_run(filter, NULL, f->frame, f->len);
+	assert_int_equal(probe_verdict(filter, FRAME_NOT_SERVED).frames, was.frames);
+	probe_unserve(filter, 8080);
+	probe_run(filter, NULL, f->frame, f->len);
+	assert_int_equal(probe_verdict(filter, FRAME_NOT_SERVED).frames, was.frames + 1);
+	probe_serve(filter, 8080, false);
+	probe_run(filter, NULL, f->frame, f->len);
+	assert_int_equal(probe_verdict(filter, FRAME_NOT_SERVED).frames, was.frames + 1);
+	assert_int_equal(probe_port(filter, 8080).rx_packets, 1);
 }
 
 #define RUNS 100000
@@ -160,7 +160,7 @@ static void *count_on_cpu(void *cpu)
 static void test_per_cpu_sums(void **state)
 {
 	const struct fixture *f = fixture_named("ipv4");
-	const struct verdict_row was = filter_verdict(filter, FRAME_NO_SOCKET);
+	const struct verdict_row was = probe_verdict(filter, FRAME_NO_SOCKET);
 	struct verdict_row now;
 	struct port_counters row;
 	pthread_t threads[CPU_SETSIZE];
@@ -169,7 +169,7 @@ static void test_per_cpu_sums(void **state)
 	void *result;
 
 	(void)state;
-	filter_serve(filter, 8080, false);
+	probe_serve(filter, 8080, false);
 	assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
 	for (intptr_t cpu = 0; cpu < CPU_SETSIZE && cpus < 8; cpu++)
 		if (CPU_ISSET(cpu, &set))
@@ -181,8 +181,8 @@ static void test_per_cpu_sums(void **state)
 		assert_null(result);
 	}
 	printf("# %u CPUs\n", cpus);
-	row = filter_port(filter, 8080);
-	now = filter_verdict(filter, FRAME_NO_SOCKET);
+	row = probe_port(filter, 8080);
+	now = probe_verdict(filter, FRAME_NO_SOCKET);
 	assert_int_equal(row.rx_packets, cpus * RUNS);
 	assert_int_equal(row.rx_bytes, (uint64_t)cpus * RUNS * f->len);
 	assert_int_equal(row.passed, cpus * RUNS);
@@ -201,7 +201,7 @@ static void test_runts(void **state)
 
 		assert_int_equal(frame_classify(frame, frame + len, len, &info), FRAME_MALFORMED);
 		free(frame);
-		assert_int_equal(filter_run(filter, NULL, fixtures[0].frame, len), -EINVAL);
+		assert_int_equal(probe_run(filter, NULL, fixtures[0].frame, len), -EINVAL);
 	}
 }
 

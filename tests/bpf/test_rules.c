@@ -21,12 +21,12 @@
 
 static struct udpxdp_bpf *open_filter(const struct filter_config *config)
 {
-	struct udpxdp_bpf *filter = filter_load(config);
+	struct udpxdp_bpf *filter = probe_load(config);
 
 	assert_non_null(filter);
-	filter_local(filter, "10.0.0.1", LOCAL_UNICAST);
-	filter_local(filter, "2001:db8::1", LOCAL_UNICAST);
-	filter_serve(filter, 8080, false);
+	probe_local(filter, "10.0.0.1", LOCAL_UNICAST);
+	probe_local(filter, "2001:db8::1", LOCAL_UNICAST);
+	probe_serve(filter, 8080, false);
 	return filter;
 }
 
@@ -37,9 +37,9 @@ static struct udpxdp_bpf *open_filter(const struct filter_config *config)
 static bool let_in(const struct udpxdp_bpf *filter, const char *source, enum frame_verdict reason)
 {
 	const bool v6 = strchr(source, ':');
-	const struct port_counters was = filter_port(filter, 8080);
-	const uint64_t refused = filter_verdict(filter, reason).frames;
-	const uint64_t passed = filter_verdict(filter, FRAME_NO_SOCKET).frames;
+	const struct port_counters was = probe_port(filter, 8080);
+	const uint64_t refused = probe_verdict(filter, reason).frames;
+	const uint64_t passed = probe_verdict(filter, FRAME_NO_SOCKET).frames;
 	const struct fixture *f = fixtures;
 	struct port_counters now;
 	uint8_t frame[FRAME_MAX];
@@ -49,14 +49,14 @@ static bool let_in(const struct udpxdp_bpf *filter, const char *source, enum fra
 		f++;
 	memcpy(frame, f->frame, f->len);
 	assert_int_equal(inet_pton(v6 ? AF_INET6 : AF_INET, source, frame + (v6 ? 22 : 26)), 1);
-	in = filter_run(filter, NULL, frame, f->len) == XDP_PASS;
-	now = filter_port(filter, 8080);
+	in = probe_run(filter, NULL, frame, f->len) == XDP_PASS;
+	now = probe_port(filter, 8080);
 	assert_int_equal(now.rx_packets - was.rx_packets, 1);
 	assert_int_equal(now.rx_bytes - was.rx_bytes, f->len);
 	assert_int_equal(now.redirected - was.redirected, 0);
 	assert_int_equal(now.passed - was.passed, in);
-	assert_int_equal(filter_verdict(filter, FRAME_NO_SOCKET).frames - passed, in);
-	assert_int_equal(filter_verdict(filter, reason).frames - refused, !in);
+	assert_int_equal(probe_verdict(filter, FRAME_NO_SOCKET).frames - passed, in);
+	assert_int_equal(probe_verdict(filter, reason).frames - refused, !in);
 	return in;
 }
 
@@ -70,9 +70,9 @@ static void test_deny(void **state)
 
 	(void)state;
 	ALLOWED("192.0.2.1");
-	filter_rule(filter, "192.0.2.0/24", RULE_DENY);
-	filter_rule(filter, "192.0.2.64/26", RULE_ALLOW);
-	filter_rule(filter, "192.0.2.65/32", RULE_DENY);
+	probe_rule(filter, "192.0.2.0/24", RULE_DENY);
+	probe_rule(filter, "192.0.2.64/26", RULE_ALLOW);
+	probe_rule(filter, "192.0.2.65/32", RULE_DENY);
 	ALLOWED("192.0.1.255");
 	REFUSED("192.0.2.0");
 	REFUSED("192.0.2.63");
@@ -83,9 +83,9 @@ static void test_deny(void **state)
 	REFUSED("192.0.2.128");
 	REFUSED("192.0.2.255");
 	ALLOWED("192.0.3.0");
-	filter_rule(filter, "2001:db8:1::/48", RULE_DENY);
-	filter_rule(filter, "2001:db8:1:2::/64", RULE_ALLOW);
-	filter_rule(filter, "2001:db8:1:2::3/128", RULE_DENY);
+	probe_rule(filter, "2001:db8:1::/48", RULE_DENY);
+	probe_rule(filter, "2001:db8:1:2::/64", RULE_ALLOW);
+	probe_rule(filter, "2001:db8:1:2::3/128", RULE_DENY);
 	ALLOWED("2001:db8::1:1");
 	REFUSED("2001:db8:1::1");
 	ALLOWED("2001:db8:1:2::2");
@@ -103,8 +103,8 @@ static void test_allow_only(void **state)
 	(void)state;
 	REFUSED("10.0.0.2");
 	REFUSED("2001:db8::2");
-	filter_rule(filter, "10.0.0.0/8", RULE_ALLOW);
-	filter_rule(filter, "10.9.0.0/16", RULE_DENY);
+	probe_rule(filter, "10.0.0.0/8", RULE_ALLOW);
+	probe_rule(filter, "10.9.0.0/16", RULE_DENY);
 	ALLOWED("10.0.0.2");
 	ALLOWED("10.8.255.255");
 	REFUSED("10.9.0.0");
@@ -120,11 +120,11 @@ static void test_all_of_one_family(void **state)
 	struct udpxdp_bpf *filter = open_filter(&config);
 
 	(void)state;
-	filter_rule(filter, "0.0.0.0/0", RULE_ALLOW);
+	probe_rule(filter, "0.0.0.0/0", RULE_ALLOW);
 	ALLOWED("203.0.113.1");
 	REFUSED("2001:db8::2");
-	filter_rule(filter, "::/0", RULE_ALLOW);
-	filter_rule(filter, "0.0.0.0/0", RULE_DENY);
+	probe_rule(filter, "::/0", RULE_ALLOW);
+	probe_rule(filter, "0.0.0.0/0", RULE_DENY);
 	REFUSED("203.0.113.1");
 	ALLOWED("2001:db8::2");
 	udpxdp_bpf__destroy(filter);
@@ -135,7 +135,7 @@ static void test_rules_are_not_asked(void **state)
 	struct udpxdp_bpf *filter = open_filter(NULL);
 
 	(void)state;
-	filter_rule(filter, "10.0.0.0/8", RULE_DENY);
+	probe_rule(filter, "10.0.0.0/8", RULE_DENY);
 	ALLOWED("10.0.0.2");
 	udpxdp_bpf__destroy(filter);
 }
@@ -256,11 +256,11 @@ static void test_what_costs_nothing(void **state)
 	uint32_t key[4];
 
 	(void)state;
-	filter_rule(filter, "10.0.0.0/24", RULE_DENY);
+	probe_rule(filter, "10.0.0.0/24", RULE_DENY);
 	REFUSED("10.0.0.2");
 	for (size_t i = 0; i < fixture_count; i++)
 		if (fixtures[i].verdict == FRAME_NOT_SERVED || fixtures[i].verdict == FRAME_NOT_OURS)
-			filter_run(filter, NULL, fixtures[i].frame, fixtures[i].len);
+			probe_run(filter, NULL, fixtures[i].frame, fixtures[i].len);
 	assert_int_not_equal(bpf_map_get_next_key(bpf_map__fd(filter->maps.source_limits), NULL, key),
 			0);
 	IN("10.0.1.2");
@@ -283,11 +283,11 @@ static void test_more_sources_than_room(void **state)
 		frame[26] = 20 + (i >> 16);
 		frame[27] = i >> 8;
 		frame[28] = i;
-		assert_int_equal(filter_run(filter, NULL, frame, f->len), XDP_PASS);
+		assert_int_equal(probe_run(filter, NULL, frame, f->len), XDP_PASS);
 	}
-	assert_int_equal(filter_verdict(filter, FRAME_NO_SOCKET).frames, sources);
-	assert_int_equal(filter_verdict(filter, FRAME_RATE_LIMITED).frames, 0);
-	assert_int_equal(filter_run(filter, NULL, frame, f->len), XDP_DROP);
+	assert_int_equal(probe_verdict(filter, FRAME_NO_SOCKET).frames, sources);
+	assert_int_equal(probe_verdict(filter, FRAME_RATE_LIMITED).frames, 0);
+	assert_int_equal(probe_run(filter, NULL, frame, f->len), XDP_DROP);
 	udpxdp_bpf__destroy(filter);
 }
 

@@ -24,7 +24,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	ifindex = private_net();
-	filter = ifindex ? filter_load(&world_config) : NULL;
+	filter = ifindex ? probe_load(&world_config) : NULL;
 	sock = filter ? socket_on_queue(filter, 0) : NULL;
 	if (!sock) {
 		perror("# setting up");
@@ -86,10 +86,10 @@ static void test_fixture(void **state)
 
 	check_grammar(f);
 	for (v = 0; v < FRAME_VERDICT_COUNT; v++)
-		before[v] = filter_verdict(filter, v);
-	check(filter_run(filter, &arrival, f->frame, f->len) == verdict_action(f->verdict), f);
+		before[v] = probe_verdict(filter, v);
+	check(probe_run(filter, &arrival, f->frame, f->len) == verdict_action(f->verdict), f);
 	for (v = 0; v < FRAME_VERDICT_COUNT; v++) {
-		after = filter_verdict(filter, v);
+		after = probe_verdict(filter, v);
 		if (after.frames - before[v].frames != (v == f->verdict)) {
 			printf("# counted as %s, not as %s\n", verdict_name(v),
 					verdict_name(f->verdict));
@@ -116,17 +116,17 @@ static void test_port_rows(void **state)
 {
 	const struct arrival with = {ifindex, 0}, without = {ifindex, 1};
 	const struct fixture *f = fixtures, *denied = fixtures;
-	const struct port_counters was = filter_port(filter, 8080);
+	const struct port_counters was = probe_port(filter, 8080);
 	struct port_counters row;
 
 	(void)state;
 	while (denied->verdict != FRAME_DENIED)
 		denied++;
-	assert_int_equal(filter_run(filter, &with, f->frame, f->len), XDP_REDIRECT);
-	assert_int_equal(filter_run(filter, &with, f->frame, f->len), XDP_REDIRECT);
-	assert_int_equal(filter_run(filter, &without, f->frame, f->len), XDP_PASS);
-	assert_int_equal(filter_run(filter, &with, denied->frame, denied->len), XDP_DROP);
-	row = filter_port(filter, 8080);
+	assert_int_equal(probe_run(filter, &with, f->frame, f->len), XDP_REDIRECT);
+	assert_int_equal(probe_run(filter, &with, f->frame, f->len), XDP_REDIRECT);
+	assert_int_equal(probe_run(filter, &without, f->frame, f->len), XDP_PASS);
+	assert_int_equal(probe_run(filter, &with, denied->frame, denied->len), XDP_DROP);
+	row = probe_port(filter, 8080);
 	assert_int_equal(row.rx_packets - was.rx_packets, 4);
 	assert_int_equal(row.rx_bytes - was.rx_bytes, 3 * f->len + denied->len);
 	assert_int_equal(row.redirected - was.redirected, 2);
@@ -137,7 +137,7 @@ static void test_port_rows(void **state)
 static void test_frame_reaches_the_socket(void **state)
 {
 	struct xdp_md ctx = {.ingress_ifindex = ifindex};
-	const struct verdict_row was = filter_verdict(filter, FRAME_REDIRECTED);
+	const struct verdict_row was = probe_verdict(filter, FRAME_REDIRECTED);
 	uint8_t got[FRAME_MAX];
 	unsigned runs = 0;
 
@@ -159,7 +159,7 @@ static void test_frame_reaches_the_socket(void **state)
 		check(!memcmp(got, f->frame, f->len), f);
 		check(socket_take(sock, got, sizeof(got)) == 0, f);
 	}
-	assert_int_equal(filter_verdict(filter, FRAME_REDIRECTED).frames - was.frames, runs);
+	assert_int_equal(probe_verdict(filter, FRAME_REDIRECTED).frames - was.frames, runs);
 }
 
 /* The table in use is the one that the recipes make. */
