@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 
 /* A batch lent, and as many to build in. The pages of long buffers cost nothing until used. */
 #define BUFFERS (2 * FRAME_BATCH)
+#define MEMORY_SIZE ((size_t)BUFFERS * BUFFER_SIZE)
 
 struct pcap_io {
 	struct frame_io io;
@@ -211,7 +213,7 @@ static void free_all(struct pcap_io *p)
 	free(p->temporary);
 	free(p->target);
 	free(p->source);
-	free(p->memory);
+	munmap(p->memory, MEMORY_SIZE);
 	free(p);
 }
 
@@ -343,8 +345,9 @@ struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size
 	struct pcap_io *p = calloc(1, sizeof(*p));
 
 	if (p)
-		p->memory = calloc(BUFFERS, BUFFER_SIZE);
-	if (!p || !p->memory) {
+		p->memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!p || p->memory == MAP_FAILED) {
 		snprintf(error, size, "cannot replay %s: %s", in, strerror(ENOMEM));
 		free(p);
 		return NULL;
