@@ -53,7 +53,7 @@ THREADED := $(patsubst tests/unit/%.c,%,$(wildcard $(addprefix tests/unit/test_,
 HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
-.PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan tsan fuzz bench lab \
+.PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan tsan fuzz fuzz-build bench lab \
         install-deps install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -141,6 +141,14 @@ $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/% $(BUILD)/tests/e2e/% $(BUILD)/tests/b
 BPF_HARNESS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
 $(BPFTEST): $(BPF_HARNESS)
 
+# Targets for libFuzzer, of which tests/fuzz/run says how they have to be built.
+FUZZ := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SHARED := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/fuzz/fuzz_%,$(wildcard tests/fuzz/*.c)))
+fuzz-build: $(FUZZ)
+$(FUZZ): $(FUZZ_SHARED) $(BPF_HARNESS)
+$(FUZZ): ALL_LDFLAGS += -fsanitize=fuzzer
+$(FUZZ_SHARED): ALL_CFLAGS += -Itests
+
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	$(say) TEST $@
 	$(Q)mkdir -p $(@D)
@@ -159,5 +167,5 @@ compile_commands.json: Makefile
 	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" "$(CURDIR)" "$$f" \
 	    '$(CC) $(subst ",\",$(subst \,\\,$(subst ',,$(ALL_CFLAGS)))) -c '"$$f"; sep=,; done; printf '\n]\n'; } >$@
 
--include $(OBJECTS:.o=.d) $(BPF_HARNESS:.o=.d) $(BUILD)/obj/user/main.d $(BUILD)/gen/udpxdp.bpf.d
+-include $(OBJECTS:.o=.d) $(BPF_HARNESS:.o=.d) $(FUZZ_SHARED:.o=.d) $(BUILD)/obj/user/main.d $(BUILD)/gen/udpxdp.bpf.d
 -include $(wildcard $(BUILD)/tests/*/*.d)
