@@ -123,7 +123,7 @@ static void table(void **state)
 			"80             1        64           1       0\n"
 			"8080          30      2000          20      10\n"
 			"\n"
-			"verdict     frames  bytes  \n"
+			"verdict     frames  bytes\n"
 			"redirected      21   1500  redirected to a socket of udpxdp\n"
 			"not_ip           4    240  neither IPv4 nor IPv6, or more than two VLAN tags\n"
 			"\n"
@@ -132,7 +132,7 @@ static void table(void **state)
 			"chat:8090   5  12        50       120        0\n"
 			"echo:80     1   1         0        30        0\n"
 			"\n"
-			"dropped by  reason            datagrams  \n"
+			"dropped by  reason            datagrams\n"
 			"echo:8080   bad_udp_checksum          2  the UDP checksum is wrong, or absent "
 			"in IPv6\n"
 			"echo:8080   loop                      2  an answer could close a loop between "
@@ -151,7 +151,7 @@ static void table_with_rates(void **state)
 			"80             1   0.5        64   32.0           1  0.5       0  0.0\n"
 			"8080          30  10.0      2000  500.0          20  0.0      10  5.0\n"
 			"\n"
-			"verdict     frames    /s  bytes     /s  \n"
+			"verdict     frames    /s  bytes     /s\n"
 			"redirected      21  10.0   1500  500.0  redirected to a socket of udpxdp\n"
 			"not_ip           4   0.0    240    0.0  neither IPv4 nor IPv6, or more than "
 			"two VLAN tags\n"
@@ -161,14 +161,14 @@ static void table_with_rates(void **state)
 			"chat:8090   5   2.5  12  6.0        50   25.0       120  60.0        0  0.0\n"
 			"echo:80     1   0.5   1  0.5         0    0.0        30  15.0        0  0.0\n"
 			"\n"
-			"dropped by  reason            datagrams   /s  \n"
+			"dropped by  reason            datagrams   /s\n"
 			"echo:8080   bad_udp_checksum          2  0.5  the UDP checksum is wrong, or "
 			"absent in IPv6\n"
 			"echo:8080   loop                      2  1.0  an answer could close a loop "
 			"between services\n");
 	prints(stats_print_table, &(struct stats_view){.iface = "x", .now = &quiet},
 			"x\n\nport  rx_packets  rx_bytes  redirected  passed\n\n"
-			"verdict  frames  bytes  \n\nservice  rx  tx  rx_bytes  tx_bytes  dropped\n");
+			"verdict  frames  bytes\n\nservice  rx  tx  rx_bytes  tx_bytes  dropped\n");
 }
 
 static unsigned lines_in(const char *text)

@@ -32,7 +32,9 @@ static void print_aligned(FILE *out, char *text, unsigned left)
 		int space = widths[column] - len;
 		bool flush = left >> column & 1;
 
-		fprintf(out, "%s%*s%.*s", column ? "  " : "", flush ? 0 : space, "", len, at);
+		if (len || at[len] != '\n')
+			fprintf(out, "%s%*s%.*s", column ? "  " : "", flush ? 0 : space, "", len,
+					at);
 		at += len;
 		if (*at == '\t' && flush)
 			fprintf(out, "%*s", space, "");
