@@ -2,8 +2,8 @@
 /*
  * Stands in for a server where its counters are read: loads the filter, serves ports 8080 and
  * 8090 of ADDR without a socket behind them, fills in the rows of two services on two workers,
- * pins them in DIR ("" for no pins) and attaches to IFACE. Then each line of standard input adds 100 datagrams of 1,000 bytes to
- * the first row; the end of input ends it as a server ends.
+ * pins them in DIR ("" for no pins) and attaches to IFACE. Then each line of standard input adds
+ * 100 datagrams of 1,000 bytes to the first row; the end of input ends it as a server ends.
  *
  *   counters IFACE ADDR DIR
  */

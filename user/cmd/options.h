@@ -56,7 +56,8 @@ int options_parse(const struct verb *verb, void *config, int argc, char **argv);
 int options_set(const struct verb *verb, void *config, const char *name, const char *value,
 		char *error, size_t size);
 
-/* Prints a text of --help in the column for texts, lines broken. column is where the line is now. */
+/* Prints a text of --help in the column for texts, lines broken between words. column is where
+ * the line is now. */
 void options_print_text(const char *text, int column);
 
 /* Prints the help of a verb to standard output. */

@@ -137,8 +137,8 @@ static void sum_drops(uint64_t out[TRAFFIC_VALUES + 1], const uint64_t *values)
 		out[TRAFFIC_VALUES] += values[i];
 }
 
-static void print_services(FILE *out, const struct stats_view *view, const struct stats_services *now,
-		const struct stats_services *before)
+static void print_services(FILE *out, const struct stats_view *view,
+		const struct stats_services *now, const struct stats_services *before)
 {
 	static const char *const dropped = "dropped";
 	struct grid grid;
@@ -162,8 +162,8 @@ static void print_services(FILE *out, const struct stats_view *view, const struc
 	grid_end(&grid, out, 1);
 }
 
-static void print_drops(FILE *out, const struct stats_view *view, const struct stats_services *now,
-		const struct stats_services *before)
+static void print_drops(FILE *out, const struct stats_view *view,
+		const struct stats_services *now, const struct stats_services *before)
 {
 	static const char *const heading = "datagrams";
 	unsigned text_column = view->before ? 4 : 3;
