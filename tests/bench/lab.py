@@ -26,31 +26,33 @@ def sh(*command):
 class Process:
     """A child in a namespace, on one CPU, that says a word when it is ready."""
 
-    def __init__(self, namespace, cpu, command, ready=None, stream="stdout"):
+    def __init__(self, namespace, cpu, command, log, ready=None):
         self.command = command
-        self.child = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{namespace}", "taskset", "-c", str(cpu), *command],
-            stdin=subprocess.PIPE, text=True, bufsize=1,
-            stdout=subprocess.PIPE if stream == "stdout" else subprocess.DEVNULL,
-            stderr=subprocess.PIPE if stream == "stderr" else None)
-        self.output = getattr(self.child, stream)
+        self.log = log
+        with open(log, "wb") as errors:
+            self.child = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{namespace}", "taskset", "-c", str(cpu), *command],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1)
         if ready:
             self._wait_for(ready)
 
+    def _said(self):
+        if select.select([self.child.stdout], [], [], 0)[0]:
+            return self.child.stdout.readline()
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
     def _wait_for(self, word, seconds=15):
-        said = []
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if not select.select([self.output], [], [], 0.1)[0]:
-                continue
-            line = self.output.readline()
-            if not line:
-                break
-            said.append(line.strip())
-            if word in line:
+            said = self._said()
+            if word in said:
                 return
+            if self.child.poll() is not None:
+                break
+            time.sleep(0.01)
         self.stop()
-        raise RuntimeError(f"{self.command[0]} did not start: {' '.join(said) or 'it said nothing'}")
+        raise RuntimeError(f"{self.command[0]} did not start: {said.strip() or 'it said nothing'}")
 
     @property
     def pid(self):
@@ -59,7 +61,7 @@ class Process:
     def ask(self):
         """Sends an empty line, returns the numbers that are answered."""
         self.child.stdin.write("\n")
-        return [int(word) for word in self.output.readline().split()]
+        return [int(word) for word in self.child.stdout.readline().split()]
 
     def freeze(self):
         self.child.send_signal(signal.SIGSTOP)
@@ -68,23 +70,26 @@ class Process:
         self.child.send_signal(signal.SIGCONT)
 
     def stop(self):
-        """Ends it, with the end of its input first: attach detaches then."""
+        """Ends it: by the end of its input, or else by SIGTERM."""
         if self.child.poll() is None:
             self.thaw()
             self.child.stdin.close()
-            if "attach" not in self.command[0]:
+            if not self.command[0].endswith("/attach"):
                 self.child.terminate()
             try:
                 self.child.wait(5)
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
+        self.child.stdout.close()
 
 
 class Lab:
     """Client and server namespaces; everything goes when the program ends."""
 
-    def __init__(self):
+    def __init__(self, logs):
+        self.logs = logs
+        os.makedirs(logs, exist_ok=True)
         self.client = f"udpxdp-bench-c{os.getpid()}"
         self.server = f"udpxdp-bench-s{os.getpid()}"
         self.processes = []
@@ -92,6 +97,8 @@ class Lab:
         atexit.register(self.close)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: sys.exit(1))
+        if sh("stat", "-f", "-c", "%T", "/sys/fs/bpf").strip() != "bpf_fs":
+            sh("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
         for namespace in (self.client, self.server):
             sh("ip", "netns", "add", namespace)
             sh("ip", "-n", namespace, "link", "set", "lo", "up")
@@ -121,9 +128,9 @@ class Lab:
            "tx-udp-segmentation", "off")
         return client, server, f"10.203.{number}.2"
 
-    def start(self, side, cpu, command, ready=None, stream="stdout"):
+    def start(self, side, cpu, command, name, ready=None):
         namespace = self.client if side == "client" else self.server
-        process = Process(namespace, cpu, command, ready, stream)
+        process = Process(namespace, cpu, command, f"{self.logs}/{name}.log", ready)
         self.processes.append(process)
         return process
 

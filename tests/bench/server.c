@@ -2,14 +2,14 @@
 /*
  * What udpxdp is measured against: the same echo, stamp included, over kernel sockets.
  *
- *   server recvmmsg PORT   waits, takes up to 64 datagrams a call, answers with one call
- *   server block PORT      one recvfrom and one sendto a datagram, waits
- *   server spin PORT       the same, never sleeps
+ *   server recvmmsg ADDR PORT   waits, takes up to 64 datagrams a call, answers with one call
+ *   server block ADDR PORT      one recvfrom and one sendto a datagram, waits
+ *   server spin ADDR PORT       the same, never sleeps
  *
  * Written to be fast at what it does: the stamp is made once a second and stands in front of
  * the receive buffer, so no payload is copied in user space.
  */
-#include <errno.h>
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,17 +46,20 @@ static void refresh_stamp(void)
 		memcpy(buffers[i].bytes, stamp, stamp_len);
 }
 
-static int open_socket(const char *port)
+static int open_socket(const char *addr, const char *port)
 {
-	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), size = SOCKET_BUFFER;
 
+	inet_pton(AF_INET, addr, &own.sin_addr);
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any))) {
+	if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof(own))) {
 		perror("server");
 		exit(1);
 	}
+	puts("ready");
+	fflush(stdout);
 	return fd;
 }
 
@@ -108,12 +111,12 @@ static void __attribute__((noreturn)) serve_singly(int fd, int flags)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "recvmmsg"))
-		serve_batches(open_socket(argv[2]));
-	if (argc == 3 && !strcmp(argv[1], "block"))
-		serve_singly(open_socket(argv[2]), 0);
-	if (argc == 3 && !strcmp(argv[1], "spin"))
-		serve_singly(open_socket(argv[2]), MSG_DONTWAIT);
-	fprintf(stderr, "Usage: server recvmmsg|block|spin PORT\n");
+	if (argc == 4 && !strcmp(argv[1], "recvmmsg"))
+		serve_batches(open_socket(argv[2], argv[3]));
+	if (argc == 4 && !strcmp(argv[1], "block"))
+		serve_singly(open_socket(argv[2], argv[3]), 0);
+	if (argc == 4 && !strcmp(argv[1], "spin"))
+		serve_singly(open_socket(argv[2], argv[3]), MSG_DONTWAIT);
+	fprintf(stderr, "Usage: server recvmmsg|block|spin ADDR PORT\n");
 	return 2;
 }

@@ -7,7 +7,8 @@ import time
 
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-server.bind(("", int(sys.argv[1])))
+server.bind((sys.argv[1], int(sys.argv[2])))
+print("ready", flush=True)
 while True:
     data, peer = server.recvfrom(2048)
     server.sendto(f"【{time.ctime()}】 ".encode() + data, peer)

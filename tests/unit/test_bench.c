@@ -348,7 +348,7 @@ static void spoiled_answers_are_seen(void **state)
 static void open_loop_keeps_its_rate(void **state)
 {
 	struct peer peer = {0};
-	struct load_config config = {.rate = 10000, .size = 64, .flows = 4, .count = 1000,
+	struct load_config config = {.rate = 10000, .burst = 1, .size = 64, .flows = 4, .count = 1000,
 			.timeout_ns = 500000000};
 
 	run_against(&peer, &config, &result);

@@ -14,7 +14,7 @@
 #define DEFAULT_WINDOW 64
 
 struct bench {
-	unsigned window, rate, size, flows, count, timeout_ms;
+	unsigned window, rate, burst, size, flows, count, timeout_ms;
 	uint64_t duration_ns;
 	bool json, quiet;
 };
@@ -50,6 +50,9 @@ static const struct option_row rows[] = {
 			.max = 100000000,
 			.help = "open loop: send PPS requests a second whatever comes back; latency "
 				"counts from when a request should have been sent"},
+	{.name = "burst", .letter = 'b', .kind = OPT_UINT, MEMBER(burst), .arg = "N", .min = 1,
+			.max = 64,
+			.help = "with --rate: send N at a time, that much more rarely (default: 1)"},
 	{.name = "size", .letter = 's', .kind = OPT_UINT, MEMBER(size), .arg = "BYTES",
 			.min = REQUEST_MIN, .max = REQUEST_MAX,
 			.help = "bytes of payload in a request (default: 64)"},
@@ -113,6 +116,7 @@ static void fill_load(struct load_config *load, const struct bench *bench)
 	*load = (struct load_config){
 		.window = bench->window ? bench->window : DEFAULT_WINDOW,
 		.rate = bench->rate,
+		.burst = bench->burst,
 		.size = bench->size,
 		.flows = bench->flows,
 		.duration_ns = bench->duration_ns,
@@ -145,7 +149,7 @@ static int verdict(const struct load_result *result, const char *host, const cha
 static int bench_run(const struct verb *verb, int argc, char **argv)
 {
 	static struct load_result result;
-	struct bench bench = {.size = 64, .flows = 4, .timeout_ms = 500,
+	struct bench bench = {.burst = 1, .size = 64, .flows = 4, .timeout_ms = 500,
 			.duration_ns = 5 * NSEC_PER_SEC};
 	struct load_config load;
 	int first = options_parse(verb, &bench, argc, argv);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <linux/sock_diag.h>
-#include <netinet/udp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +11,11 @@
 #include <unistd.h>
 
 #include "cmd/bench_load.h"
+#include "cmd/bench_socket.h"
 #include "udpxdp/datagram.h"
 
 #define BATCH 64             /* datagrams a system call; UDP GSO takes no more in older kernels */
 #define GSO_BYTES_MAX 65000  /* in one call, headers of IPv6 to spare */
-#define SOCKET_BUFFER (4 << 20)
 #define SPIN_NS 200000       /* how long nothing may happen before we sleep */
 #define PROGRESS_NS 500000000
 #define MEMORY_MIN 4096      /* requests that a flow remembers */
@@ -58,23 +56,6 @@ static uint64_t clock_ns(void)
 
 /* ---- setting up ---------------------------------------------------------------------- */
 
-/* Room for bursts, as much as this user may have. */
-static void widen(int fd)
-{
-	int size = SOCKET_BUFFER;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-}
-
-/* From now on a send of more than size bytes is cut into datagrams of size by the kernel. */
-static bool set_gso(int fd, int size)
-{
-	return !setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
-}
-
 /* How many requests a flow must remember to tell late answers from duplicates. */
 static size_t memory_for(const struct load_config *config, unsigned window)
 {
@@ -96,13 +77,10 @@ static int open_connection(struct load *load, unsigned i, uint32_t run)
 	struct connection *c = &load->connections[i];
 
 	c->window = config->window / config->flows + (i < config->window % config->flows);
-	c->fd = socket(config->server.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	c->fd = bench_socket(&config->server, config->server_len);
 	if (c->fd < 0)
 		return -1;
-	widen(c->fd);
-	if (connect(c->fd, (const struct sockaddr *)&config->server, config->server_len))
-		return -1;
-	if (load->batch > 1 && !set_gso(c->fd, (int)config->size))
+	if (load->batch > 1 && !bench_socket_segment(c->fd, config->size))
 		load->result->gso = false;
 	load->polls[i] = (struct pollfd){.fd = c->fd, .events = POLLIN};
 	return flow_open(&c->flow, &load->result->tally, run + i, config->size,
@@ -153,17 +131,6 @@ static int open_load(struct load *load)
 	return 0;
 }
 
-/* Answers that found a socket full: the kernel counts them, if it is new enough to say so. */
-static uint64_t overflows(int fd)
-{
-	uint32_t info[SK_MEMINFO_VARS] = {0};
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len))
-		return 0;
-	return info[SK_MEMINFO_DROPS];
-}
-
 static void close_load(struct load *load)
 {
 	for (unsigned i = 0; load->connections && i < load->config->flows; i++) {
@@ -171,7 +138,7 @@ static void close_load(struct load *load)
 
 		if (c->fd < 0)
 			continue;
-		load->result->overflowed += overflows(c->fd);
+		load->result->overflowed += bench_socket_overflows(c->fd);
 		close(c->fd);
 		flow_close(&c->flow);
 	}
@@ -188,12 +155,14 @@ static void leave_gso(struct load *load)
 {
 	load->result->gso = false;
 	for (unsigned i = 0; i < load->config->flows; i++)
-		set_gso(load->connections[i].fd, 0);
+		bench_socket_segment(load->connections[i].fd, 0);
 }
 
 static int send_messages(struct load *load, struct connection *c, unsigned n)
 {
-	if (!load->result->gso || n == 1)
+	if (n == 1)
+		return send(c->fd, load->out, load->config->size, 0) < 0 ? -1 : 1;
+	if (!load->result->gso)
 		return sendmmsg(c->fd, load->out_msgs, n, 0);
 	if (send(c->fd, load->out, (size_t)n * load->config->size, 0) >= 0)
 		return (int)n;
@@ -259,10 +228,12 @@ static unsigned refill(struct load *load, struct connection *c, uint64_t now_ns)
 	return n ? send_requests(load, c, n) : 0;
 }
 
+/* When a request should be sent: all of a burst at the time of its first. */
 static uint64_t due_ns(const struct load *load, uint64_t request)
 {
 	uint64_t rate = load->config->rate;
 
+	request -= request % load->config->burst;
 	return load->start_ns + request / rate * NSEC_PER_SEC +
 	       request % rate * NSEC_PER_SEC / rate;
 }
@@ -288,10 +259,22 @@ static unsigned send_due(struct load *load, uint64_t now_ns)
 
 /* ---- receiving ----------------------------------------------------------------------- */
 
+/* recvmmsg() asks once more than there are answers, which shows in the latency of a single one. */
+static int receive_messages(struct load *load, struct connection *c)
+{
+	ssize_t len;
+
+	if (c->flow.outstanding > 1)
+		return recvmmsg(c->fd, load->in_msgs, BATCH, MSG_DONTWAIT, NULL);
+	len = recv(c->fd, load->in, load->in_size, MSG_DONTWAIT);
+	load->in_msgs[0].msg_len = (unsigned)len;
+	return len < 0 ? -1 : 1;
+}
+
 /* Takes up to a batch of answers. Returns how many there were, right or not. */
 static unsigned receive_answers(struct load *load, struct connection *c)
 {
-	int n = recvmmsg(c->fd, load->in_msgs, BATCH, MSG_DONTWAIT, NULL);
+	int n = receive_messages(load, c);
 	uint64_t now_ns;
 
 	if (n <= 0) {

@@ -16,6 +16,7 @@ struct load_config {
 	socklen_t server_len;
 	unsigned window;     /* closed loop: requests under way, over all flows */
 	unsigned rate;       /* open loop: requests per second; 0: closed loop */
+	unsigned burst;      /* open loop: so many at a time, at least 1 */
 	unsigned size;       /* bytes of a request, REQUEST_MIN to REQUEST_MAX */
 	unsigned flows;
 	uint64_t duration_ns; /* 0: no limit */

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""What the rounds say: a table on the terminal, bench.json, bench.md and a picture."""
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Rows that have a figure to reach: what it is called, work, server, against whom, at least (>=)
+# or at most (<=) how much.
+RATIOS = [
+    ("64 B echo, open loop", "open 64", "udpxdp adaptive", "recvmmsg", ">=", 3.0),
+    ("64 B echo, closed loop, window 256", "closed 64", "udpxdp adaptive", "recvmmsg", ">=", 2.3),
+    ("1,024 B echo, open loop", "open 1024", "udpxdp adaptive", "recvmmsg", ">=", 2.5),
+    ("1,024 B echo, closed loop, window 256", "closed 1024", "udpxdp adaptive", "recvmmsg",
+     None, None),
+    ("CPU per echo, 100 kpps in bursts of 16", "cost in bursts", "udpxdp block", "recvmmsg",
+     "<=", 0.45),
+    ("CPU per echo, 100 kpps evenly spaced", "cost", "udpxdp block", "recvmmsg", "<=", 0.45),
+    ("one at a time, p50", "latency", "udpxdp spin", "recvfrom spin", "<=", 0.70),
+    ("one at a time, p50", "latency", "udpxdp adaptive", "udpxdp spin", "<=", 1.15),
+    ("chat message to 500 members", "crowd", "udpxdp chat", "sendmmsg relay", ">=", 1.5),
+]
+IDLE = ("idle CPU after 1 s without traffic", "idle", "udpxdp adaptive", 0.01)
+INSTRUCTIONS_MAX = 250
+
+# How the values of a work are shown: heading, unit, factor, decimals.
+WORKS = {
+    "open 64": ("64 B open loop", "k/s", 1e-3, 0),
+    "open 1024": ("1,024 B open loop", "k/s", 1e-3, 0),
+    "closed 64": ("64 B closed loop", "k/s", 1e-3, 0),
+    "closed 1024": ("1,024 B closed loop", "k/s", 1e-3, 0),
+    "cost": ("CPU per echo, 100 kpps", "us", 1, 2),
+    "cost in bursts": ("the same, bursts of 16", "us", 1, 2),
+    "latency": ("one at a time, p50", "us", 1, 1),
+    "idle": ("idle CPU", "%", 100, 2),
+    "crowd": ("copies to 500 members", "k/s", 1e-3, 0),
+}
+
+
+def spread(values):
+    """Median, lowest, highest and number of what was measured; None when nothing was."""
+    valid = [value for value in values if value is not None]
+    if not valid:
+        return None
+    return {"median": statistics.median(valid), "low": min(valid), "high": max(valid),
+            "rounds": len(valid)}
+
+
+def ratios(ours, theirs):
+    return [a / b if a is not None and b else None for a, b in zip(ours, theirs)]
+
+
+def reached(value, sense, target):
+    if target is None:
+        return None
+    return value >= target if sense == ">=" else value <= target
+
+
+def judge(rounds, instructions):
+    """One dict a row: work, ours, theirs, the ratio's spread, target, reached."""
+    rows = []
+    for title, work, ours, theirs, sense, target in RATIOS:
+        servers = rounds.values.get(work, {})
+        found = spread(ratios(servers.get(ours, []), servers.get(theirs, [])))
+        if found:
+            rows.append({"work": title, "server": ours, "against": theirs, "unit": "ratio",
+                         **found, "sense": sense, "target": target,
+                         "reached": reached(found["median"], sense, target)})
+    title, work, server, target = IDLE
+    found = spread(rounds.values.get(work, {}).get(server, []))
+    if found:
+        rows.append({"work": title, "server": server, "against": "one core", "unit": "ratio",
+                     **found, "sense": "<=", "target": target,
+                     "reached": found["median"] <= target})
+    if instructions is not None:
+        rows.append({"work": "user space of an echo", "server": "udpxdp", "against": None,
+                     "unit": "instructions", "median": instructions, "low": instructions,
+                     "high": instructions, "rounds": 1, "sense": "<=",
+                     "target": INSTRUCTIONS_MAX, "reached": instructions <= INSTRUCTIONS_MAX})
+    return rows
+
+
+def machine():
+    model = "unknown CPU"
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    return {"cpu": model, "cpus": os.cpu_count(), "kernel": platform.release(),
+            "driver": "veth", "date": time.strftime("%Y-%m-%d")}
+
+
+def number(row, value):
+    if row["unit"] == "instructions":
+        return f"{value:.0f}"
+    return f"{value:.1%}" if row["against"] == "one core" else f"{value:.2f}"
+
+
+def row_cells(row):
+    target = "" if row["target"] is None else \
+        f"{'at least' if row['sense'] == '>=' else 'at most'} {number(row, row['target'])}"
+    verdict = {True: "reached", False: "NOT reached", None: ""}[row["reached"]]
+    against = f"{row['server']} / {row['against']}" if row["against"] else row["server"]
+    spread_text = "" if row["rounds"] == 1 else \
+        f"{number(row, row['low'])} to {number(row, row['high'])}"
+    return [row["work"], against, number(row, row["median"]), spread_text, str(row["rounds"]),
+            target, verdict]
+
+
+def value_cells(rounds):
+    """A row a server, a column a work: medians with their range."""
+    names = list(dict.fromkeys(name for servers in rounds.values.values() for name in servers))
+    works = [work for work in WORKS if work in rounds.values]
+    head = ["server"] + [f"{WORKS[work][0]}, {WORKS[work][1]}" for work in works]
+    lines = []
+    for name in names:
+        cells = [name]
+        for work in works:
+            found = spread(rounds.values[work].get(name, []))
+            _, _, factor, decimals = WORKS[work]
+            cells.append(f"{found['median'] * factor:.{decimals}f}" if found else "")
+        lines.append(cells)
+    return head, lines
+
+
+def markdown(head, lines):
+    text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(text + ["| " + " | ".join(cells) + " |" for cells in lines])
+
+
+def plain(head, lines):
+    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+                     for line in [head, *lines])
+
+
+def user_share(rounds):
+    """How much of the saturated server's CPU time is its own code, in percent."""
+    shares = [piece["user_share"] for piece in rounds.slices
+              if piece["work"] == "open 64" and piece["server"].startswith("udpxdp")
+              and not piece["rejected"] and piece.get("user_share") is not None]
+    return statistics.median(shares) if shares else None
+
+
+def remarks(rounds):
+    about = machine()
+    lines = [f"{about['cpu']}, {about['cpus']} CPUs, Linux {about['kernel']}, veth, "
+             f"{about['date']}; {rounds.count} rounds; median, lowest and highest ratio of a round."]
+    share = user_share(rounds)
+    if share is not None:
+        lines.append(f"User space has {share:.1%} of udpxdp's CPU time under full load; the rest "
+                     "is the kernel's transmit path.")
+    wrong = sum(piece.get("wrong", 0) for piece in rounds.slices)
+    lost = sum(piece.get("lost", 0) for piece in rounds.slices
+               if piece["work"].startswith(("closed", "crowd")) or piece["work"] == "latency")
+    lines.append(f"Wrong answers: {wrong}. Lost in closed loops: {lost}.")
+    if rounds.rejections:
+        said = ", ".join(f"{count} because {why}" for why, count in rounds.rejections.items())
+        lines.append(f"Slices rejected and taken again: {said}.")
+    return lines
+
+
+def picture(rounds, path):
+    """Bars by gnuplot: answers per second, and microseconds for one at a time."""
+    if not shutil.which("gnuplot"):
+        return "no picture: gnuplot is not installed"
+    rates = [work for work in ("open 64", "closed 64", "open 1024", "closed 1024")
+             if work in rounds.values]
+    panels = []
+    if rates:
+        panels.append(("thousand echoes per second", rates))
+    if "latency" in rounds.values:
+        panels.append(("microseconds, one request at a time (median)", ["latency"]))
+    if not panels:
+        return "no picture: nothing to show"
+    script = ["set terminal svg size 960,640 font 'sans-serif,12' background 'white'",
+              f"set output '{path}'", f"set multiplot layout {len(panels)},1",
+              "set style data histogram", "set style histogram cluster gap 1.5",
+              "set style fill solid 0.85 noborder", "set boxwidth 0.9", "set grid ytics lc '#dddddd'",
+              "set border 3", "set tics nomirror", "set key outside right top", "set yrange [0:*]"]
+    for title, works in panels:
+        script += panel(rounds, title, works)
+    script.append("unset multiplot")
+    done = subprocess.run(["gnuplot"], input="\n".join(script), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return f"no picture: gnuplot: {done.stdout.strip()}" if done.returncode else None
+
+
+def panel(rounds, title, works):
+    names = list(dict.fromkeys(name for work in works for name in rounds.values[work]))
+    rows = []
+    for work in works:
+        cells = [f'"{WORKS[work][0]}"']
+        for name in names:
+            found = spread(rounds.values[work].get(name, []))
+            cells.append(f"{found['median'] * WORKS[work][2]:.2f}" if found else "NaN")
+        rows.append(" ".join(cells))
+    colours = {"udpxdp": ["#08519c", "#3182bd", "#6baed6"], "XDP_TX": ["#969696"]}
+    others = ["#a63603", "#e6550d", "#fd8d3c", "#fdbe85"]
+    plots = []
+    for i, name in enumerate(names):
+        family = colours.get(name.split()[0], others)
+        source = "$data" if i == 0 else "''"
+        plots.append(f"{source} using {i + 2}{':xtic(1)' if i == 0 else ''} "
+                     f"title '{name}' lc '{family.pop(0)}'")
+    return [f"set title '{title}'", "$data << EOD", *rows, "EOD", "plot " + ", ".join(plots)]
+
+
+def write(options, rounds, instructions):
+    rows = judge(rounds, instructions)
+    head = ["work", "ratio of", "median", "range", "rounds", "figure to reach", ""]
+    cells = [row_cells(row) for row in rows]
+    values = value_cells(rounds)
+    said = remarks(rounds)
+    print(plain(head, cells), plain(*values), *said, sep="\n\n")
+    with open(f"{options.output}/bench.json", "w", encoding="utf-8") as file:
+        json.dump({"machine": machine(), "rows": rows, "values": rounds.values,
+                   "slices": rounds.slices, "rejections": rounds.rejections}, file, indent=1)
+    folders = [options.output] + ([HERE] if options.publish else [])
+    for folder in folders:
+        with open(f"{folder}/bench.md", "w", encoding="utf-8") as file:
+            print(markdown(head, cells), markdown(*values), *said, sep="\n\n", file=file)
+        problem = picture(rounds, f"{folder}/bench.svg")
+        print(f"\n{problem or f'{folder}/bench.svg'}")

@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Does the bench work? `udpxdp bench` against good, bad and absent servers, and one very short
+# round of `make bench`. Nothing that is timed is judged.
+
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/../e2e/lib.sh"
+bench=$(dirname "$(realpath "$0")")
+
+hosts box
+
+# speaker PORT EXPRESSION: a server on loopback that answers with each element of what EXPRESSION
+# makes of the request `data`.
+speaker() {
+	spawn "$work/speaker$1.log" box /usr/bin/python3 -uc '
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+print("ready")
+while True:
+    data, peer = s.recvfrom(65535)
+    for answer in eval(sys.argv[2]):
+        s.sendto(answer, peer)' "$1" "$2"
+	require wait_for 10 grep -q ready "$work/speaker$1.log"
+}
+
+# load STATUS ARG...: runs bench to its end; its JSON is in $json, its errors in $work/load.err.
+load() {
+	local expected=$1 status=0
+	shift
+	json=$(on box "$udpxdp" bench -j --timeout 300 127.0.0.1 "$@" 2>"$work/load.err") || status=$?
+	[ "$status" = "$expected" ] || note "status $status: $(cat "$work/load.err")"
+	[ "$status" = "$expected" ]
+}
+
+# holds NAME FILTER: of the last load.
+holds() {
+	if jq -e "$2" <<<"$json" >/dev/null; then
+		ok "$1"
+	else
+		not_ok "$1" "$2 of $(jq -c . <<<"$json" | cut -c 1-2000)"
+	fi
+}
+
+speaker 7001 '[data]'
+check "closed loop against an echo" load 0 7001 -w 16 -n 2000 -t 0
+holds "all answered, none wrong" \
+	'.loop == "closed" and .sent == 2000 and .received == 2000 and .lost + .wrong + .duplicate == 0'
+holds "latencies are in order" \
+	'.latency_us | 0 < .min and .min <= .p50 and .p50 <= .p99 and .p99 <= .["p99.9"] and .["p99.9"] <= .max'
+check "open loop" load 0 7001 -r 2000 -t 0.5 -s 1000
+holds "as many requests as the rate says" '.loop == "open" and .sent == 1000 and .wrong == 0'
+
+speaker 7002 '["【Mon Nov 23 02:00:00 2026】 ".encode() + data, data]'
+check "stamped answers, each with a copy" load 0 7002 -w 4 -n 100 -t 0
+holds "copies are duplicates" '.received == 100 and .duplicate == 100 and .wrong == 0'
+
+speaker 7003 '[data[:-1] + b"?"]'
+check "wrong answers end with status 1" load 1 7003 -w 4 -n 4 -t 0
+holds "and are counted" '.wrong == 4 and .received == 0'
+matches "and said" '^udpxdp: bench 127.0.0.1 port 7003: 4 wrong answers' "$(cat "$work/load.err")"
+
+check "no server: status 1" load 1 7004 -n 4 -t 0
+matches "no server: said in one line" '^udpxdp: bench 127.0.0.1 port 7004: no answer: nothing listens' \
+	"$(cat "$work/load.err")"
+check "a window and a rate: status 2" load 2 7001 -w 4 -r 4
+check "too small a request: status 2" load 2 7001 -s 23
+check "a port that is none: status 2" load 2 70000
+
+# Ctrl-C in a run without end, on a terminal.
+check "Ctrl-C ends it with what it has, after a progress line" on box /usr/bin/python3 -c '
+import os, pty, signal, subprocess, sys, time
+terminal, slave = pty.openpty()
+child = subprocess.Popen([sys.argv[1], "bench", "127.0.0.1", "7001", "-t", "0"],
+                         stdout=subprocess.PIPE, stderr=slave, text=True)
+seen = b""
+while b"received" not in seen:
+    seen += os.read(terminal, 4096)
+child.send_signal(signal.SIGINT)
+said = child.communicate(timeout=20)[0]
+assert child.returncode == 0, child.returncode
+assert "latency" in said and "received" in said, said' "$udpxdp"
+
+check "one short round of the whole bench" "$bench/run" --quick --build "$BUILD" --output "$work"
+json=$(cat "$work/bench.json")
+holds "every work, every server" \
+	'([.slices[] | {work, server}] | unique | length) == ([.values[] | length] | add) and
+	 (.values | length) == 9'
+holds "answers everywhere, none of them wrong" \
+	'all(.slices[]; .work == "idle" or .value > 0) and ([.slices[].wrong // 0] | add == 0)'
+holds "a row for each figure to reach" '[.rows[] | select(.target)] | length >= 1'
+check "tables for README" grep -q '^| work |' "$work/bench.md"
+
+done_testing
