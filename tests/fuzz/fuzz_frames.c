@@ -88,8 +88,8 @@ static void on_sent(void *context, const struct frame *frame)
 	if (!strcmp(services[instance].class->name, "chat"))
 		require(text_is_utf8(frame->data + info.payload, info.payload_len), frame->data,
 				frame->len);
-	require(!local_net_is_broadcast(line.net, &info.dest) || line.commanded, frame->data,
-			frame->len);
+	require(local_net_kind(line.net, &info.dest) != LOCAL_BROADCAST || line.commanded,
+			frame->data, frame->len);
 	line.sent[instance]++;
 	line.sent_bytes[instance] += info.payload_len;
 	remember_word(frame->data + info.payload, info.payload_len);

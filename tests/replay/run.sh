@@ -204,7 +204,8 @@ head -c 20 "$talk" >"$work/header.pcap"
 echo "no capture at all, only some text" >"$work/text.pcap"
 refused "a truncated capture" 1 "packet 12 of .*truncated" -r "$work/cut.pcap" -w out.pcap
 refused "a truncated header" 1 "truncated" -r "$work/header.pcap" -w out.pcap
-refused "a capture that is not Ethernet" 1 "LINUX_SLL.*not Ethernet" -r "$work/cooked.pcap" -w out.pcap
+refused "a capture that is not Ethernet" 1 "LINUX_SLL.*not Ethernet" -r "$work/cooked.pcap" \
+	-w out.pcap
 refused "a capture of parts of frames" 1 "of a frame of 511" -r "$work/snapped.pcap" -w out.pcap
 refused "text" 1 "unknown file format" -r "$work/text.pcap" -w out.pcap
 refused "no capture" 1 "No such file" -r "$work/none.pcap" -w out.pcap
@@ -231,25 +232,30 @@ done
 cd "$work" || exit 1
 plain=$fixtures/plain_ipv4.pcap
 export TZ=UTC
-"$udpxdp" replay -r - -w - <"$plain" >piped.pcap 2>/dev/null && cmp piped.pcap "$golden/plain_ipv4.pcap" >why 2>&1
+"$udpxdp" replay -r - -w - <"$plain" >piped.pcap 2>/dev/null &&
+	cmp piped.pcap "$golden/plain_ipv4.pcap" >why 2>&1
 report $? "from standard input to standard output, without messages among the frames" why
 
 echo "was here" >kept.pcap
 "$udpxdp" replay -Q -r cut.pcap -w kept.pcap 2>/dev/null
-report "$([ "$(cat kept.pcap)" = "was here" ]; echo $?)" "a failed replay leaves the old output alone"
+report "$([ "$(cat kept.pcap)" = "was here" ]; echo $?)" \
+	"a failed replay leaves the old output alone"
 
 mkdir history
-for _ in 1 2; do (cd history && "$udpxdp" replay -Q -r "$fixtures/chat_hostile.pcap" -w o.pcap 2>/dev/null); done
-cat "$golden/chat_hostile.chat.txt" "$golden/chat_hostile.chat.txt" | cmp - history/chat.txt >why 2>&1
+for _ in 1 2; do
+	(cd history && "$udpxdp" replay -Q -r "$fixtures/chat_hostile.pcap" -w o.pcap 2>/dev/null)
+done
+kept=$golden/chat_hostile.chat.txt
+cat "$kept" "$kept" | cmp - history/chat.txt >why 2>&1
 report $? "history is appended to" why
 
-mkdir full
-refused_history=$(cd full && "$udpxdp" replay -Q -r "$talk" -w out.pcap -s chat,history=/dev/full 2>&1)
-report "$([ $? = 1 ] && grep -q "history /dev/full: No space left" <<<"$refused_history"; echo $?)" \
-	"a history that cannot be written is an error"
+"$udpxdp" replay -Q -r "$talk" -w history/o.pcap -s chat,history=/dev/full 2>why
+report "$([ $? = 1 ] && grep -q "history /dev/full: No space left" why; echo $?)" \
+	"a history that cannot be written is an error" why
 
 "$udpxdp" replay -r "$plain" -w printed.pcap >/dev/full 2>why
-report "$([ $? = 1 ] && [ ! -e printed.pcap ]; echo $?)" "messages that cannot be printed are an error" why
+report "$([ $? = 1 ] && [ ! -e printed.pcap ]; echo $?)" \
+	"messages that cannot be printed are an error" why
 
 # An interrupted replay, here one whose input never ends, dies of the signal and leaves nothing.
 mkdir interrupted

@@ -29,7 +29,8 @@ static const char *take_line(void *state, struct outlet *out, const struct comma
 
 static const struct service_class echo = {.name = "echo"};
 static const struct service_class chat = {.name = "chat", .command = take_line};
-static const struct service_class broadcast = {.name = "broadcast", .command = take_line};
+static const struct service_class broadcast = {
+		.name = "broadcast", .wants_broadcast = true, .command = take_line};
 static const struct service_config services[] = {
 		{.class = &echo, .port = 8080},
 		{.class = &broadcast, .port = 8086},
@@ -312,6 +313,10 @@ static void requests_are_passed_on(void **state)
 	assert_true(ip_addr_equal(&f->seen[2].peer, &ipv6));
 	assert_int_equal(f->seen[2].port, 65535);
 	assert_int_equal(f->seen[2].len, 0);
+	assert_string_equal(ask(f, fd, "announce\nx"), "error that service takes say");
+	assert_string_equal(ask(f, fd, "watch broadcast"), "ok broadcast:8086");
+	assert_string_equal(ask(f, fd, "say 10.0.0.9 1\nx"), "error that service takes announce");
+	assert_int_equal(f->count, 3);
 	close(fd);
 }
 

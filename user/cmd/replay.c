@@ -270,9 +270,7 @@ static int finish(struct replay_outputs *outputs, struct frame_io *io, const cha
 		pcap_io_discard(io);
 	if (io->ops->close(io) && !*why)
 		snprintf(why, size, "cannot write %s: %s", out, strerror(errno));
-	if (caught)
-		raise(caught);
-	if (!*why)
+	if (!*why && !caught)
 		replay_outputs_keep(outputs, why, size);
 	return *why ? -1 : 0;
 }
@@ -320,6 +318,8 @@ static int replay(const struct config *config)
 		pcap_io_discard(engine_config.io);
 		engine_config.io->ops->close(engine_config.io);
 	}
+	if (caught)
+		raise(caught);
 	if (status)
 		log_line("%s", why);
 	else

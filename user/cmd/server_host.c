@@ -55,6 +55,20 @@ static void limit_mtu(struct server *s, struct local_net *net)
 	net->mtu = s->mtu_max;
 }
 
+/* Announcing needs an IPv4 address; everything else is served without one. */
+void server_check_ipv4(struct server *s, const struct local_net *net)
+{
+	bool missing = !ip_addr_is_ipv4(&net->ipv4), wanted = false;
+
+	for (unsigned i = 0; i < s->config->service_count; i++)
+		wanted |= s->config->services[i].class->wants_broadcast;
+	if (missing && wanted && !s->said_no_ipv4)
+		log_line("%s has no IPv4 address: broadcast is silent until it has one; the other "
+			 "services go on",
+				s->config->iface);
+	s->said_no_ipv4 = missing && wanted;
+}
+
 void server_on_addresses(void *context)
 {
 	struct server *s = context;
@@ -74,6 +88,7 @@ void server_on_addresses(void *context)
 		log_verbose("%s is %s", s->config->iface, up ? "up" : "down");
 	s->was_up = up;
 	limit_mtu(s, net);
+	server_check_ipv4(s, net);
 	server_update_filter(s, s->net, net);
 	s->net = net;
 	workers_set_net(s->workers, net);

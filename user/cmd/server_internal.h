@@ -31,7 +31,7 @@ struct server {
 	struct watchdog watchdog;
 	int notice_bell;
 	const struct local_net *net; /* as the filter knows it; owned by workers */
-	bool was_up;
+	bool was_up, said_no_ipv4;
 };
 
 /* Opens, attaches and starts everything; *net is taken. Returns the exit status, an error line
@@ -47,6 +47,9 @@ void server_update_filter(struct server *server, const struct local_net *old,
 
 /* The host's addresses or the interface may have changed. */
 void server_on_addresses(void *context);
+
+/* Says so, once, when a service wants an IPv4 address of the interface and there is none. */
+void server_check_ipv4(struct server *server, const struct local_net *net);
 
 /* A console's request, and what the workers tell the consoles. */
 void server_on_request(void *context, unsigned instance, uint64_t ticket,

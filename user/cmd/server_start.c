@@ -297,6 +297,7 @@ int server_start(struct server *s, struct local_net **net)
 			(status = load_filter(s, queues, &sockets.mode)) ||
 			(status = open_capture(s)))
 		return status;
+	server_check_ipv4(s, *net);
 	server_update_filter(s, NULL, *net);
 	if ((status = sockets_open(&s->sockets, &sockets, s->filter)) || (status = decorate(s)) ||
 			(status = watch_host(s)) || (status = enter_sandbox(s)) ||

@@ -131,6 +131,21 @@ static void watch(struct console *console, struct answer *a, int instance)
 	answer(console, a, "ok %s:%u", service->class->name, service->port);
 }
 
+/* Only one kind of service announces, and only the other speaks to a peer. */
+static const char *unfit(const struct console *console, const struct control_request *request)
+{
+	const struct service_class *class;
+
+	if (request->verb == CONTROL_WATCH)
+		return NULL;
+	if (console->watched == NOBODY)
+		return "watch comes first";
+	class = console->control->config.services[console->watched].class;
+	if ((request->verb == CONTROL_ANNOUNCE) == class->wants_broadcast)
+		return NULL;
+	return class->wants_broadcast ? "that service takes announce" : "that service takes say";
+}
+
 static void handle(struct console *console, size_t len)
 {
 	struct control *control = console->control;
@@ -144,8 +159,8 @@ static void handle(struct console *console, size_t len)
 	if (len <= sizeof(control->packet))
 		error = control_request_read(&request, control->packet, len, config->services,
 				config->service_count);
-	if (!error && request.verb != CONTROL_WATCH && console->watched == NOBODY)
-		error = "watch comes first";
+	if (!error)
+		error = unfit(console, &request);
 	if (error) {
 		answer(console, a, "error %s", error);
 	} else if (request.verb == CONTROL_WATCH) {
