@@ -37,10 +37,17 @@ not_ok() {
 	echo "not ok $tests - $1"
 	[ -z "${2:-}" ] || note "$2"
 	if [ -n "${E2E_SHELL:-}" ] && [ -t 0 ]; then
-		echo "# hosts: $(ip netns list | grep -o "^$NETNS-[^ ]*" | xargs); exit goes on" >&2
-		(cd "$work" && PS1="$test_name# " bash --norc -i) <>/dev/tty >&0 2>&1
+		echo "# \`on HOST COMMAND\` runs it on one of: $(host_names); exit goes on" >&2
+		(
+			export NETNS PS1="$test_name# "
+			cd "$work" && bash --init-file "$e2e/../../scripts/netns.sh" -i
+		) <>/dev/tty >&0 2>&1
 		E2E_SHELL=
 	fi
+}
+
+host_names() {
+	ip netns list | grep -o "^$NETNS-[^ ]*" | sed "s/^$NETNS-//" | xargs
 }
 
 skip() {
