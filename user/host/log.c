@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +12,21 @@
 #include "engine/escape.h"
 #include "host/log.h"
 
-#define LINE_MAX_BYTES 4096
+#define LINE_MAX_BYTES 4096 /* PIPE_BUF: a pipe that is ready takes it whole */
+#define PATIENCE_MS 100     /* with a reader that does not read, once */
 
 unsigned log_level;
+
+/* Nothing that is said is worth a server that hangs because nobody reads it. */
+static bool reader_reads(void)
+{
+	static atomic_bool stuck;
+	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+	bool reads = poll(&ready, 1, atomic_load(&stuck) ? 0 : PATIENCE_MS) > 0;
+
+	atomic_store(&stuck, !reads);
+	return reads;
+}
 
 static void __attribute__((format(printf, 1, 0))) log_write(const char *format, va_list args)
 {
@@ -29,7 +44,7 @@ static void __attribute__((format(printf, 1, 0))) log_write(const char *format, 
 	len += text_safe(line + len, sizeof(line) - len - 1, (const uint8_t *)text,
 			(size_t)wanted);
 	line[len++] = '\n';
-	for (size_t done = 0; done < len;) {
+	for (size_t done = 0; done < len && reader_reads();) {
 		ssize_t written = write(STDERR_FILENO, line + done, len - done);
 
 		if (written < 0 && errno != EINTR)
