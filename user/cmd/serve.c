@@ -78,6 +78,15 @@ static void check_capabilities(void)
 		fail(EXIT_PERMISSION, "not permitted: %s missing; run as root or grant it", missing);
 }
 
+static void check_user(const struct server_config *c)
+{
+	char error[128];
+	int status = c->no_sandbox ? EXIT_CLEAN : sandbox_check_user(c->user, error, sizeof(error));
+
+	if (status)
+		fail(status, "%s", error);
+}
+
 static void check_interface(struct server_config *c)
 {
 	char name[64];
@@ -155,6 +164,7 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	filter_log_setup();
 	tzset();
 	check_capabilities();
+	check_user(c);
 	check_interface(c);
 	warn_of_sockets(c);
 	return server_run(c);

@@ -38,6 +38,7 @@ int server_on_second(sd_event_source *source, uint64_t usec, void *context)
 
 	if (s->capture)
 		capture_tend(s->capture);
+	server_look_after(s);
 	watchdog_tend(&s->watchdog, s->workers, s->sockets.count);
 	sd_event_source_set_time_relative(source, USEC_PER_SEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

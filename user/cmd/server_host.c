@@ -46,13 +46,52 @@ void server_update_filter(struct server *s, const struct local_net *old, const s
 
 static void limit_mtu(struct server *s, struct local_net *net)
 {
-	if (net->mtu <= s->mtu_max)
-		return;
-	if (!s->net || s->net->mtu != s->mtu_max)
+	bool beyond = net->mtu > s->mtu_max;
+
+	if (beyond && !s->mtu_beyond)
 		log_line("%s has an MTU of %u now: frames beyond %u are not served; restart udpxdp "
 			 "to size its umem anew",
 				s->config->iface, net->mtu, s->mtu_max);
-	net->mtu = s->mtu_max;
+	s->mtu_beyond = beyond;
+	if (beyond)
+		net->mtu = s->mtu_max;
+}
+
+/* Ends the server once it has lost its interface. */
+static bool lost_interface(struct server *s, bool found)
+{
+	if (found && filter_is_attached(s->filter))
+		return false;
+	if (found)
+		log_line("the filter is no longer on %s: the interface was made anew, or somebody "
+			 "detached it; start udpxdp again",
+				s->config->iface);
+	else
+		log_line("%s is gone: the interface was removed; start udpxdp again when it is back",
+				s->config->iface);
+	sd_event_exit(s->loop, EXIT_RUNTIME);
+	return true;
+}
+
+/* Sockets for queues that come later would need a privilege that was given up. */
+static void count_queues(struct server *s)
+{
+	bool exact;
+	unsigned queues = sockets_count_queues(s->config->iface, &exact);
+
+	if (!exact || queues == s->queues)
+		return;
+	if (queues > s->queues && s->config->last_queue >= s->queues)
+		log_line("%s has %u RX queues now, not %u: what arrives on the new ones goes to the "
+			 "kernel; restart udpxdp to serve them",
+				s->config->iface, queues, s->queues);
+	s->queues = queues;
+}
+
+void server_look_after(struct server *s)
+{
+	if (!lost_interface(s, true))
+		count_queues(s);
 }
 
 /* Announcing needs an IPv4 address; everything else is served without one. */
@@ -75,13 +114,13 @@ void server_on_addresses(void *context)
 	bool up;
 	struct local_net *net = addresses_read(s->config->ifindex, &up);
 
-	if (!net) {
-		if (errno == ENODEV) {
-			log_line("%s is gone: the interface was removed; start udpxdp again when it "
-				 "is back",
-					s->config->iface);
-			sd_event_exit(s->loop, EXIT_RUNTIME);
-		}
+	if (!net && errno != ENODEV) {
+		log_line("reading the addresses of %s failed: %s; trying again when they change",
+				s->config->iface, strerror(errno));
+		return;
+	}
+	if (lost_interface(s, net)) {
+		free(net);
 		return;
 	}
 	if (up != s->was_up)

@@ -32,6 +32,8 @@ struct server {
 	int notice_bell;
 	const struct local_net *net; /* as the filter knows it; owned by workers */
 	bool was_up, said_no_ipv4;
+	bool mtu_beyond; /* what the umem was sized for */
+	unsigned queues; /* of the interface, as known last */
 };
 
 /* Opens, attaches and starts everything; *net is taken. Returns the exit status, an error line
@@ -44,6 +46,9 @@ void server_stop(struct server *server);
 /* Brings the filter from one snapshot (NULL: nothing) to another. */
 void server_update_filter(struct server *server, const struct local_net *old,
 		const struct local_net *net);
+
+/* Once a second: is the interface still as it was? */
+void server_look_after(struct server *server);
 
 /* The host's addresses or the interface may have changed. */
 void server_on_addresses(void *context);

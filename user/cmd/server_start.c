@@ -127,6 +127,8 @@ static int open_capture(struct server *s)
 
 	if (!s->config->capture)
 		return EXIT_CLEAN;
+	if (keeper_register(s->config->capture) < 0)
+		return failed("preparing the capture", "give a shorter path");
 	s->capture = capture_open(s->config->capture, keeper_open, error, sizeof(error));
 	if (s->capture)
 		return EXIT_CLEAN;
@@ -134,7 +136,7 @@ static int open_capture(struct server *s)
 	return EXIT_RUNTIME;
 }
 
-/* What the keeper may open again, and what it removes at the end. */
+/* What the keeper may open beside the capture, and what it removes at the end. */
 static int instruct_keeper(const struct server *s)
 {
 	const struct server_config *c = s->config;
@@ -146,8 +148,6 @@ static int instruct_keeper(const struct server *s)
 
 		error = path ? keeper_register(path) : 0;
 	}
-	if (c->capture && !error)
-		error = keeper_register(c->capture);
 	if (!error)
 		error = keeper_remove_at_end(c->control);
 	for (unsigned i = 0; i < FILTER_PINS && !error; i++) {
@@ -288,6 +288,7 @@ int server_start(struct server *s, struct local_net **net)
 				c->iface, queues);
 		return EXIT_INTERFACE;
 	}
+	s->queues = queues;
 	if (queues > MAX_QUEUES)
 		queues = MAX_QUEUES;
 	s->mtu_max = (*net)->mtu;

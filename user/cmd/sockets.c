@@ -64,6 +64,8 @@ static const char *advice(int error, enum mode mode)
 		return "run as root or grant CAP_NET_ADMIN, CAP_BPF and CAP_NET_RAW";
 	case EBUSY:
 		return "stop the program that holds it";
+	case ENETDOWN:
+		return "bring it up with ip link set";
 	default:
 		return "see udpxdp -vv for the kernel's messages";
 	}
@@ -194,7 +196,8 @@ int sockets_open(struct sockets *s, const struct sockets_config *c, struct filte
 		if (!try_mode(s, c, mode, filter, &failure))
 			return EXIT_CLEAN;
 		/* What no other mode would mend. */
-		if (failure.error == EBUSY || status_of(failure.error) == EXIT_PERMISSION)
+		if (failure.error == EBUSY || failure.error == ENETDOWN ||
+				status_of(failure.error) == EXIT_PERMISSION)
 			last = true;
 		say_failure(&failure, c, mode, last ? MODE_AUTO : mode + 1);
 		if (last)

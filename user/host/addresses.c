@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define SETTLE_USEC 10000 /* how long news are gathered before they are told */
+#define TRIES 8 /* at reading the addresses while they change */
 
 struct reading {
 	int ifindex, master;
@@ -138,7 +139,7 @@ static int dump(struct mnl_socket *socket, int type, mnl_cb_t read_one, struct r
 	return n;
 }
 
-struct local_net *addresses_read(int ifindex, bool *up)
+static struct local_net *read_once(int ifindex, bool *up)
 {
 	struct reading r = {.ifindex = ifindex};
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
@@ -162,6 +163,17 @@ struct local_net *addresses_read(int ifindex, bool *up)
 	return net;
 }
 
+struct local_net *addresses_read(int ifindex, bool *up)
+{
+	struct local_net *net = NULL;
+
+	/* EINTR: something changed meanwhile, and what was read may not be the whole. */
+	for (int i = 0; i < TRIES && !(net = read_once(ifindex, up)); i++)
+		if (errno != EINTR)
+			break;
+	return net;
+}
+
 /* ---- news ----------------------------------------------------------------------------- */
 
 struct addresses {
@@ -179,7 +191,8 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
-/* What the news say does not matter: everything is read again when they have settled. */
+/* What the news say does not matter: everything is read again a moment after the first of them,
+ * however many follow. */
 static int on_news(sd_event_source *source, int fd, uint32_t events, void *data)
 {
 	struct addresses *a = data;
@@ -187,6 +200,8 @@ static int on_news(sd_event_source *source, int fd, uint32_t events, void *data)
 
 	while (recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
 		;
+	if (sd_event_source_get_enabled(a->settled, NULL) != SD_EVENT_OFF)
+		return 0;
 	sd_event_source_set_time_relative(a->settled, SETTLE_USEC);
 	sd_event_source_set_enabled(a->settled, SD_EVENT_ONESHOT);
 	return 0;

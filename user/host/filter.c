@@ -439,6 +439,16 @@ int filter_attach(struct filter *f, bool generic, char *error, size_t size)
 	return attach_link(f, generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE, error, size);
 }
 
+bool filter_is_attached(const struct filter *f)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+
+	if (f->link < 0) /* the dispatcher's attachment has none */
+		return f->dispatched != NULL;
+	return bpf_obj_get_info_by_fd(f->link, &info, &len) || (int)info.xdp.ifindex == f->ifindex;
+}
+
 void filter_detach(struct filter *f)
 {
 	if (f->link >= 0)

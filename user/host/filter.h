@@ -69,6 +69,10 @@ bool filter_pin_path(const struct filter *filter, unsigned i, char path[FILTER_P
  */
 int filter_attach(struct filter *filter, bool generic, char *error, size_t size);
 
+/* Is it still attached to the interface it was attached to? False when that was removed, even if
+ * another has its index now, or when somebody detached the filter. */
+bool filter_is_attached(const struct filter *filter);
+
 /* Detaches: from here on every frame is the kernel's. */
 void filter_detach(struct filter *filter);
 

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/sandbox.h"
+
 #define FILE_MODE 0640
 
 #define PATH_SIZE 256
@@ -102,6 +104,7 @@ static void keep(int socket)
 	prctl(PR_SET_NAME, "udpxdp/keeper");
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_IGN);
+	sandbox_enter_keeper();
 	while (recv(socket, &r, sizeof(r), 0) == sizeof(r) && r.what != END) {
 		r.path[PATH_SIZE - 1] = '\0';
 		switch (r.what) {

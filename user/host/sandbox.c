@@ -3,14 +3,16 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <pwd.h>
 #include <seccomp.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "host/log.h"
 
 #define DEFAULT_USER "nobody"
 
@@ -41,9 +43,35 @@ void sandbox_missing(char *text, size_t size)
 	}
 }
 
-int sandbox_changes_user(void)
+static bool have(unsigned capability)
 {
-	return geteuid() == 0;
+	capng_get_caps_process();
+	return capng_have_capability(CAPNG_EFFECTIVE, capability);
+}
+
+bool sandbox_changes_user(void)
+{
+	return geteuid() == 0 && have(CAP_SETUID) && have(CAP_SETGID);
+}
+
+int sandbox_check_user(const char *user, char *error, size_t size)
+{
+	const struct passwd *p;
+
+	if (!user && !sandbox_changes_user())
+		return EXIT_CLEAN;
+	p = getpwnam(user ? user : DEFAULT_USER);
+	if (!p) {
+		snprintf(error, size, "there is no user %s; give another --user",
+				user ? user : DEFAULT_USER);
+		return EXIT_USAGE;
+	}
+	if (sandbox_changes_user() || p->pw_uid == geteuid())
+		return EXIT_CLEAN;
+	snprintf(error, size, "not permitted to become %s: CAP_SETUID or CAP_SETGID missing; run as "
+			      "root or leave --user out",
+			user);
+	return EXIT_PERMISSION;
 }
 
 /* Before 5.19 updating a map by its descriptor needs CAP_BPF where unprivileged bpf() is off. */
@@ -60,6 +88,8 @@ static bool map_updates_need_cap_bpf(void)
 static int reduce_capabilities(const char *user, char *error, size_t size)
 {
 	const capng_type_t both = CAPNG_EFFECTIVE | CAPNG_PERMITTED;
+	const bool changes_user = sandbox_changes_user();
+	const bool bounds = have(CAP_SETPCAP); /* no_new_privs would do alone */
 	const struct passwd *p;
 	int result;
 
@@ -67,8 +97,8 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 	capng_update(CAPNG_ADD, both, CAP_NET_ADMIN);
 	if (map_updates_need_cap_bpf())
 		capng_update(CAPNG_ADD, both, CAP_BPF);
-	if (!sandbox_changes_user()) {
-		result = capng_apply(CAPNG_SELECT_CAPS);
+	if (!changes_user) {
+		result = capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	} else {
 		errno = 0;
 		p = getpwnam(user ? user : DEFAULT_USER);
@@ -77,7 +107,7 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 			return -1;
 		}
 		result = capng_change_id(p->pw_uid, p->pw_gid,
-				CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+				CAPNG_DROP_SUPP_GRP | (bounds ? CAPNG_CLEAR_BOUNDING : 0));
 	}
 	if (result) {
 		snprintf(error, size, "giving up capabilities: libcap-ng says %d", result);
@@ -112,6 +142,10 @@ static const char *const process_calls[] = {"accept4", "bind", "bpf", "brk", "ca
 		"tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat",
 		"wait4", "waitid", "write", "writev", NULL};
 
+/* What the keeper needs: to hear a request, to open or remove a file, to answer. */
+static const char *const keeper_calls[] = {"close", "exit", "exit_group", "open", "openat", "recvfrom",
+		"restart_syscall", "rmdir", "rt_sigreturn", "sendmsg", "unlink", "unlinkat", NULL};
+
 /* What a data-path thread needs: its socket, its doorbell, the capture file, and an end. */
 static const char *const data_path_calls[] = {"brk", "clock_gettime", "clock_nanosleep", "close",
 		"exit", "exit_group", "fdatasync", "fstat", "ftruncate", "futex", "getpid", "getsockopt",
@@ -125,6 +159,8 @@ static int allow_only(const char *const calls[])
 #ifdef BUILT_WITH_SANITIZER
 	return 0; /* its runtime makes calls of its own */
 #else
+	static const struct scmp_arg_cmp queue_count = {
+			.arg = 1, .op = SCMP_CMP_EQ, .datum_a = SIOCETHTOOL};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int error = filter ? 0 : -ENOMEM;
 
@@ -137,6 +173,9 @@ static int allow_only(const char *const calls[])
 		if (error == -EDOM || error == -EINVAL)
 			error = 0;
 	}
+	if (!error && calls == process_calls)
+		error = seccomp_rule_add_array(
+				filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &queue_count);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
@@ -176,4 +215,15 @@ void sandbox_enter_data_path(void)
 {
 	if (entered)
 		allow_only(data_path_calls);
+}
+
+void sandbox_enter_keeper(void)
+{
+	const bool bounds = have(CAP_SETPCAP);
+
+	capng_clear(CAPNG_SELECT_ALL);
+	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
+	capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	allow_only(keeper_calls);
 }

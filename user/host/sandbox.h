@@ -7,17 +7,23 @@
 #ifndef UDPXDP_SANDBOX_H
 #define UDPXDP_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Names what is missing of CAP_NET_ADMIN, CAP_BPF and CAP_NET_RAW, as "CAP_BPF, CAP_NET_RAW"; ""
  * when all are there. */
 void sandbox_missing(char *text, size_t size);
 
-/* Will this process change to another user? Then it needs a keeper. */
-int sandbox_changes_user(void);
+/* Will this process change to another user? Then it needs a keeper. True for root, but for one
+ * that may not (CAP_SETUID, CAP_SETGID): that one stays root, without capabilities. */
+bool sandbox_changes_user(void);
+
+/* Can it become user (NULL: it is left to us)? Returns EXIT_CLEAN; or the exit status with one
+ * line in error. */
+int sandbox_check_user(const char *user, char *error, size_t size);
 
 /*
- * Enters it: becomes user (NULL: nobody; only when started as root), no_new_privs, a seccomp
+ * Enters it: becomes user (NULL: nobody; see sandbox_changes_user()), no_new_privs, a seccomp
  * filter. Single-threaded still; threads started later inherit it. Returns 0, or -1 with one line
  * in error.
  */
@@ -28,5 +34,8 @@ void sandbox_enter_thread(void);
 
 /* A data-path thread also gives up every system call but the few it makes. */
 void sandbox_enter_data_path(void);
+
+/* What is left to the keeper, a process of its own: to open and remove files wherever root may. */
+void sandbox_enter_keeper(void);
 
 #endif

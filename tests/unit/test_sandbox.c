@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* What the sandbox takes away, tried: each test enters it in a process of its own. */
+#include "host/log.h" /* before cmocka, which has a macro called fail */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/sandbox.h"
+#include "host/thread.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FILTERED false /* sanitizers make system calls of their own */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FILTERED false
+#endif
+#endif
+#ifndef FILTERED
+#define FILTERED true
+#endif
+
+/* In the child: ends it, unless this holds; the line says where. */
+#define must(what)                                                                                 \
+	do {                                                                                       \
+		if (!(what))                                                                       \
+			_exit(__LINE__ & 0xff ? __LINE__ & 0xff : 1);                              \
+	} while (0)
+#define refused(call) must((call) < 0 && errno == EPERM)
+
+static void in_a_child(void (*run)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		run();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status))
+		print_error("the child ended at line %d\n", WEXITSTATUS(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void enter(void)
+{
+	char error[256];
+
+	must(!sandbox_enter(NULL, error, sizeof(error)));
+}
+
+static int ask_for_queues(int socket)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq request = {.ifr_data = (char *)&channels};
+
+	strcpy(request.ifr_name, "lo");
+	return ioctl(socket, SIOCETHTOOL, &request);
+}
+
+static bool has(unsigned capability)
+{
+	capng_get_caps_process();
+	return capng_have_capability(CAPNG_EFFECTIVE, capability);
+}
+
+/* ---- the process ---- */
+
+static void run_process(void)
+{
+	char *const nothing[] = {"true", NULL};
+	struct ifreq request = {.ifr_name = "lo"};
+	int fd;
+
+	enter();
+	must(geteuid() && geteuid() == getuid() && getegid() && getegid() == getgid());
+	must(has(CAP_NET_ADMIN) && !has(CAP_NET_RAW) && !has(CAP_SYS_ADMIN) && !has(CAP_SETUID));
+	must(seteuid(0) < 0);
+	must(open("/etc/shadow", O_RDONLY) < 0);
+	fd = open("/etc/passwd", O_RDONLY);
+	must(fd >= 0);
+	if (!FILTERED)
+		return;
+	refused(execve("/bin/true", nothing, nothing));
+	refused(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+	refused(unshare(CLONE_NEWUSER));
+	refused(fchmod(fd, 0666));
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	must(fd >= 0);
+	refused(ioctl(fd, SIOCGIFFLAGS, &request));
+	must(!ask_for_queues(fd) || errno == EOPNOTSUPP);
+}
+
+static void the_process(void **state)
+{
+	in_a_child(run_process);
+}
+
+/* ---- its threads ---- */
+
+static int ends[2]; /* of a pair of sockets */
+
+static void *run_thread(void *ended)
+{
+	must(!has(CAP_NET_ADMIN));
+	must(socket(AF_INET, SOCK_DGRAM, 0) >= 0);
+	*(bool *)ended = true;
+	return NULL;
+}
+
+static void *run_worker(void *ended)
+{
+	char byte = 'x';
+
+	must(!has(CAP_NET_ADMIN));
+	sandbox_enter_data_path();
+	if (FILTERED) {
+		refused(socket(AF_INET, SOCK_DGRAM, 0));
+		refused(open("/etc/passwd", O_RDONLY));
+		refused(ask_for_queues(ends[0]));
+		refused(unlink("/nonexistent"));
+	}
+	must(sendto(ends[0], &byte, 1, 0, NULL, 0) == 1);
+	must(recvfrom(ends[1], &byte, 1, MSG_DONTWAIT, NULL, NULL) == 1);
+	*(bool *)ended = true;
+	return NULL;
+}
+
+static void run_threads(void)
+{
+	pthread_t thread;
+	bool ended = false;
+
+	must(!socketpair(AF_UNIX, SOCK_DGRAM, 0, ends));
+	enter();
+	must(!thread_start(&thread, "beside", run_thread, &ended));
+	pthread_join(thread, NULL);
+	must(ended);
+	ended = false;
+	must(!thread_start(&thread, "worker", run_worker, &ended));
+	pthread_join(thread, NULL);
+	must(ended);
+	/* What a worker gave up is still there for the others. */
+	must(has(CAP_NET_ADMIN));
+	must(socket(AF_INET, SOCK_DGRAM, 0) >= 0);
+}
+
+static void its_threads(void **state)
+{
+	in_a_child(run_threads);
+}
+
+static void run_outside(void)
+{
+	char *const nothing[] = {"true", NULL};
+
+	sandbox_enter_thread();
+	sandbox_enter_data_path();
+	must(has(CAP_SYS_ADMIN));
+	execve("/bin/true", nothing, nothing);
+	must(false);
+}
+
+static void without_a_sandbox_nothing_is_taken(void **state)
+{
+	in_a_child(run_outside);
+}
+
+/* ---- the keeper ---- */
+
+static void run_keeper(void)
+{
+	char *const nothing[] = {"true", NULL};
+	char path[] = "/tmp/udpxdp-sandbox-XXXXXX";
+	int fd = mkstemp(path);
+
+	must(fd >= 0);
+	must(!fchown(fd, 1, 1) && !fchmod(fd, 0600)); /* somebody else's, who shares it with nobody */
+	sandbox_enter_keeper();
+	must(open(path, O_RDWR) >= 0);
+	must(!unlink(path));
+	if (!FILTERED)
+		return;
+	refused(execve("/bin/true", nothing, nothing));
+	refused(socket(AF_INET, SOCK_DGRAM, 0));
+	refused(fchmod(fd, 0666));
+	refused(setuid(1));
+}
+
+static void the_keeper(void **state)
+{
+	in_a_child(run_keeper);
+}
+
+/* ---- users ---- */
+
+static void which_user(void **state)
+{
+	char error[256];
+
+	assert_int_equal(sandbox_check_user(NULL, error, sizeof(error)), EXIT_CLEAN);
+	assert_int_equal(sandbox_check_user("daemon", error, sizeof(error)), EXIT_CLEAN);
+	assert_int_equal(sandbox_check_user("nosuch", error, sizeof(error)), EXIT_USAGE);
+	assert_non_null(strstr(error, "there is no user nosuch"));
+}
+
+static void run_as_daemon(void)
+{
+	char error[256];
+
+	must(!setgid(1) && !setuid(1));
+	must(!sandbox_changes_user());
+	must(sandbox_check_user(NULL, error, sizeof(error)) == EXIT_CLEAN);
+	must(sandbox_check_user("daemon", error, sizeof(error)) == EXIT_CLEAN);
+	must(sandbox_check_user("root", error, sizeof(error)) == EXIT_PERMISSION);
+	must(strstr(error, "CAP_SETUID"));
+	sandbox_missing(error, sizeof(error));
+	must(!strcmp(error, "CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW"));
+}
+
+static void a_plain_user_stays_one(void **state)
+{
+	in_a_child(run_as_daemon);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(the_process),
+			cmocka_unit_test(its_threads),
+			cmocka_unit_test(without_a_sandbox_nothing_is_taken),
+			cmocka_unit_test(the_keeper),
+			cmocka_unit_test(which_user),
+			cmocka_unit_test(a_plain_user_stays_one),
+	};
+
+	if (geteuid()) {
+		printf("1..1\nok 1 - the sandbox # SKIP only root has privileges to give up\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
