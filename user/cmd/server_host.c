@@ -88,12 +88,6 @@ static void count_queues(struct server *s)
 	s->queues = queues;
 }
 
-void server_look_after(struct server *s)
-{
-	if (!lost_interface(s, true))
-		count_queues(s);
-}
-
 /* Announcing needs an IPv4 address; everything else is served without one. */
 void server_check_ipv4(struct server *s, const struct local_net *net)
 {
@@ -131,4 +125,12 @@ void server_on_addresses(void *context)
 	server_update_filter(s, s->net, net);
 	s->net = net;
 	workers_set_net(s->workers, net);
+}
+
+void server_look_after(struct server *s)
+{
+	if (filter_is_attached(s->filter))
+		count_queues(s);
+	else
+		server_on_addresses(s);
 }
