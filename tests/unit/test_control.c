@@ -386,6 +386,14 @@ static void requests_before_hanging_up_count(void **state)
 	close(fd);
 	settle(f);
 	assert_int_equal(f->count, 5);
+	fd = connect_to(f->path);
+	tell_text(fd, "watch broadcast");
+	settle(f);
+	for (int i = 0; i < 5; i++)
+		tell_text(fd, "announce\nlast words");
+	close(fd); /* and the answer to watch has not been read */
+	settle(f);
+	assert_int_equal(f->count, 10);
 	assert_int_equal(control_watchers(f->control), 0);
 }
 
