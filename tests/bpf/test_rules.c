@@ -9,12 +9,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <dirent.h>
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
 #include "harness.h"
+#include "host/filter.h"
 
 #define SECOND 1000000000ull
 #define HOUR (3600 * SECOND)
@@ -128,6 +132,65 @@ static void test_all_of_one_family(void **state)
 	REFUSED("203.0.113.1");
 	ALLOWED("2001:db8::2");
 	udpxdp_bpf__destroy(filter);
+}
+
+/* The program of the filter that the server has loaded: the only one this process holds. */
+static int program_fd(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	char path[64], target[64];
+	ssize_t len;
+	int fd = -1;
+
+	while (fd < 0 && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%.10s", entry->d_name);
+		len = readlink(path, target, sizeof(target) - 1);
+		target[len > 0 ? len : 0] = '\0';
+		if (strstr(target, "bpf-prog"))
+			fd = atoi(entry->d_name);
+	}
+	closedir(dir);
+	return fd;
+}
+
+/* What the server's filter does with the first fixture of this name. */
+static int action_of(const char *name)
+{
+	const struct fixture *f = fixtures;
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	while (strcmp(f->name, name))
+		f++;
+	opts.data_in = f->frame;
+	opts.data_size_in = f->len;
+	assert_int_equal(bpf_prog_test_run_opts(program_fd(), &opts), 0);
+	return opts.retval;
+}
+
+/* As the server loads it, a rule for ::/0 is one for IPv6 alone. */
+static void test_rule_for_all_of_ipv6(void **state)
+{
+	const struct ip_addr here4 = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 1}};
+	const struct ip_addr here6 = {.b = {0x20, 1, 0xd, 0xb8, [15] = 1}};
+	const struct source_rule_key all = {};
+
+	(void)state;
+	for (unsigned deny = 0; deny < 2; deny++) {
+		const struct filter_settings settings = {
+			.counter_rows = 1, .rules = true, .default_deny = !deny};
+		char error[256];
+		struct filter *filter = filter_load(&settings, error, sizeof(error));
+
+		assert_non_null(filter);
+		assert_int_equal(filter_set_address(filter, &here4, LOCAL_UNICAST), 0);
+		assert_int_equal(filter_set_address(filter, &here6, LOCAL_UNICAST), 0);
+		assert_int_equal(filter_serve_port(filter, 8080, false), 0);
+		assert_int_equal(filter_set_rule(filter, &all, deny ? RULE_DENY : RULE_ALLOW), 0);
+		assert_int_equal(action_of("ipv6"), deny ? XDP_DROP : XDP_PASS);
+		assert_int_equal(action_of("ipv4"), deny ? XDP_PASS : XDP_DROP);
+		filter_close(filter);
+	}
 }
 
 static void test_rules_are_not_asked(void **state)
@@ -297,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_deny),
 		cmocka_unit_test(test_allow_only),
 		cmocka_unit_test(test_all_of_one_family),
+		cmocka_unit_test(test_rule_for_all_of_ipv6),
 		cmocka_unit_test(test_rules_are_not_asked),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_burst_of_one),

@@ -126,13 +126,26 @@ static void configure(struct filter *f, const struct filter_settings *s)
 	bpf_map__set_max_entries(f->skeleton->maps.service_counters, s->counter_rows);
 }
 
+/*
+ * A rule for ::/0 means IPv6, but IPv4 lies within it in its mapped form: so IPv4 begins with a rule
+ * of its own, which says what holds where no rule matches.
+ */
+static int part_families(struct filter *f, const struct filter_settings *s)
+{
+	const struct source_rule_key ipv4 = {.prefix_len = 96, .addr.b = {[10] = 0xff, 0xff}};
+
+	return s->rules ? filter_set_rule(f, &ipv4, s->default_deny ? RULE_DENY : RULE_ALLOW) : 0;
+}
+
 /* Makes what depends on the maps being there. */
-static int prepare(struct filter *f, unsigned rows)
+static int prepare(struct filter *f, const struct filter_settings *s)
 {
 	/* No instruction names this map; bound, it can be found through the program (Linux 5.10). */
 	bpf_prog_bind_map(bpf_program__fd(f->skeleton->progs.udpxdp_filter),
 			bpf_map__fd(f->skeleton->maps.service_counters), NULL);
-	return map_counters(f, rows) < 0 || name_verdicts(f) < 0 ? -1 : 0;
+	if (map_counters(f, s->counter_rows) < 0 || name_verdicts(f) < 0)
+		return -1;
+	return part_families(f, s);
 }
 
 static struct filter *open_filter(const struct filter_settings *settings)
@@ -165,7 +178,7 @@ struct filter *filter_load(const struct filter_settings *settings, char *error, 
 	struct filter *f = open_filter(settings);
 
 	if (f && f->skeleton && !udpxdp_bpf__load(f->skeleton) &&
-			!prepare(f, settings->counter_rows))
+			!prepare(f, settings))
 		return f;
 	return give_up(f, error, size);
 }
@@ -229,7 +242,7 @@ struct filter *filter_load_dispatched(const struct filter_settings *settings, bo
 			return give_up(f, error, size);
 		}
 		*generic = modes[i] == XDP_MODE_SKB;
-		if (!attach_dispatched(f, modes[i]) && !prepare(f, settings->counter_rows))
+		if (!attach_dispatched(f, modes[i]) && !prepare(f, settings))
 			return f;
 		give_up(f, error, size);
 		if (*generic || errno == EOPNOTSUPP)
