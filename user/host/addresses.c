@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
@@ -11,56 +10,35 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "host/netlink.h"
+
 #define SETTLE_USEC 10000 /* how long news are gathered before they are told */
 #define TRIES 8 /* at reading the addresses while they change */
 
 struct reading {
 	int ifindex, master;
-	bool found, up, ethernet;
+	bool up, ethernet;
 	uint8_t mac[6];
 	uint32_t mtu;
 	struct local_addr *addrs;
 	size_t count, room;
 };
 
-static int read_link(const struct nlmsghdr *header, void *data)
+static int read_link(const struct nlmsghdr *message, void *context)
 {
-	const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
-	struct reading *r = data;
-	const struct nlattr *attr;
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attrs[IFLA_MASTER + 1] = {};
+	struct reading *r = context;
 
-	if (link->ifi_index != r->ifindex)
-		return MNL_CB_OK;
-	r->found = true;
+	netlink_attributes(message, sizeof(*link), attrs, IFLA_MASTER);
 	r->ethernet = link->ifi_type == ARPHRD_ETHER || link->ifi_type == ARPHRD_LOOPBACK;
 	r->up = (link->ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
-	mnl_attr_for_each(attr, header, sizeof(*link)) {
-		switch (mnl_attr_get_type(attr)) {
-		case IFLA_ADDRESS:
-			if (mnl_attr_get_payload_len(attr) == sizeof(r->mac))
-				memcpy(r->mac, mnl_attr_get_payload(attr), sizeof(r->mac));
-			break;
-		case IFLA_MTU:
-			r->mtu = mnl_attr_get_u32(attr);
-			break;
-		case IFLA_MASTER:
-			r->master = mnl_attr_get_u32(attr);
-			break;
-		}
-	}
+	netlink_get_mac(r->mac, attrs[IFLA_ADDRESS]);
+	if (attrs[IFLA_MTU])
+		r->mtu = mnl_attr_get_u32(attrs[IFLA_MTU]);
+	if (attrs[IFLA_MASTER])
+		r->master = mnl_attr_get_u32(attrs[IFLA_MASTER]);
 	return MNL_CB_OK;
-}
-
-static bool to_addr(struct ip_addr *to, const struct nlattr *attr, int family)
-{
-	size_t len = family == AF_INET ? 4 : 16;
-
-	if (!attr || mnl_attr_get_payload_len(attr) != len)
-		return false;
-	if (family == AF_INET)
-		*to = ip_addr_ipv4(0, 0, 0, 0);
-	memcpy(to->b + 16 - len, mnl_attr_get_payload(attr), len);
-	return true;
 }
 
 static bool is_loopback(const struct ip_addr *a)
@@ -85,28 +63,26 @@ static int add(struct reading *r, const struct local_addr *addr)
 	return MNL_CB_OK;
 }
 
-static int read_addr(const struct nlmsghdr *header, void *data)
+static int read_addr(const struct nlmsghdr *message, void *context)
 {
-	const struct ifaddrmsg *a = mnl_nlmsg_get_payload(header);
-	const struct nlattr *attr, *attrs[IFA_MAX + 1] = {};
-	struct reading *r = data;
+	const struct ifaddrmsg *a = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attrs[IFA_FLAGS + 1] = {};
+	struct reading *r = context;
 	struct local_addr addr = {.prefix_len = a->ifa_prefixlen};
 	uint32_t flags = a->ifa_flags;
 
 	if (a->ifa_family != AF_INET && a->ifa_family != AF_INET6)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, header, sizeof(*a))
-		if (mnl_attr_type_valid(attr, IFA_MAX) > 0)
-			attrs[mnl_attr_get_type(attr)] = attr;
+	netlink_attributes(message, sizeof(*a), attrs, IFA_FLAGS);
 	if (attrs[IFA_FLAGS])
 		flags = mnl_attr_get_u32(attrs[IFA_FLAGS]);
 	if (flags & IFA_F_DADFAILED || (flags & IFA_F_TENTATIVE && !(flags & IFA_F_OPTIMISTIC)))
 		return MNL_CB_OK;
 	/* On a point-to-point link IFA_ADDRESS is the other end. */
-	if (!to_addr(&addr.addr, attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS],
-			    a->ifa_family))
+	if (!netlink_get_addr(&addr.addr, a->ifa_family,
+			    attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS]))
 		return MNL_CB_OK;
-	to_addr(&addr.broadcast, attrs[IFA_BROADCAST], a->ifa_family);
+	netlink_get_addr(&addr.broadcast, a->ifa_family, attrs[IFA_BROADCAST]);
 	addr.on_iface = (int)a->ifa_index == r->ifindex ||
 			(r->master && (int)a->ifa_index == r->master);
 	if (is_loopback(&addr.addr) ||
@@ -116,42 +92,37 @@ static int read_addr(const struct nlmsghdr *header, void *data)
 	return add(r, &addr);
 }
 
-static int dump(struct mnl_socket *socket, int type, mnl_cb_t read_one, struct reading *r)
+static int ask_link(struct mnl_socket *socket, struct reading *r)
 {
-	char buffer[32768];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
-	unsigned seq = time(NULL);
-	int n;
+	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
+	struct nlmsghdr *question = netlink_question(buffer, RTM_GETLINK, 0);
+	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(question, sizeof(*link));
 
-	header->nlmsg_type = type;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	header->nlmsg_seq = seq;
-	/* The same size as struct ifaddrmsg needs padded; the family, AF_UNSPEC, comes first. */
-	mnl_nlmsg_put_extra_header(header, type == RTM_GETLINK ? sizeof(struct ifinfomsg)
-							       : sizeof(struct ifaddrmsg));
-	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		return -1;
-	do {
-		n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-		if (n > 0)
-			n = mnl_cb_run(buffer, n, seq, mnl_socket_get_portid(socket), read_one, r);
-	} while (n > 0);
-	return n;
+	link->ifi_index = r->ifindex;
+	return netlink_ask(socket, question, read_link, r);
+}
+
+static int ask_addrs(struct mnl_socket *socket, struct reading *r)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
+	struct nlmsghdr *question = netlink_question(buffer, RTM_GETADDR, NLM_F_DUMP);
+
+	mnl_nlmsg_put_extra_header(question, sizeof(struct ifaddrmsg));
+	return netlink_ask(socket, question, read_addr, r);
 }
 
 static struct local_net *read_once(int ifindex, bool *up)
 {
 	struct reading r = {.ifindex = ifindex};
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct mnl_socket *socket = netlink_open(0);
 	struct local_net *net = NULL;
 	int saved;
 
 	if (!socket)
 		return NULL;
-	if (!mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) &&
-			!dump(socket, RTM_GETLINK, read_link, &r)) {
-		errno = r.found ? ENOTSUP : ENODEV;
-		if (r.ethernet && !dump(socket, RTM_GETADDR, read_addr, &r))
+	if (!ask_link(socket, &r)) {
+		errno = ENOTSUP;
+		if (r.ethernet && !ask_addrs(socket, &r))
 			net = local_net_new(r.mac, r.mtu, r.addrs, r.count);
 	}
 	saved = errno;
@@ -196,7 +167,7 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *data)
 static int on_news(sd_event_source *source, int fd, uint32_t events, void *data)
 {
 	struct addresses *a = data;
-	char buffer[32768];
+	char buffer[NETLINK_BUFFER_SIZE];
 
 	while (recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
 		;
@@ -216,10 +187,8 @@ struct addresses *addresses_watch(sd_event *loop, void (*changed)(void *context)
 		return NULL;
 	a->changed = changed;
 	a->context = context;
-	a->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!a->socket || mnl_socket_bind(a->socket,
-				RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
-				MNL_SOCKET_AUTOPID) < 0)
+	a->socket = netlink_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
+	if (!a->socket)
 		error = -errno;
 	if (!error)
 		error = sd_event_add_io(loop, &a->readable, mnl_socket_get_fd(a->socket), EPOLLIN,

@@ -31,17 +31,21 @@ int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *question, mnl_cb_t p
 	static uint32_t last_seq;
 	_Alignas(struct nlmsghdr) uint8_t answer[NETLINK_BUFFER_SIZE];
 	uint32_t seq = question->nlmsg_seq = ++last_seq;
+	bool dump = question->nlmsg_flags & NLM_F_DUMP;
 	ssize_t len;
 
 	if (mnl_socket_sendto(socket, question, question->nlmsg_len) < 0)
 		return -1;
 	do {
-		len = mnl_socket_recvfrom(socket, answer, sizeof(answer));
-		if (len < 0)
-			return -1;
-		/* An answer that a failure left unread belongs to an older question. */
-	} while (((struct nlmsghdr *)answer)->nlmsg_seq != seq);
-	len = mnl_cb_run(answer, (size_t)len, seq, mnl_socket_get_portid(socket), parse, context);
+		do {
+			len = mnl_socket_recvfrom(socket, answer, sizeof(answer));
+			if (len < 0)
+				return -1;
+			/* An answer that a failure left unread belongs to an older question. */
+		} while (((struct nlmsghdr *)answer)->nlmsg_seq != seq);
+		len = mnl_cb_run(answer, (size_t)len, seq, mnl_socket_get_portid(socket), parse,
+				context);
+	} while (dump && len > 0);
 	return len < 0 ? -1 : 0;
 }
 

@@ -10,7 +10,7 @@
 
 #include "udpxdp/datagram.h"
 
-#define NETLINK_BUFFER_SIZE 16384 /* for any one packet from the kernel */
+#define NETLINK_BUFFER_SIZE 32768 /* for any one packet from the kernel */
 #define NETLINK_QUESTION_SIZE 256 /* for any of our questions */
 
 /* A socket that hears of these groups (RTMGRP_*; 0: only answers). Returns NULL with errno. */
@@ -21,7 +21,7 @@ struct nlmsghdr *netlink_question(void *buffer, uint16_t type, uint16_t flags);
 
 /*
  * Asks, and has the answer given to parse (NULL when a mere acknowledgement is asked for, by
- * NLM_F_ACK). Returns 0, or -1 with errno as the kernel says it.
+ * NLM_F_ACK); with NLM_F_DUMP, every part of it. Returns 0, or -1 with errno as the kernel says it.
  */
 int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *question, mnl_cb_t parse, void *context);
 
