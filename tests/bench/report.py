@@ -170,12 +170,14 @@ def picture(rounds, path):
     """Bars by gnuplot: answers per second, and microseconds for one at a time."""
     if not shutil.which("gnuplot"):
         return "no picture: gnuplot is not installed"
+    measured = [work for work, servers in rounds.values.items()
+                if any(spread(values) for values in servers.values())]
     rates = [work for work in ("open 64", "closed 64", "open 1024", "closed 1024")
-             if work in rounds.values]
+             if work in measured]
     panels = []
     if rates:
         panels.append(("thousand echoes per second", rates))
-    if "latency" in rounds.values:
+    if "latency" in measured:
         panels.append(("microseconds, one request at a time (median)", ["latency"]))
     if not panels:
         return "no picture: nothing to show"

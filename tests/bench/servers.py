@@ -13,6 +13,8 @@ BPFFS = "/sys/fs/bpf"
 class Server:
     """A server that is frozen while it is not its turn, and the client's end of its wire."""
 
+    has_process = True  # that answers, on the server's CPU
+
     def __init__(self, lab, build, name):
         self.lab = lab
         self.tools = f"{build}/tests/bench"
@@ -61,7 +63,9 @@ class Server:
 
 
 class Reflector(Server):
-    """The XDP program that sends frames back from where they are; there is no process."""
+    """The XDP program that sends frames back from where they are: on the sender's CPU, for a veth."""
+
+    has_process = False
 
     def start(self, command=None, ready=None):
         self.process = self.lab.start(
