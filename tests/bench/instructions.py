@@ -14,12 +14,11 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 
 FEW, MANY = 1000, 9000
 CLIENT, SERVER, PORT = "10.0.0.1", "10.0.0.2", 8080
-OURS = ("user/engine/", "user/services/", "include/udpxdp/")
+LINE = ("user/engine/", "user/services/", "include/udpxdp/")
 
 
 def address(text):
@@ -71,58 +70,63 @@ def replay(build, folder, count, **kind):
     return profile
 
 
-def origin(path):
-    """Which part of the program a source file belongs to."""
-    if any(part in path for part in OURS):
-        return "the line"
-    return "replay" if "/user/" in path or path.startswith("user/") else "library"
+def is_programs(path):
+    return "user/" in path or "include/udpxdp/" in path
+
+
+def is_ours(path):
+    """Does this source file belong to the line, rather than to the capture files' handling?"""
+    return any(part in path for part in LINE)
 
 
 def read_profile(path):
-    """Instructions: of each part, and of the library calls that the line makes."""
+    """Instructions of the line, by source file; a library call counts for the file it is made in."""
     costs = collections.Counter()
-    here = caller = ""
-    called_file, in_call = "", False
+    here = callee = ""
+    calling = False
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
-            name, equals, value = line.rstrip("\n").partition("=")
-            if equals and name in ("fl", "fi", "fe"):
-                here = origin(value)
-                caller = here if name == "fl" else caller
-            elif equals and name in ("cfi", "cfl"):
-                called_file = origin(value)
-            elif equals and name == "cfn" and not called_file:
-                called_file = caller
-            elif equals and name == "calls":
-                in_call = True
-            elif re.match(r"(0x)?\d+ \d+$", line):
-                cost = int(line.split()[1])
-                if not in_call:
-                    costs[here] += cost
-                elif here == "the line" and called_file == "library":
-                    costs["the line"] += cost
-                if in_call:
-                    in_call, called_file = False, ""
+            key, equals, value = line.rstrip("\n").partition("=")
+            if equals and key in ("fl", "fi", "fe"):
+                here = callee = value
+            elif equals and key in ("cfi", "cfl"):
+                callee = value
+            elif equals and key == "calls":
+                calling = True
+            elif re.match(r"\d+ \d+$", line):
+                if is_ours(here) and (not calling or not is_programs(callee)):
+                    costs[here] += int(line.split()[1])
+                if calling:
+                    calling, callee = False, here
     return costs
 
 
-def per_echo(build, size=64, complete=True):
-    """Instructions per echo in the line, or None when it cannot be counted here."""
-    if not shutil.which("valgrind"):
-        return None
+def per_echo_by_file(build, size=64, complete=True):
+    """Instructions per echo in each source file of the line."""
     with tempfile.TemporaryDirectory() as folder:
         few = read_profile(replay(build, folder, FEW, size=size, complete=complete))
         many = read_profile(replay(build, folder, MANY, size=size, complete=complete))
-    return (many["the line"] - few["the line"]) / (MANY - FEW)
+    return {name: (many[name] - few[name]) / (MANY - FEW) for name in many}
+
+
+def per_echo(build):
+    """Instructions per echo in the line, or None where they cannot be counted."""
+    if not shutil.which("valgrind"):
+        return None
+    return sum(per_echo_by_file(build).values())
 
 
 def main():
     build = os.path.abspath(os.environ.get("BUILD", "build"))
     for size in (64, 1024):
         for complete in (True, False):
+            costs = per_echo_by_file(build, size, complete)
             print(f"{size} bytes, {'complete' if complete else 'partial'} checksum: "
-                  f"{per_echo(build, size, complete):.0f} instructions per echo")
+                  f"{sum(costs.values()):.0f} instructions per echo")
+            for name, cost in sorted(costs.items(), key=lambda item: -item[1]):
+                if cost >= 0.5:
+                    print(f"  {cost:6.0f}  {re.sub('.*/(user|include)/', r'\\1/', name)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

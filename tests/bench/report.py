@@ -195,7 +195,8 @@ def picture(rounds, path):
 
 
 def panel(rounds, title, works):
-    names = list(dict.fromkeys(name for work in works for name in rounds.values[work]))
+    names = list(dict.fromkeys(name for work in works for name in rounds.values[work]
+                               if spread(rounds.values[work][name])))
     rows = []
     for work in works:
         cells = [f'"{WORKS[work][0]}"']
