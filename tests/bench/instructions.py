@@ -125,7 +125,7 @@ def main():
                   f"{sum(costs.values()):.0f} instructions per echo")
             for name, cost in sorted(costs.items(), key=lambda item: -item[1]):
                 if cost >= 0.5:
-                    print(f"  {cost:6.0f}  {re.sub('.*/(user|include)/', r'\\1/', name)}")
+                    print(f"  {cost:6.0f}  {re.sub('.*/(?=user/|include/)', '', name)}")
 
 
 if __name__ == "__main__":
