@@ -95,7 +95,7 @@ bench: install-deps  ## measure against socket servers: ratios in one run, about
 lab: all  ## a shell in the laboratory of namespaces; removed at exit
 	$(Q)BUILD=$(BUILD) scripts/lab shell
 
-install-deps:
+install-deps:  ## install the Debian packages that are missing
 	$(Q)scripts/install-deps
 
 install: all  ## install to $(DESTDIR)$(PREFIX)
@@ -105,7 +105,7 @@ clean:  ## remove everything that was built
 	$(Q)rm -rf $(BUILD) compile_commands.json
 
 help:  ## this text
-	@awk -F':.*## ' '/^[a-z][a-z -]*:.*## /{printf "  %-38s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z][a-z0-9 -]*:.*## /{printf "  %-38s %s\n", $$1, $$2}' Makefile
 
 # ---- the program ----
 

@@ -3,6 +3,7 @@
 #
 # What a service manager hears: ready, stopping, and the watchdog fed while every worker turns. One
 # thread alone is stopped the way a debugger does it.
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 require hosts server client
