@@ -13,13 +13,14 @@ hosts() {
 	local name
 	for name; do
 		ip netns add "$NETNS-$name" || return
-		ip -n "$NETNS-$name" link set lo up || return
+		on "$name" ip link set lo up || return
 		on "$name" sysctl -qw net.ipv6.conf.default.accept_dad=0 \
 			net.ipv6.conf.default.router_solicitations=0 || return
 	done
 }
 
-# on HOST COMMAND...: runs it there. (`ip netns exec` would hide the bpf file system.)
+# on HOST COMMAND...: runs it there. (`ip netns exec` would hide the bpf file system, and it and
+# `ip -n` cannot work in a chroot that is not a mount point.)
 on() {
 	local host=$1
 	shift
@@ -39,11 +40,11 @@ wire() {
 		*) echo "wire: what is '$setting'?" >&2; return 2 ;;
 		esac
 	done
-	ip -n "$NETNS-$a" link add "$a_iface" mtu "$mtu" numrxqueues "$rx" numtxqueues "$tx" \
+	on "$a" ip link add "$a_iface" mtu "$mtu" numrxqueues "$rx" numtxqueues "$tx" \
 		type veth peer name "$b_iface" mtu "$mtu" numrxqueues "$tx" numtxqueues "$rx" \
 		netns "$NETNS-$b" || return
 	for end in "$a $a_iface" "$b $b_iface"; do
-		ip -n "$NETNS-${end% *}" link set "${end#* }" up || return
+		on "${end% *}" ip link set "${end#* }" up || return
 	done
 }
 
@@ -53,8 +54,8 @@ address() {
 	shift 2
 	for cidr; do
 		case $cidr in
-		*:*) ip -n "$NETNS-$host" address add "$cidr" dev "$iface" nodad || return ;;
-		*) ip -n "$NETNS-$host" address add "$cidr" brd + dev "$iface" || return ;;
+		*:*) on "$host" ip address add "$cidr" dev "$iface" nodad || return ;;
+		*) on "$host" ip address add "$cidr" brd + dev "$iface" || return ;;
 		esac
 	done
 }
@@ -65,12 +66,12 @@ segment() {
 	local net=$1 switch=$2 host port=0
 	shift 2
 	hosts "$switch" || return
-	ip -n "$NETNS-$switch" link add br0 type bridge mcast_snooping 0 forward_delay 0 || return
-	ip -n "$NETNS-$switch" link set br0 up || return
+	on "$switch" ip link add br0 type bridge mcast_snooping 0 forward_delay 0 || return
+	on "$switch" ip link set br0 up || return
 	for host; do
 		port=$((port + 1))
 		wire "$host:eth0" "$switch:port$port" || return
-		ip -n "$NETNS-$switch" link set "port$port" master br0 || return
+		on "$switch" ip link set "port$port" master br0 || return
 		address "$host" eth0 "10.80.$net.$port/24" "fd00:80:$net::$port/64" || return
 	done
 }

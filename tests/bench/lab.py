@@ -115,7 +115,12 @@ class Lab:
             sh("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
         for namespace in (self.client, self.server):
             sh("ip", "netns", "add", namespace)
-            sh("ip", "-n", namespace, "link", "set", "lo", "up")
+            self.ip(namespace, "link", "set", "lo", "up")
+
+    @staticmethod
+    def ip(namespace, *arguments):
+        """`ip -n` would remount the root, which a chroot's is not always fit for."""
+        sh("nsenter", f"--net=/run/netns/{namespace}", "ip", *arguments)
 
     def close(self):
         for process in reversed(self.processes):
@@ -134,8 +139,8 @@ class Lab:
         sh("ip", "link", "add", client, "netns", self.client, *queues, "type", "veth",
            "peer", "name", server, "netns", self.server, *queues)
         for namespace, name, host in ((self.client, client, 1), (self.server, server, 2)):
-            sh("ip", "-n", namespace, "address", "add", f"10.203.{number}.{host}/24", "dev", name)
-            sh("ip", "-n", namespace, "link", "set", name, "up")
+            self.ip(namespace, "address", "add", f"10.203.{number}.{host}/24", "dev", name)
+            self.ip(namespace, "link", "set", name, "up")
         # The stack cuts the generator's batches into datagrams before the veth, as it would
         # for most NICs; otherwise only the servers without XDP would get them whole.
         sh("nsenter", f"--net=/run/netns/{self.client}", "ethtool", "-K", client,

@@ -11,8 +11,8 @@ require wire server:eth0 client:eth0
 require wire server:eth1 other:eth0
 require address server eth0 10.80.9.1/24 fd00:80:9::1/64
 require address client eth0 10.80.9.2/24 fd00:80:9::2/64
-require ip -n "$NETNS-client" route add 192.0.2.0/24 via 10.80.9.1
-require ip -n "$NETNS-client" route add 2001:db8::/32 via fd00:80:9::1
+require on client ip route add 192.0.2.0/24 via 10.80.9.1
+require on client ip route add 2001:db8::/32 via fd00:80:9::1
 
 exchange() {
 	on client "$e2e/udp.py" exchange "$1" 8080 --count 5 --timeout 0.2
@@ -45,7 +45,7 @@ for address in 10.80.9.50/24 fd00:80:9::50/64; do
 	check "$address is not ours yet" silent "${address%/*}"
 	require address server eth0 $address
 	check "$address, added while it runs, is served" soon "${address%/*}"
-	require ip -n "$NETNS-server" address del $address dev eth0
+	require on server ip address del $address dev eth0
 	check "$address, removed, is not" no_longer "${address%/*}"
 	before=$(verdict server FRAME_NOT_OURS)
 	check "so its datagrams are passed" silent "${address%/*}"
@@ -57,7 +57,7 @@ done
 for address in 192.0.2.53/32 2001:db8::53/128; do
 	require address server lo $address
 	check "anycast: $address on the loopback is served" soon "${address%/*}"
-	require ip -n "$NETNS-server" address del $address dev lo
+	require on server ip address del $address dev lo
 	check "and no longer once it is removed" no_longer "${address%/*}"
 done
 
@@ -69,8 +69,8 @@ check "an IPv6 address of another interface is served" soon 2001:db8:1::1
 for n in $(seq 1 250); do
 	echo "address add 198.51.100.$n/32 dev lo"
 done >"$work/addresses"
-require ip -n "$NETNS-client" route add 198.51.100.0/24 via 10.80.9.1
-require ip -n "$NETNS-server" -batch "$work/addresses"
+require on client ip route add 198.51.100.0/24 via 10.80.9.1
+require on server ip -batch "$work/addresses"
 check "250 addresses at once: the last" soon 198.51.100.250
 for n in 1 77 128 249; do
 	check "250 addresses at once: number $n" exchange 198.51.100.$n

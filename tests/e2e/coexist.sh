@@ -18,10 +18,10 @@ require address server eth1 10.80.10.1/24 fd00:80:10::1/64
 require address client eth0 10.80.9.2/24 fd00:80:9::2/64
 require address far eth0 $far4/24 $far6/64
 require routes server
-require ip -n "$NETNS-client" route add default via $v4
-require ip -n "$NETNS-client" -6 route add default via $v6
-require ip -n "$NETNS-far" route add default via 10.80.10.1
-require ip -n "$NETNS-far" -6 route add default via fd00:80:10::1
+require on client ip route add default via $v4
+require on client ip -6 route add default via $v6
+require on far ip route add default via 10.80.10.1
+require on far ip -6 route add default via fd00:80:10::1
 
 # peer HOST PORT PREFIX: an ordinary server on a kernel socket.
 peer() {
@@ -56,8 +56,8 @@ for mode in copy skb; do
 	check "ping, $mode" on client ping -q -c 3 -i 0.05 -W 2 $v4
 	check "ping, IPv6, $mode" on client ping -q -c 3 -i 0.05 -W 2 $v6
 	check "ping in fragments, $mode" on client ping -q -c 2 -i 0.05 -W 2 -s 5000 $v4
-	require ip -n "$NETNS-client" neighbour flush dev eth0
-	require ip -n "$NETNS-server" neighbour flush dev eth0
+	require on client ip neighbour flush dev eth0
+	require on server ip neighbour flush dev eth0
 	check "ARP finds a neighbour anew, $mode" on client ping -q -c 1 -W 2 $v4
 	check "neighbour discovery, too, $mode" on client ping -q -c 1 -W 2 $v6
 	check "a megabyte there and back by TCP to the same port number, $mode" \

@@ -49,7 +49,7 @@ open_console() {
 
 prints() { grep -qE -- "$2" "$work/$1.log"; }
 
-forget() { require ip -n "$NETNS-$1" neighbour flush all nud all; }
+forget() { require on "$1" ip neighbour flush all nud all; }
 
 # a, b and c on one segment with the router r; far behind it. Servers on a and b.
 require hosts a b c r far
@@ -58,10 +58,10 @@ require wire r:eth1 far:eth0
 require address r eth1 10.80.2.1/24 fd00:80:2::1/64
 require address far eth0 10.80.2.2/24 fd00:80:2::2/64
 require routes r
-require ip -n "$NETNS-a" route add default via 10.80.1.4
-require ip -n "$NETNS-a" route add default via fd00:80:1::4
-require ip -n "$NETNS-far" route add default via 10.80.2.1
-require ip -n "$NETNS-far" route add default via fd00:80:2::1
+require on a ip route add default via 10.80.1.4
+require on a ip route add default via fd00:80:1::4
+require on far ip route add default via 10.80.2.1
+require on far ip route add default via fd00:80:2::1
 serve a
 serve b
 

@@ -70,7 +70,7 @@ for mtu in 1500 3000; do
 		[ $mtu != 1500 ] || each_frame $mode
 		check "stops well, $mode, MTU $mtu" server_stop server
 	done
-	require ip -n "$NETNS-server" link del eth0
+	require on server ip link del eth0
 done
 
 # RFC 862 to the letter.

@@ -13,11 +13,11 @@ resolve() {
 }
 
 mac() {
-	ip -n "$NETNS-$1" -j link show "$2" | jq -r '.[0].address'
+	on "$1" ip -j link show "$2" | jq -r '.[0].address'
 }
 
 a() {
-	ip -n "$NETNS-a" "$@"
+	on a ip "$@"
 }
 
 forget() {
@@ -25,7 +25,7 @@ forget() {
 }
 
 link_local() {
-	ip -n "$NETNS-$1" -j -6 address show dev eth0 scope link | jq -r '.[].addr_info[]?.local // empty'
+	on "$1" ip -j -6 address show dev eth0 scope link | jq -r '.[].addr_info[]?.local // empty'
 }
 
 # patience MS: how long the kernel waits for each answer.

@@ -104,7 +104,7 @@ equal "the keeper is root with CAP_DAC_OVERRIDE alone" \
 	"$(of "$keeper" Uid) $(of "$keeper" CapPrm) $(of "$keeper" CapEff) $(of "$keeper" CapBnd) $(of "$keeper" NoNewPrivs) $(of "$keeper" Seccomp)"
 check "echo works" exchange
 rotates "$work/private" "a directory of root's alone"
-check "a peer never seen before is resolved" ip -n "$NETNS-server" neigh flush all
+check "a peer never seen before is resolved" on server ip neigh flush all
 spawn "$work/peer.out" client timeout 10 socat -u UDP4-RECV:5005 -
 wait_for 5 on client sh -c 'ss -Huln sport = :5005 | grep -q .'
 echo "are you there?" | on server "$udpxdp" chat --control "$(control server)" 10.80.1.2 5005 >"$work/console.log" 2>&1
