@@ -276,12 +276,14 @@ def with_run(servers, *arguments):
          PROGRAM, *arguments], capture_output=True, timeout=20)
 
 
-def needs_root():
-    return "root is needed for a /run of its own" if os.geteuid() else None
+def needs_mounts():
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        return "needs mounts of its own: root, and not in a chroot that is no mount point"
+    return None
 
 
 def the_only_server():
-    if skip := needs_root():
+    if skip := needs_mounts():
         return skip
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as dead:
         dead.bind(f"{WORK}/left.sock")
@@ -294,7 +296,7 @@ def the_only_server():
 
 
 def one_of_several():
-    if skip := needs_root():
+    if skip := needs_mounts():
         return skip
     here, there = Server(), Server()
     servers = {"eth0.sock": here.path, "eth1.sock": there.path}
@@ -307,8 +309,8 @@ def one_of_several():
 
 
 def not_permitted():
-    if skip := needs_root():
-        return skip
+    if os.geteuid():
+        return "root is needed to become somebody else"
     server = Server()
     os.chmod(WORK, 0o755)
     os.chmod(server.path, 0o660)
