@@ -219,10 +219,11 @@ void sandbox_enter_data_path(void)
 
 void sandbox_enter_keeper(void)
 {
-	const bool bounds = have(CAP_SETPCAP);
+	const bool bounds = have(CAP_SETPCAP), overrides = have(CAP_DAC_OVERRIDE);
 
 	capng_clear(CAPNG_SELECT_ALL);
-	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
+	if (overrides)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 	capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	allow_only(keeper_calls);
