@@ -11,6 +11,7 @@ CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 PREFIX   ?= /usr/local
 DESTDIR  ?=
+ROOT     := $(DESTDIR)$(PREFIX)
 IFACE    ?=
 TIME     ?= 60
 
@@ -32,7 +33,7 @@ ALL_CFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-
 ALL_LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -Werror -Iinclude \
-              -I/usr/include/$(shell uname -m)-linux-gnu
+              -I/usr/include/$(shell uname -m)-linux-gnu -ffile-prefix-map=$(CURDIR)=.
 
 ifeq ($(V),1)
 Q :=
@@ -54,7 +55,7 @@ HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
 .PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan tsan fuzz fuzz-build bench lab \
-        install-deps install clean help
+        install-deps install deb deb-test clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -99,7 +100,19 @@ install-deps:  ## install the Debian packages that are missing
 	$(Q)scripts/install-deps
 
 install: all  ## install to $(DESTDIR)$(PREFIX)
-	install -D -m 755 $(BUILD)/udpxdp $(DESTDIR)$(PREFIX)/sbin/udpxdp
+	$(Q)install -D -m 755 $(BUILD)/udpxdp $(ROOT)/sbin/udpxdp
+	$(Q)install -D -m 644 scripts/man/udpxdp.8 $(ROOT)/share/man/man8/udpxdp.8
+	$(Q)install -D -m 644 scripts/completion/udpxdp.bash $(ROOT)/share/bash-completion/completions/udpxdp
+	$(Q)install -D -m 644 scripts/systemd/udpxdp@.service $(ROOT)/lib/systemd/system/udpxdp@.service
+	$(Q)sed -i 's|/usr/sbin/|$(PREFIX)/sbin/|' $(ROOT)/lib/systemd/system/udpxdp@.service
+	$(Q)install -D -m 644 -t $(ROOT)/share/doc/udpxdp README.md LICENSE
+	$(Q)install -D -m 644 scripts/systemd/example.conf $(ROOT)/share/doc/udpxdp/examples/udpxdp.conf
+
+deb:  ## build a Debian package: build/deb/udpxdp_VERSION_ARCH.deb
+	$(Q)BUILD=$(BUILD) scripts/deb
+
+deb-test: deb  ## install the package in a fresh Debian, run it there, purge it; minutes
+	$(Q)BUILD=$(BUILD) scripts/deb-test
 
 clean:  ## remove everything that was built
 	$(Q)rm -rf $(BUILD) compile_commands.json
