@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/verbs.h"
 #include "host/log.h"
@@ -50,11 +53,25 @@ static int help(int argc, char **argv)
 	return printed();
 }
 
+/*
+ * A standard file that was closed before we began would become the first file that is opened,
+ * and get the messages. Opened the wrong way round, its use fails as if it were closed.
+ */
+static void fill_standard_files(void)
+{
+	static const int wrong_way[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			open("/dev/null", wrong_way[fd]);
+}
+
 int main(int argc, char **argv)
 {
 	static char serve[] = "serve";
 	const struct verb *verb;
 
+	fill_standard_files();
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
 		return overview();
 	if (argc > 1 && !strcmp(argv[1], "help"))

@@ -163,10 +163,10 @@ def refused_announcement():
 
 def messages_to_a_named_peer():
     server = Server(lambda line, text: [(0, b"ok"), (0, event("10.0.0.9", 4711, b"re: " + text))])
-    expect_run(console("chat", server, "10.0.0.9", "4711", "--wait", "0.3", data=b"a\n\nb\n"), 0,
-               b"10.0.0.9:4711 re: a\n10.0.0.9:4711 re: b\n")
-    expect(server.seen, [b"watch chat", (b"say 10.0.0.9 4711", b"a"), (b"say 10.0.0.9 4711", b"b")],
-           "requests")
+    expect_run(console("chat", server, "10.0.0.9", "4711", "--wait", "0.3", data=b"a\nb\n\n10.0.0.8\n4710\nc\n"), 0,
+               b"10.0.0.9:4711 re: a\n10.0.0.9:4711 re: b\n10.0.0.9:4711 re: c\n")
+    expect(server.seen, [b"watch chat", (b"say 10.0.0.9 4711", b"a"), (b"say 10.0.0.9 4711", b"b"),
+                         (b"say 10.0.0.8 4710", b"c")], "requests")
 
 
 def peers_from_the_pipe():

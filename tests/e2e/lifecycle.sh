@@ -47,6 +47,15 @@ for signal in TERM INT; do
 	check "after SIG$signal nothing is left" nothing_left
 done
 
+# ---- with nothing to read from and nothing to write to
+
+env --default-signal=INT nsenter --net="$(netns_path server)" -- "$udpxdp" --iface eth0 \
+	--control "$(control server)" --pin-dir "$(pin_dir server)" <&- >&- 2>&- &
+server_pid[server]=$!
+check "with its standard files closed it serves" wait_for 5 exchange
+check "and stops well" server_stop server
+check "and leaves nothing" nothing_left
+
 # ---- kill -9
 
 spawn "$work/kernel.log" server "$e2e/udp.py" serve :: 8080 --prefix "kernel: "

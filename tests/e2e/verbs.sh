@@ -75,5 +75,10 @@ if [ -c /dev/full ]; then
 	result "the overview on a full disk" $? "$text"
 fi
 
+# A standard file that is closed is not taken by what is opened next, and its use fails.
+text=$("$udpxdp" --version 2>&1 >&-)
+[ $? = 1 ] && grep -q '^udpxdp: standard output: Bad file descriptor' <<<"$text"
+result "standard output closed" $? "$text"
+
 echo "1..$tests"
 [ "$failures" = 0 ]

@@ -257,6 +257,13 @@ report "$([ $? = 1 ] && grep -q "history /dev/full: No space left" why; echo $?)
 report "$([ $? = 1 ] && [ ! -e printed.pcap ]; echo $?)" \
 	"messages that cannot be printed are an error" why
 
+# An address without a prefix length has the usual subnet.
+challenge=$fixtures/chat_challenge.pcap
+"$udpxdp" replay -Q -r "$challenge" -w bare.pcap -s chat,history=off \
+	--local 10.0.0.1 --local 2001:db8::1 2>/dev/null
+cmp bare.pcap "$golden/chat_challenge.pcap" >why 2>&1
+report $? "a bare address has the usual subnet" why
+
 # An interrupted replay, here one whose input never ends, dies of the signal and leaves nothing.
 mkdir interrupted
 for signal in INT TERM PIPE; do

@@ -363,13 +363,13 @@ static bool talk(struct console *console, const struct peer *peer)
 	return line;
 }
 
-/* named: the peer was named on the command line; a pipe has then no other to give. */
+/* named: the first peer was named on the command line. */
 static void chat(struct console *console, struct peer *peer, bool named)
 {
 	if (!named && !ask_peer(console, peer))
 		return;
 	while (talk(console, peer))
-		if ((!named || lines_interactive(console->lines)) && !ask_peer(console, peer))
+		if (!ask_peer(console, peer))
 			return;
 }
 

@@ -16,6 +16,10 @@
 #include "io/pcap.h"
 #include "services/registry.h"
 
+/* Of an address whose subnet is not said: who is near enough to be answered. */
+#define USUAL_PREFIX_IPV4 24
+#define USUAL_PREFIX_IPV6 64
+
 struct config {
 	const char *in, *out;
 	struct service_config services[MAX_SERVICES];
@@ -85,7 +89,7 @@ static int add_local(void *to, const char *arg, char *error, size_t size)
 		return -1;
 	}
 	longest = ip_addr_is_ipv4(&local.addr) ? 32 : 128;
-	prefix_len = longest;
+	prefix_len = longest == 32 ? USUAL_PREFIX_IPV4 : USUAL_PREFIX_IPV6;
 	if (slash && isdigit((unsigned char)slash[1]))
 		prefix_len = strtoul(slash + 1, &end, 10);
 	if ((slash && (!end || *end)) || prefix_len > longest) {
@@ -130,7 +134,8 @@ static const struct option_row options[] = {
 			.arg = "NAME[:PORT][,KEY=VALUE...]",
 			.help = "run this service, as serve does; repeatable"},
 	{.name = "local", .kind = OPT_CALL, .set = add_local, .arg = "ADDR[/PREFIX]",
-			.help = "an address of ours; repeatable; without it any unicast address is"},
+			.help = "an address of ours, and how long its subnet's prefix is (24, in IPv6 "
+				"64); repeatable; without it any unicast address is ours"},
 	{.name = "mac", .kind = OPT_CALL, .set = set_mac, .arg = "MAC",
 			.help = "our MAC address, where a frame does not tell it "
 				"(02:00:00:00:00:01)"},

@@ -91,8 +91,10 @@ static int load_filter(struct server *s, unsigned workers, enum mode *mode)
 				c->pin_dir);
 		return EXIT_BUSY;
 	}
-	log_line("counters are not pinned in %s: %s; mount bpffs there to read them with bpftool",
-			c->pin_dir, strerror(errno));
+	log_line("counters are not pinned in %s: %s; %s", c->pin_dir, strerror(errno),
+			errno == EPERM && strchr(c->pin_dir, '.')
+				? "a bpf file system takes no dot in a name"
+				: "mount bpffs there to read them with bpftool");
 	return EXIT_CLEAN;
 }
 
