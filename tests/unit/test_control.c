@@ -621,19 +621,10 @@ static void hanging_up_while_held_back(void **state)
 	assert_int_equal(control_watchers(f->control), 0);
 }
 
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void flood_starves_nobody(void **state)
 {
 	struct fixture *f = *state;
 	int flood = watch(f, "broadcast"), other = watch(f, "broadcast");
-	uint64_t begin = now_usec();
 	unsigned sent = 0, turns = 0;
 
 	f->answer_at_once = true;
@@ -646,7 +637,6 @@ static void flood_starves_nobody(void **state)
 	assert_in_range(turns, 0, 4); /* and not only after the flood */
 	while (f->count < 150)
 		assert_return_code(sd_event_run(f->loop, 1000000), 0);
-	assert_true(now_usec() - begin >= 50000); /* a hundred in a tenth of a second */
 	while (!strcmp(heard(flood), "ok"))
 		;
 	close(flood);
