@@ -179,7 +179,7 @@ def stale_datagrams_are_drained():
 def refused():
     port = closed_port()
     result = client("127.0.0.1", port, data=b"a\nb\n")
-    expect_run(result, 1, b"", rb"(udpxdp: 127\.0\.0\.1:%d: refused: [^\n]*\n){2}" % port)
+    expect_run(result, 1, b"", rb"(udpxdp: no answer from 127\.0\.0\.1:%d: refused: [^\n]*\n){2}" % port)
 
 
 def end_of_input():

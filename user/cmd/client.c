@@ -61,8 +61,8 @@ static void say_failure(const struct exchange *exchange, const struct line *line
 				(double)exchange->timeout_ns / NSEC_PER_SEC);
 		break;
 	case ECONNREFUSED:
-		log_line("%s: refused: nothing listens on that UDP port; start the server or "
-			 "check the port",
+		log_line("no answer from %s: refused: nothing listens on that UDP port; start the "
+			 "server or check the port",
 				exchange->where);
 		break;
 	case EMSGSIZE:
