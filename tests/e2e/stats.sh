@@ -161,7 +161,12 @@ equal "ip netns exec: the same" "$(stats -j | jq -cS .)" \
 
 # ---- several ----
 mkdir $root/eth7
+equal "what a dead one left is no second server" "$(stats -j -i eth0.5 | jq -cS .)" \
+	"$(stats -j | jq -cS .)"
+exec 8<$root/eth7
+flock 8
 fails "several servers" 2 "eth0_5, eth7; choose one with -i"
+exec 8<&-
 rmdir $root/eth7
 
 # ---- the server ends while stats runs ----
@@ -188,6 +193,7 @@ release
 # ---- without pins, and with pins that are not ours ----
 hold ""
 equal "no pins: the program's maps" 22 "$(stats -j -i eth0.5 | jq .services[0].rx)"
+equal "no pins: the only server is found" eth0.5 "$(stats -j | jq -r .iface)"
 release
 mkdir -p $root/odd
 for map in port_counters verdicts service_counters; do

@@ -71,31 +71,80 @@ static void __attribute__((noreturn)) no_server(const char *where)
 			where);
 }
 
+/* Servers found, to be told apart by a person. */
+struct found {
+	int count;
+	size_t used;
+	char names[1024];
+};
+
+static void add_found(struct found *found, const char *name)
+{
+	if (found->used < sizeof(found->names))
+		found->used += (size_t)snprintf(found->names + found->used,
+				sizeof(found->names) - found->used, "%s%s",
+				found->count ? ", " : "", name);
+	found->count++;
+}
+
+/* By their pins. The dead count only where nobody lives. */
+static struct found find_pins(struct source *source, struct dirent **entries, int count, bool dead)
+{
+	struct found found = {};
+	char dir[sizeof(source->dir)];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(dir, sizeof(dir), "%s/%s", PIN_ROOT, entries[i]->d_name);
+		if (!dead && !counter_pins_alive(dir))
+			continue;
+		add_found(&found, entries[i]->d_name);
+		memcpy(source->dir, dir, sizeof(dir));
+		iface_of(entries[i]->d_name, source->iface, sizeof(source->iface));
+	}
+	return found;
+}
+
+/* By their programs, where pins cannot be seen or are elsewhere. */
+static struct found find_programs(struct source *source)
+{
+	struct if_nameindex *interfaces = if_nameindex();
+	struct counter_maps maps;
+	struct found found = {};
+
+	for (struct if_nameindex *i = interfaces; i && i->if_index; i++) {
+		if (counter_maps_find(&maps, (int)i->if_index))
+			continue;
+		counter_maps_close(&maps);
+		add_found(&found, i->if_name);
+		snprintf(source->iface, sizeof(source->iface), "%s", i->if_name);
+		snprintf(source->dir, sizeof(source->dir), "%s/", PIN_ROOT);
+	}
+	if (interfaces)
+		if_freenameindex(interfaces);
+	return found;
+}
+
 /* Without -i: the only server there is. */
 static void find_only(struct source *source)
 {
 	struct dirent **entries = NULL;
 	int count = scandir(PIN_ROOT, &entries, is_server, alphasort);
-	char names[1024] = "";
-	size_t used = 0;
+	struct found found;
 
 	if (count < 0 && (errno == EACCES || errno == EPERM))
 		fail(EXIT_PERMISSION, "%s: %m; run as root, or with read access to it", PIN_ROOT);
-	if (count <= 0)
+	found = find_pins(source, entries, count, false);
+	if (!found.count)
+		found = find_programs(source);
+	if (!found.count)
+		found = find_pins(source, entries, count, true);
+	if (!found.count)
 		no_server(PIN_ROOT);
-	if (count == 1) {
-		iface_of(entries[0]->d_name, source->iface, sizeof(source->iface));
-		snprintf(source->dir, sizeof(source->dir), "%s/%s", PIN_ROOT, entries[0]->d_name);
-	}
-	for (int i = 0; i < count; i++) {
-		if (used < sizeof(names))
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
-					i ? ", " : "", entries[i]->d_name);
+	for (int i = 0; i < count; i++)
 		free(entries[i]);
-	}
 	free(entries);
-	if (count > 1)
-		fail(EXIT_USAGE, "several servers run here: %s; choose one with -i", names);
+	if (found.count > 1)
+		fail(EXIT_USAGE, "several servers run here: %s; choose one with -i", found.names);
 }
 
 static void find_source(struct source *source, const struct config *config)
