@@ -15,6 +15,9 @@ ROOT     := $(DESTDIR)$(PREFIX)
 IFACE    ?=
 TIME     ?= 60
 
+# Root by plain su has a user's PATH, in which dpkg, ip and others are not found.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 VERSION  := 0.1.0
 LIBS     := libxdp libbpf libpcap libmnl jansson libseccomp libcap-ng libsystemd libedit libutf8proc
 

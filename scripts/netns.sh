@@ -4,6 +4,8 @@
 # Hosts made of network namespaces, and wires between them. Sourced by the laboratory and by the
 # end-to-end tests. $NETNS is the prefix of every name; nothing else on the machine is touched.
 
+PATH=$PATH:/usr/sbin:/sbin # of ip and sysctl: root by plain su has a user's
+
 netns_path() {
 	echo "/run/netns/$NETNS-$1"
 }
