@@ -26,7 +26,7 @@ _udpxdp_argument() {
 
 # _udpxdp_services PROGRAM
 _udpxdp_services() {
-	"$1" serve --help | sed -n '/^Services:/,/^$/p' | grep -oE '[a-z]+ \(' | tr -d ' ('
+	"$1" serve --help | sed -n '/^Services/,/^$/s/^  \([a-z]*\):.*/\1/p'
 }
 
 # _udpxdp_complete_argument ARGUMENT PROGRAM WORD

@@ -36,14 +36,12 @@ if command -v mandoc >/dev/null; then
 		matches "the synopsis has $verb" "udpxdp \[?$verb\b" "$(section SYNOPSIS)"
 	done
 
-	# "Services: echo (stamp=on|off, ...), broadcast (...)" over several lines.
-	services=$("$udpxdp" serve --help | sed '/^Services:/,/^$/!d' | tr '\n' ' ' | grep -oE '[a-z]+ \([^)]*\)')
-	equal "there are services" "echo broadcast chat" "$(cut -d' ' -f1 <<<"$services" | xargs)"
-	# "echo stamp=", a line each, of both.
+	# "  echo:8080", and under it "      stamp=on  ...", a line each.
+	services=$("$udpxdp" serve --help | sed '/^Services/,/^$/!d')
+	equal "there are services" "echo broadcast chat" "$(grep -oP '^  \K[a-z]+' <<<"$services" | xargs)"
 	equal "the manual has the options of every service, and no others" \
-		"$(while read -r name rest; do
-			grep -oE '[a-z]+=' <<<"$rest" | sed "s/^/$name /"
-		done <<<"$services" | sort)" \
+		"$(awk '/^  [a-z]/ { name = substr($1, 1, index($1, ":") - 1) }
+			/^      [a-z]+=/ { sub(/=.*/, "="); print name, $1 }' <<<"$services" | sort)" \
 		"$(section SERVICES | awk '/^ +[a-z]+ \(port/ { name = $1 }
 			/^ +[a-z]+=/ { sub(/=.*/, "="); print name, $1 }' | sort)"
 

@@ -379,6 +379,8 @@ void options_help(const struct verb *verb)
 	printf("%s\n\nOptions:\n", verb->summary);
 	for (size_t i = 0; i < count; i++)
 		print_row(row_at(verb, i));
+	if (verb->more)
+		verb->more();
 	if (verb->notes)
 		printf("\n%s\n", verb->notes);
 }

@@ -38,7 +38,8 @@ struct verb {
 	int min_operands, max_operands; /* max -1: no limit */
 	const char *summary;
 	const struct option_row *options; /* ends with a NULL name */
-	const char *notes; /* printed behind the options in --help, or NULL */
+	void (*more)(void); /* prints what --help says behind the options, or NULL */
+	const char *notes; /* printed at the end of --help, or NULL */
 	/* argv[0] is the verb. Returns the exit status. */
 	int (*run)(const struct verb *verb, int argc, char **argv);
 };

@@ -351,6 +351,7 @@ const struct verb replay_verb = {
 	.operands = "",
 	.summary = "Run the services over a capture file, byte for byte reproducibly. Needs no privilege.",
 	.options = options,
+	.more = print_services,
 	.notes = "Time comes from the packets; set TZ to have the same stamps everywhere.\n"
 		 "Chat messages are appended to the history file, as serve does.",
 	.run = run_replay,

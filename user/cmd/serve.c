@@ -175,6 +175,7 @@ const struct verb serve_verb = {
 		.operands = "",
 		.summary = "Run the services on an interface over AF_XDP.",
 		.options = serve_options,
+		.more = print_services,
 		.notes = serve_notes,
 		.run = serve,
 };

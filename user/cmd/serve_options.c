@@ -223,7 +223,7 @@ const struct option_row serve_options[] = {
 				.set = set_service,
 				.arg = "NAME[:PORT][,KEY=VALUE...]",
 				.help = "run this service; repeatable; once given, only those named run "
-					"(default: echo:8080, broadcast:8086, chat:8090)"},
+					"(default: all those below)"},
 		{.name = "mode",
 				.letter = 'm',
 				.kind = OPT_CALL,
@@ -331,6 +331,4 @@ const struct option_row serve_options[] = {
 };
 
 const char serve_notes[] =
-		"Services: echo (stamp=on|off, loops=refuse|allow), broadcast (answer=on|off),\n"
-		"chat (members=N, idle=SEC, history=PATH|off, sync=SEC, challenge=on|off).\n"
 		"Ends with SIGINT or SIGTERM; SIGHUP reopens history and capture files.\n";

@@ -8,4 +8,7 @@
 extern const struct verb serve_verb, replay_verb, client_verb, broadcast_verb, chat_verb,
 		stats_verb, bench_verb;
 
+/* Prints the services and their options, for --help. */
+void print_services(void);
+
 #endif
