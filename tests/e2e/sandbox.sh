@@ -159,6 +159,15 @@ refuses "a user cannot become another" 3 "CAP_SETUID" \
 	"${plain[@]}" --inh-caps="-all,$granted" --ambient-caps="-all,$granted" -- --user daemon
 check "and no program was ever attached" test -z "$(xdp_programs server eth0)"
 
+# ---- no thread to be had
+
+printf '#!/bin/sh\nexec prlimit --nproc=0 "%s" "$@"\n' "$udpxdp" >"$work/few"
+chmod 755 "$work/few"
+udpxdp=$work/few server_refuses "no more threads allowed: one line, and all is undone" 1 \
+	"starting the workers failed" server --mode copy --quiet -s echo
+equal "no more threads allowed: nothing is left" "" \
+	"$(xdp_programs server eth0; ls "$(pin_dir server)" "$(control server)" 2>/dev/null)"
+
 # ---- --no-sandbox
 
 server_start server --no-sandbox -s echo

@@ -61,6 +61,7 @@ struct workers *workers_start(const struct workers_config *config)
 fail:
 	saved = errno;
 	workers_stop(all);
+	all->current = NULL; /* still the caller's */
 	workers_free(all);
 	errno = saved;
 	return NULL;

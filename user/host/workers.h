@@ -45,7 +45,8 @@ struct workers_config {
 
 struct workers;
 
-/* Makes engines and rings, starts the threads. Returns NULL with errno. *config is copied. */
+/* Makes engines and rings, starts the threads. Returns NULL with errno, net then still being the
+ * caller's. *config is copied. */
 struct workers *workers_start(const struct workers_config *config);
 
 /* The host has changed. The snapshot belongs to workers from now on. */
