@@ -602,6 +602,30 @@ static void outstanding_requests_are_bounded(void **state)
 	close(other);
 }
 
+/* Requests that are answered at once wait behind those that are not, and count as they do. */
+static void errors_are_outstanding_too(void **state)
+{
+	struct fixture *f = *state;
+	int fd = watch(f, "chat:8090");
+
+	for (int i = 0; i < 15; i++)
+		tell_text(fd, "say 10.0.0.9 1\nx");
+	for (int i = 0; i < 20; i++)
+		tell_text(fd, "nonsense");
+	settle(f);
+	assert_int_equal(f->count, 15);
+	for (unsigned i = 0; i < 15; i++) {
+		control_answer(f->control, f->seen[i].ticket, NULL);
+		settle(f);
+	}
+	for (int i = 0; i < 15; i++)
+		assert_string_equal(heard(fd), "ok");
+	for (int i = 0; i < 20; i++)
+		assert_string_equal(heard(fd), "error that is no request");
+	assert_string_equal(heard(fd), "nothing");
+	close(fd);
+}
+
 /* One that hangs up while its requests are held back is noticed once they are not. */
 static void hanging_up_while_held_back(void **state)
 {
@@ -688,7 +712,8 @@ int main(void)
 		T(requests_before_hanging_up_count), T(garbage_is_an_error), T(noise_is_an_error),
 		T(sizes_of_requests), T(messages_to_who_watches), T(longest_message),
 		T(frozen_console_is_cut_off), T(answers_count_as_messages),
-		T(outstanding_requests_are_bounded), T(hanging_up_while_held_back),
+		T(outstanding_requests_are_bounded), T(errors_are_outstanding_too),
+		T(hanging_up_while_held_back),
 		T(flood_starves_nobody), T(consoles_are_bounded), T(close_ends_consoles),
 	};
 

@@ -166,12 +166,12 @@ static void handle(struct console *console, size_t len)
 	} else if (request.verb == CONTROL_WATCH) {
 		watch(console, a, request.instance);
 	} else {
-		if (console->count == OUTSTANDING_MAX) /* an answer lets it go on */
-			sd_event_source_set_enabled(console->source, SD_EVENT_OFF);
 		config->request(config->context, (unsigned)console->watched, a->ticket,
 				request.verb == CONTROL_SAY ? &request.peer : NULL, request.port,
 				request.text, request.len);
 	}
+	if (console->count == OUTSTANDING_MAX) /* an answer lets it go on */
+		sd_event_source_set_enabled(console->source, SD_EVENT_OFF);
 }
 
 /* One packet a turn: however fast a console writes, the others get theirs. */
