@@ -295,6 +295,36 @@ static void answers_come_back_from_commands(void **state)
 	close_bench(b);
 }
 
+/* Messages that nobody takes fill their ring, but leave room for answers. */
+static void answers_have_room_behind_messages(void **state)
+{
+	struct bench *b = open_bench();
+	struct path path = {.local = {.addr = ip_addr_ipv4(10, 0, 0, 1), .port = 8090},
+			.peer = {.addr = ip_addr_ipv4(10, 0, 0, 2), .port = 9}};
+	unsigned messages = 0, answers = 0;
+	struct notice *notice;
+
+	b->load[0].port = 8090;
+	run_bench(b, WAIT_SPIN);
+	workers_set_watched(b->workers, true);
+	b->load[0].count = 5000;
+	sleep_ms(100);
+	for (unsigned i = 0; i < 100; i++)
+		assert_true(workers_command(b->workers, 1, i, &path, (const uint8_t *)"hello", 5));
+	sleep_ms(100);
+	workers_stop(b->workers);
+	for (; (notice = workers_notice(b->workers)); workers_notice_done(b->workers)) {
+		if (notice->kind == NOTICE_MESSAGE)
+			messages++;
+		else
+			assert_int_equal(notice->ticket, answers++);
+	}
+	assert_int_equal(SUM(b, 1, rx), 5000);
+	assert_in_range(messages, 500, 4999);
+	assert_int_equal(answers, 100);
+	close_bench(b);
+}
+
 /* Snapshots come and go under load, and none is freed while an engine reads it. */
 static void the_host_changes_under_load(void **state)
 {
@@ -336,6 +366,7 @@ int main(void)
 			cmocka_unit_test(chat_hears_every_queue),
 			cmocka_unit_test(a_sleeping_owner_is_woken),
 			cmocka_unit_test(answers_come_back_from_commands),
+			cmocka_unit_test(answers_have_room_behind_messages),
 			cmocka_unit_test(the_host_changes_under_load),
 			cmocka_unit_test(stops_under_load),
 	};

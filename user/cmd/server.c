@@ -80,8 +80,8 @@ void server_stop(struct server *s)
 	addresses_close(s->addresses);
 	if (s->neighbours)
 		neighbours_close(s->neighbours);
-	if (s->workers && s->control)
-		server_take_notices(s);
+	while (s->workers && s->control && server_take_notices(s))
+		;
 	if (s->control)
 		control_close(s->control);
 	for (unsigned i = 0; i < s->config->service_count; i++)

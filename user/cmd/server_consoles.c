@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #include "cmd/server_internal.h"
+
+#define NOTICES_AT_ONCE 256
 
 /* What this server asked of the neighbours, until they answer. */
 struct errand {
@@ -71,11 +73,11 @@ void server_on_request(void *context, unsigned instance, uint64_t ticket,
 	neighbours_resolve(s->neighbours, peer, on_resolved, e);
 }
 
-void server_take_notices(struct server *s)
+bool server_take_notices(struct server *s)
 {
 	struct notice *n;
 
-	while ((n = workers_notice(s->workers))) {
+	for (int i = 0; i < NOTICES_AT_ONCE && (n = workers_notice(s->workers)); i++) {
 		if (n->kind == NOTICE_ANSWER)
 			control_answer(s->control, n->ticket, n->error);
 		else
@@ -83,20 +85,25 @@ void server_take_notices(struct server *s)
 		workers_notice_done(s->workers);
 	}
 	workers_set_watched(s->workers, control_watchers(s->control) != 0);
+	return workers_notice(s->workers);
 }
 
+/* The bell only wakes the loop: server_on_post() comes behind whatever it was woken by. */
 int server_on_notices(sd_event_source *source, int fd, uint32_t events, void *context)
 {
-	uint64_t rings;
+	eventfd_t rings;
 
-	if (read(fd, &rings, sizeof(rings)) == sizeof(rings))
-		server_take_notices(context);
+	eventfd_read(fd, &rings);
 	return 0;
 }
 
-/* Consoles come and go between notices: look before the loop sleeps. */
+/* Consoles come and go between notices: look before the loop sleeps. What is left has its turn
+ * after signals, the clock and the others. */
 int server_on_post(sd_event_source *source, void *context)
 {
-	server_take_notices(context);
+	struct server *s = context;
+
+	if (server_take_notices(s))
+		eventfd_write(s->notice_bell, 1);
 	return 0;
 }

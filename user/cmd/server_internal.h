@@ -56,10 +56,12 @@ void server_on_addresses(void *context);
 /* Says so, once, when a service wants an IPv4 address of the interface and there is none. */
 void server_check_ipv4(struct server *server, const struct local_net *net);
 
-/* A console's request, and what the workers tell the consoles. */
+/* A console's request. */
 void server_on_request(void *context, unsigned instance, uint64_t ticket,
 		const struct ip_addr *peer, uint16_t port, const uint8_t *text, uint32_t len);
-void server_take_notices(struct server *server);
+
+/* Takes some of what the workers tell. Returns whether there is more. */
+bool server_take_notices(struct server *server);
 
 /* The event loop's callbacks that server_start() hooks in. */
 int server_on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *context);

@@ -60,9 +60,9 @@ static bool sink_notify(void *context, unsigned instance, const struct message *
 
 	if (w->number != OWNER || !atomic_load_explicit(&all->watched, memory_order_relaxed))
 		return true;
-	n = queue_reserve(all->notices);
-	if (!n)
+	if (queue_room(all->notices) <= ORDERS)
 		return false;
+	n = queue_reserve(all->notices);
 	n->kind = NOTICE_MESSAGE;
 	n->instance = instance;
 	n->message = *m;
@@ -133,7 +133,7 @@ static void answer(struct workers *all, uint64_t ticket, const char *error)
 	struct notice *n = queue_reserve(all->notices);
 
 	if (!n)
-		return; /* the loop is 1,024 notices behind; the console gives up by itself */
+		return; /* cannot be, as long as the loop takes notices between its orders */
 	n->kind = NOTICE_ANSWER;
 	n->ticket = ticket;
 	n->error = error;

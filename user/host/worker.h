@@ -10,6 +10,8 @@
 #include "host/workers.h"
 
 #define OWNER 0 /* the worker on which the single services live */
+#define ORDERS 127   /* under way at a time; as many notices are kept free for their answers */
+#define NOTICES 1023
 
 /* A datagram on its way to the worker that owns its service. */
 struct handed {

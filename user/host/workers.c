@@ -10,9 +10,6 @@
 #include "host/thread.h"
 #include "host/worker.h"
 
-#define COMMAND_RECORDS 64
-#define NOTICE_RECORDS 1024
-
 static int start_thread(struct worker *w)
 {
 	const int *cpus = w->all->config.cpus;
@@ -47,8 +44,8 @@ struct workers *workers_start(const struct workers_config *config)
 	all->config = *config;
 	all->current = config->net;
 	atomic_store(&all->net, config->net);
-	all->orders = queue_new(COMMAND_RECORDS, sizeof(struct order));
-	all->notices = queue_new(NOTICE_RECORDS, sizeof(struct notice));
+	all->orders = queue_new(ORDERS, sizeof(struct order));
+	all->notices = queue_new(NOTICES, sizeof(struct notice));
 	if (!all->orders || !all->notices)
 		goto fail;
 	for (unsigned i = 0; i < config->count; i++)
