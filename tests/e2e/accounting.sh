@@ -53,4 +53,27 @@ for mode in copy skb; do
 	equal "and the kernel threw none away, $mode" 2 "$(kernel_account)"
 done
 
+# ---- back-pressure
+
+# A kernel that takes nothing at every other call: what remains goes a moment later, not with the
+# next datagram or the next second.
+for policy in adaptive block spin; do
+	server_start server --mode copy --quiet --service echo --poll $policy --no-sandbox
+	workers=$(ps -T -o tid=,comm= -p "${server_pid[server]}" | awk '$2 ~ /^worker/ { print $1 }')
+	# shellcheck disable=SC2046,SC2086 # words, for each worker
+	strace -q $(printf -- '-p %s ' $workers) -e trace=sendto -e inject=sendto:error=EAGAIN:when=1+2 \
+		-o "$work/calls" 2>"$work/strace.log" </dev/null &
+	tracer=$!
+	for worker in $workers; do
+		wait_for 5 grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status" ||
+			bail "strace attaches" "$(cat "$work/strace.log")"
+	done
+	check "a refused send is tried again at once, $policy" on client "$e2e/udp.py" exchange \
+		10.80.9.1 8080 --count 20 --flows 1 --window 1 --timeout 0.3
+	check "and some were refused, $policy" grep -q INJECTED "$work/calls"
+	kill $tracer
+	wait $tracer 2>/dev/null
+	server_stop server || not_ok "stops well, $policy"
+done
+
 done_testing

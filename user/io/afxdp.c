@@ -34,6 +34,7 @@ struct afxdp {
 	size_t area_size;
 	uint32_t chunk;
 	int fd, doorbell;
+	bool busy_poll;     /* the kernel polls the driver when it is called, and not otherwise */
 	uint32_t held;      /* lent to the engine */
 	uint32_t queued;    /* in the tx ring, not yet shown to the kernel */
 	uint32_t in_flight; /* TX frames from send() until they are reaped */
@@ -120,7 +121,9 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	uint64_t now;
 
 	if (!n) {
-		if (xsk_ring_prod__needs_wakeup(&x->fill))
+		if (unsent(x)) /* who spins comes neither to flush() nor to wait() now */
+			kick(x);
+		if (x->busy_poll || xsk_ring_prod__needs_wakeup(&x->fill))
 			recvfrom(x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 		return 0;
 	}
@@ -350,6 +353,7 @@ struct frame_io *afxdp_open(const struct afxdp_config *config)
 		return NULL;
 	x->io.ops = &afxdp_ops;
 	x->doorbell = config->doorbell;
+	x->busy_poll = config->busy_poll;
 	x->chunk = config->mtu + L2_MAX + KERNEL_HEADROOM <= 2048 ? 2048 : 4096;
 	if (map_area(x) < 0 || make_umem(x) < 0 || make_socket(x, config) < 0) {
 		saved = errno;
