@@ -159,6 +159,26 @@ refuses "a user cannot become another" 3 "CAP_SETUID" \
 	"${plain[@]}" --inh-caps="-all,$granted" --ambient-caps="-all,$granted" -- --user daemon
 check "and no program was ever attached" test -z "$(xdp_programs server eth0)"
 
+# ---- a successor that does not wait
+
+is_detached() {
+	[ -z "$(xdp_programs server eth0)" ]
+}
+
+server_start server --mode copy -s echo
+old=${server_pid[server]} keeper=$(keeper_of "${server_pid[server]}")
+kill -STOP "$keeper"
+kill "$old"
+wait_for 5 is_detached || not_ok "it detaches first"
+unset "server_pid[server]"
+server_refuses "it is refused as long as the keeper has files to remove" 5 "is in use" server \
+	--mode copy -s echo
+kill -CONT "$keeper"
+check "the one before ends well then" finish "$old" 5
+server_start server --mode copy -s echo
+check "and the next keeps its files" test -S "$(control server)" -a -d "$(pin_dir server)"
+server_stop server || not_ok "the next ends well"
+
 # ---- no thread to be had
 
 printf '#!/bin/sh\nexec prlimit --nproc=0 "%s" "$@"\n' "$udpxdp" >"$work/few"

@@ -10,6 +10,7 @@
 #include "cmd/server_internal.h"
 #include "host/keeper.h"
 #include "host/log.h"
+#include "host/thread.h"
 #include "services/registry.h"
 
 #define DRAIN_MS 200
@@ -44,13 +45,23 @@ int server_on_second(sd_event_source *source, uint64_t usec, void *context)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+/* What was sent last is to leave; all queues together have so long for it. */
+static void drain(struct server *s)
+{
+	uint64_t now, deadline = clock_ms() + DRAIN_MS;
+
+	for (unsigned i = 0; i < s->sockets.count; i++) {
+		now = clock_ms();
+		afxdp_drain(s->afxdp[i], now < deadline ? deadline - now : 0);
+	}
+}
+
 /* The accounting that -v prints: where every frame of every queue is. */
 static void say_accounts(struct server *s)
 {
 	for (unsigned i = 0; i < s->sockets.count; i++) {
 		struct afxdp_account a;
 
-		afxdp_drain(s->afxdp[i], DRAIN_MS);
 		afxdp_account(s->afxdp[i], &a);
 		log_verbose("frames queue=%u fill=%u rx=%u held=%u of=%u free=%u tx=%u "
 			    "completion=%u of=%u %s",
@@ -75,6 +86,7 @@ void server_stop(struct server *s)
 		filter_detach(s->filter);
 	if (s->workers) {
 		workers_stop(s->workers);
+		drain(s);
 		say_accounts(s);
 	}
 	addresses_close(s->addresses);
@@ -82,8 +94,6 @@ void server_stop(struct server *s)
 		neighbours_close(s->neighbours);
 	while (s->workers && s->control && server_take_notices(s))
 		;
-	if (s->control)
-		control_close(s->control);
 	for (unsigned i = 0; i < s->config->service_count; i++)
 		if (s->histories[i])
 			history_stop(s->histories[i]);
@@ -93,8 +103,12 @@ void server_stop(struct server *s)
 	sockets_close(&s->sockets);
 	if (s->capture && capture_close(s->capture) < 0)
 		log_line("%s is not complete: %s", s->config->capture, strerror(errno));
-	filter_close(s->filter);
+	/* While the control socket listens and the pins are locked, no successor takes their names:
+	 * what the keeper removes is ours. */
 	keeper_stop();
+	if (s->control)
+		control_close(s->control);
+	filter_close(s->filter);
 	if (s->notice_bell >= 0)
 		close(s->notice_bell);
 	sd_event_unref(s->loop);
