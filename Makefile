@@ -28,7 +28,7 @@ PKG_LIBS   = $(shell pkg-config --libs $(LIBS)) -lck -lm
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wno-unused-parameter
 CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -DUDPXDP_VERSION='"$(VERSION)"' \
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -DUDPXDP_VERSION=\"$(VERSION)\" \
              -Iinclude -Iuser -I$(BUILD)/gen -pthread -fno-strict-aliasing $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) -pthread
 ifneq ($(SANITIZE),)
@@ -178,10 +178,11 @@ $(BUILD)/tests/%.bpf.o: tests/%.bpf.c
 # The skeleton changes what is compiled with it: objects that include it depend on it through
 # their .d file, and the order-only rule above makes it exist before the first compile.
 
-compile_commands.json: Makefile
-	$(Q){ printf '['; sep=; for f in user/main.c $(SOURCES); do \
+CHECKED := user/main.c $(SOURCES) $(filter-out %.bpf.c,$(wildcard tests/*/*.c))
+compile_commands.json: Makefile $(CHECKED)
+	$(Q){ printf '['; sep=; for f in $(CHECKED); do \
 	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" "$(CURDIR)" "$$f" \
-	    '$(CC) $(subst ",\",$(subst \,\\,$(subst ',,$(ALL_CFLAGS)))) -c '"$$f"; sep=,; done; printf '\n]\n'; } >$@
+	    '$(CC) $(subst ",\",$(subst \,\\,$(ALL_CFLAGS))) -Itests -c '"$$f"; sep=,; done; printf '\n]\n'; } >$@
 
 -include $(OBJECTS:.o=.d) $(BPF_HARNESS:.o=.d) $(FUZZ_SHARED:.o=.d) $(BUILD)/obj/user/main.d $(BUILD)/gen/udpxdp.bpf.d
 -include $(wildcard $(BUILD)/tests/*/*.d)
