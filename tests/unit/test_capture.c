@@ -411,6 +411,9 @@ static void test_not_opened(void **state)
 	assert_non_null(strstr(error, "No such file"));
 	assert_null(capture_open(directory, open_file, error, sizeof(error)));
 	assert_non_null(strstr(error, "Is a directory"));
+	assert_int_equal(mkfifo(in_directory("pipe"), 0600), 0);
+	assert_null(capture_open(in_directory("pipe"), open_file, error, sizeof(error)));
+	assert_non_null(strstr(error, "No such device or address")); /* nobody reads it */
 	assert_null(strchr(error, '\n'));
 }
 

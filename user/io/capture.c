@@ -120,14 +120,15 @@ static bool write_whole(struct capture_file *file, const void *data, size_t size
 
 /*
  * Opens the path. When it still names the file that is open, that one goes on; another takes its
- * place, emptied.
+ * place, emptied. A named pipe is not waited for until somebody reads it, but written as any other.
  */
 static bool file_open(struct capture_file *file)
 {
-	int fd = file->open_file(file->path, O_WRONLY | O_CREAT | O_APPEND);
+	int fd = file->open_file(file->path,
+			O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK);
 	struct stat ours, named;
 
-	if (fd < 0) {
+	if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0) {
 		file->error = errno;
 		file_shut(file);
 		return false;
