@@ -291,6 +291,10 @@ int server_start(struct server *s, struct local_net **net)
 		return EXIT_INTERFACE;
 	}
 	s->queues = queues;
+	if (queues > MAX_QUEUES && c->last_queue == MAX_QUEUES - 1)
+		log_line("%s has %u RX queues, of which %d can be served: what arrives on the others "
+			 "goes to the kernel; lower their number with ethtool -L",
+				c->iface, queues, MAX_QUEUES);
 	if (queues > MAX_QUEUES)
 		queues = MAX_QUEUES;
 	s->mtu_max = (*net)->mtu;
