@@ -7,7 +7,7 @@
 #define SPIN_NS 100000u         /* adaptive: how long a worker spins after the last frame */
 #define TICK_NS NSEC_PER_SEC    /* between ticks of the services */
 #define TICK_MS 1000
-#define HANDOVER_RECORDS 1024
+#define HANDOVER_RECORDS 1023 /* a power of two, less one: see queue_new() */
 #define DRAIN_TURNS 256         /* the most turns a stopping worker makes */
 
 static uint64_t clock_ns(clockid_t clock)
