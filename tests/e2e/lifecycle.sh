@@ -173,4 +173,12 @@ done
 
 server_start server
 check "once it is gone, udpxdp starts" exchange
+server_stop server || not_ok "it ends well"
+
+# ---- a pin directory that can hold no pins
+
+server_start server --pin-dir "$work/no/pins"
+matches "counters are not pinned, and that is said" "^udpxdp: counters are not pinned in $work/no/pins: " \
+	"$(cat "$(server_err server)")"
+check "no directory is made for them" test ! -e "$work/no"
 done_testing

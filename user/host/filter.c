@@ -311,6 +311,18 @@ static bool is_bpffs(const char *path)
 	return !statfs(path, &s) && s.f_type == BPF_FS_MAGIC;
 }
 
+/* Outside bpffs it leaves nothing behind. */
+static int make_dir(const char *path)
+{
+	if (mkdir(path, 0755) < 0)
+		return errno == EEXIST ? 0 : -1;
+	if (is_bpffs(path))
+		return 0;
+	rmdir(path);
+	errno = ENOTSUP;
+	return -1;
+}
+
 /* Makes the directories of a path, and mounts bpffs first where it should be and is not. */
 static int make_pin_dir(const char *dir)
 {
@@ -325,11 +337,11 @@ static int make_pin_dir(const char *dir)
 		return -1;
 	for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
 		*slash = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		if (make_dir(path) < 0)
 			return -1;
 		*slash = '/';
 	}
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+	if (make_dir(path) < 0)
 		return -1;
 	if (!is_bpffs(path)) {
 		errno = ENOTSUP;
