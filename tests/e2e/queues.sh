@@ -70,4 +70,14 @@ wait_for 5 is_gone "$pid"
 server_refuses "a queue that is not there is said, and how many there are" 4 'has 4' server --queues 9
 server_refuses "also at the end of a range" 4 'has 4' server --queues 2-9
 
+# ---- CPUs
+
+printf '#!/bin/sh\nexec taskset -c 0 "%s" "$@"\n' "$udpxdp" >"$work/confined"
+chmod 755 "$work/confined"
+udpxdp=$work/confined server_start server --mode copy --queues 0-1 --service echo
+equal "workers stay on the CPUs that they are confined to" 0 "$(for task in /proc/"${server_pid[server]}"/task/*; do
+	sed -n 's/^Cpus_allowed_list:\t*//p' "$task/status"
+done | sort -u)"
+server_stop server || not_ok "it ends well"
+
 done_testing

@@ -2,10 +2,10 @@
 /* Puts the server together: load, sockets, maps, attach last; then it gives up its privileges and
  * starts its threads. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "cmd/server_internal.h"
 #include "host/keeper.h"
@@ -212,11 +212,25 @@ static int decorate(struct server *s)
 	return EXIT_CLEAN;
 }
 
+/* Lists the CPUs that we may run on, as taskset or the service manager say; returns their number. */
+static unsigned list_cpus(int cpus[CPU_SETSIZE])
+{
+	unsigned count = 0;
+	cpu_set_t allowed;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		CPU_ZERO(&allowed);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &allowed))
+			cpus[count++] = cpu;
+	return count;
+}
+
 static int start_workers(struct server *s, struct local_net *net)
 {
 	const struct server_config *c = s->config;
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	int cpus[MAX_QUEUES];
+	int cpus[MAX_QUEUES], allowed[CPU_SETSIZE];
+	unsigned available = list_cpus(allowed);
 	struct workers_config config = {
 			.count = s->sockets.count,
 			.ios = s->sockets.ios,
@@ -237,11 +251,11 @@ static int start_workers(struct server *s, struct local_net *net)
 		cpus[i] = -1;
 		if (c->cpu_count)
 			cpus[i] = c->cpus[i % c->cpu_count];
-		else if (config.count > 1 && config.count <= online)
-			cpus[i] = i;
+		else if (config.count > 1 && config.count <= available)
+			cpus[i] = allowed[i];
 	}
 	/* Two workers on one CPU that spin only steal each other's time. */
-	if (config.wait == WAIT_ADAPTIVE && config.count > online)
+	if (config.wait == WAIT_ADAPTIVE && config.count > available)
 		config.wait = WAIT_BLOCK;
 	memcpy(config.histories, s->histories, sizeof(config.histories));
 	s->workers = workers_start(&config);
