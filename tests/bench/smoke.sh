@@ -6,7 +6,7 @@
 
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
-bench=$(dirname "$(realpath "$0")")
+bench=$(realpath "$e2e/../bench")
 
 hosts box
 

@@ -18,7 +18,6 @@ history_lines() {
 
 # ---- a conversation ----------------------------------------------------------------------
 
-cd "$work" || bail "the working directory"
 server_start server --service chat --service chat:8091
 spawn "$work/alice.log" alice "$e2e/plain.py" chat $v4 8090 "大家好"
 alice=$pid

@@ -21,7 +21,6 @@ require ip -n "$NETNS-server" route add 10.80.2.0/24 via 10.80.1.9
 require ip -n "$NETNS-server" route add fd00:80:2::/64 via fd00:80:1::9
 require address client eth0 10.80.1.66/24 fd00:80:1::66/64
 require ip -n "$NETNS-client" route add default dev eth0
-cd "$work" || exit
 
 # verdicts REASON: as udpxdp stats says it.
 verdicts() {

@@ -16,6 +16,7 @@ test_name=$(basename "$0" .sh)
 NETNS=udpxdp-$$
 work=$(mktemp -d "${TMPDIR:-/tmp}/udpxdp-$test_name-XXXXXX")
 chmod 755 "$work"
+cd "$work" || exit 1 # where a server leaves its chat.txt
 export PYTHONDONTWRITEBYTECODE=1
 
 # shellcheck source=scripts/netns.sh

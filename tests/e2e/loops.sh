@@ -9,7 +9,6 @@
 
 require hosts a b c
 require segment 1 switch a b c
-cd "$work" || exit
 
 declare -A v4=([a]=10.80.1.1 [b]=10.80.1.2 [c]=10.80.1.3) v6=([a]=fd00:80:1::1 [b]=fd00:80:1::2 [c]=fd00:80:1::3)
 declare -A mac port=([a]=port1 [b]=port2 [c]=port3)

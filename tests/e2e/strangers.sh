@@ -18,7 +18,6 @@ require ip -n "$NETNS-far" route add default via 10.80.2.1
 require ip -n "$NETNS-far" route add default via fd00:80:2::1
 require ip -n "$NETNS-server" route add 10.80.2.0/24 via 10.80.1.9
 require ip -n "$NETNS-server" route add fd00:80:2::/64 via fd00:80:1::9
-cd "$work" || exit
 
 # talk HOST ADDR LITERAL...: from one socket, each text in turn; WORD stands for what was asked for.
 # Prints the answers.
