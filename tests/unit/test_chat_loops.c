@@ -123,6 +123,8 @@ static void refuses_what_could_loop(void **state)
 	static const char *const texts[] = {
 		"\u3010Mon Nov 23 02:00:00 2026\u3011 hello",
 		"\u3010Sun Feb  3 23:59:60 1999\u3011",
+	};
+	static const char *const named[] = {
 		"10.0.0.2:8090: [2001:db8::9]:8090: bob: hello",
 		"a: b: c: d: e",
 	};
@@ -134,6 +136,12 @@ static void refuses_what_could_loop(void **state)
 		node_hear(&node, on_link(2, 4001), texts[i]);
 		assert_int_equal(node.out.recorded.count + node.out.printed.count, 0);
 		expect_refused(&node, DROP_loop);
+	}
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		node_hear(&node, on_link(2, 4001), named[i]);
+		assert_int_equal(node.out.recorded.count + node.out.printed.count, 0);
+		assert_int_equal(node.out.drops[DROP_loop], 1);
+		expect_answer(&node, on_link(2, 4001), "* not sent: 3 names stand");
 	}
 	node_hear(&node, on_link(2, 1023), "hello");
 	expect_refused(&node, DROP_loop);

@@ -6,7 +6,7 @@
  * each other by forged source addresses, or by people who speak from one room's console to
  * another room, so
  *  - a text that begins with "* " is shown, but neither answered nor sent on;
- *  - a text in front of which MAX_SPEAKERS rooms or people stand already is dropped;
+ *  - a text in front of which MAX_SPEAKERS rooms or people stand already is refused;
  *  - what another room sent on goes to people, not to a third room.
  */
 #include "services/chat.h"
@@ -112,8 +112,7 @@ static unsigned count_speakers(const struct datagram *d)
 
 static bool could_loop(const struct datagram *d)
 {
-	return d->path.peer.port < LOWEST_CLIENT_PORT || stamp_starts(d->payload, d->len) ||
-	       count_speakers(d) == MAX_SPEAKERS;
+	return d->path.peer.port < LOWEST_CLIENT_PORT || stamp_starts(d->payload, d->len);
 }
 
 /* Shows a received text to whom it concerns: commands are no conversation, and answers of
@@ -261,6 +260,9 @@ static void receive(void *state, struct outlet *out, const struct datagram *d)
 	if (is_answer(d)) {
 		show(&talk);
 		count_drop(out, DROP_loop);
+	} else if (count_speakers(d) == MAX_SPEAKERS) {
+		chat_refuse(&talk, DROP_loop, "* not sent: %d names stand in front of it",
+				MAX_SPEAKERS);
 	} else if (text_is_utf8(d->payload, d->len)) {
 		hear(&talk);
 	} else {
