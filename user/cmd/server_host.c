@@ -7,11 +7,10 @@
 #include "cmd/server_internal.h"
 #include "host/log.h"
 
-static void set_address(struct server *s, const struct ip_addr *addr, uint32_t flags)
+/* Returns whether the filter knows it now. */
+static bool set_address(struct server *s, const struct ip_addr *addr, uint32_t flags)
 {
-	if (filter_set_address(s->filter, addr, flags) < 0)
-		log_line("an address cannot be served: %s; the filter knows %d at most",
-				strerror(errno), MAX_LOCAL_ADDRS);
+	return !filter_set_address(s->filter, addr, flags);
 }
 
 static bool is_unspecified(const struct ip_addr *a)
@@ -24,16 +23,20 @@ static bool is_unspecified(const struct ip_addr *a)
 void server_update_filter(struct server *s, const struct local_net *old, const struct local_net *net)
 {
 	const struct ip_addr everybody = ip_addr_ipv4(255, 255, 255, 255);
+	bool full = !set_address(s, &everybody, LOCAL_BROADCAST);
 
-	set_address(s, &everybody, LOCAL_BROADCAST);
 	for (uint32_t i = 0; i < net->count; i++) {
 		const struct local_addr *a = &net->addrs[i];
 
 		if (a->on_iface && !is_unspecified(&a->broadcast))
-			set_address(s, &a->broadcast, LOCAL_BROADCAST);
+			full |= !set_address(s, &a->broadcast, LOCAL_BROADCAST);
 	}
 	for (uint32_t i = 0; i < net->count; i++)
-		set_address(s, &net->addrs[i].addr, LOCAL_UNICAST);
+		full |= !set_address(s, &net->addrs[i].addr, LOCAL_UNICAST);
+	if (full && !s->said_full)
+		log_line("not every address can be served: the filter knows %d at most",
+				MAX_LOCAL_ADDRS);
+	s->said_full = full;
 	for (uint32_t i = 0; old && i < old->count; i++) {
 		const struct local_addr *a = &old->addrs[i];
 
@@ -109,10 +112,13 @@ void server_on_addresses(void *context)
 	struct local_net *net = addresses_read(s->config->ifindex, &up);
 
 	if (!net && errno != ENODEV) {
-		log_line("reading the addresses of %s failed: %s; trying again when they change",
-				s->config->iface, strerror(errno));
+		if (!s->stale)
+			log_line("reading the addresses of %s failed: %s; trying again",
+					s->config->iface, strerror(errno));
+		s->stale = true;
 		return;
 	}
+	s->stale = false;
 	if (lost_interface(s, net)) {
 		free(net);
 		return;
@@ -131,6 +137,6 @@ void server_look_after(struct server *s)
 {
 	if (filter_is_attached(s->filter))
 		count_queues(s);
-	else
+	if (s->stale || !filter_is_attached(s->filter))
 		server_on_addresses(s);
 }

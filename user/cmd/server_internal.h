@@ -31,7 +31,8 @@ struct server {
 	struct watchdog watchdog;
 	int notice_bell;
 	const struct local_net *net; /* as the filter knows it; owned by workers */
-	bool was_up, said_no_ipv4;
+	bool was_up, said_no_ipv4, said_full;
+	bool stale; /* the addresses could not be read when they changed last */
 	bool mtu_beyond; /* what the umem was sized for */
 	unsigned queues; /* of the interface, as known last */
 };

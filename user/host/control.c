@@ -296,18 +296,23 @@ static int listen_at(struct control *control)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct stat status;
+	mode_t mask;
+	int bound;
 
 	strcpy(addr.sun_path, control->path);
 	if (make_directory(control->path) || remove_stale(&addr))
 		return -1;
 	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (control->fd < 0 || bind(control->fd, (struct sockaddr *)&addr, sizeof(addr)))
+	if (control->fd < 0)
 		return -1;
-	if (stat(control->path, &status))
+	mask = umask(0777 & ~0660); /* never wider, not even for a moment */
+	bound = bind(control->fd, (struct sockaddr *)&addr, sizeof(addr));
+	umask(mask);
+	if (bound || stat(control->path, &status))
 		return -1;
 	control->device = status.st_dev;
 	control->inode = status.st_ino;
-	if (chmod(control->path, 0660) || listen(control->fd, CONSOLES_MAX))
+	if (listen(control->fd, CONSOLES_MAX))
 		return -1;
 	return 0;
 }

@@ -314,8 +314,17 @@ static bool is_bpffs(const char *path)
 /* Outside bpffs it leaves nothing behind. */
 static int make_dir(const char *path)
 {
-	if (mkdir(path, 0755) < 0)
-		return errno == EEXIST ? 0 : -1;
+	struct stat found;
+
+	if (mkdir(path, 0755) < 0) {
+		if (errno != EEXIST || lstat(path, &found) < 0)
+			return -1;
+		/* bpffs may be writable by everybody: do not be led astray there. */
+		if (S_ISDIR(found.st_mode) && (!found.st_uid || found.st_uid == geteuid()))
+			return 0;
+		errno = EPERM;
+		return -1;
+	}
 	if (is_bpffs(path))
 		return 0;
 	rmdir(path);

@@ -180,6 +180,8 @@ static int ask(int what, const char *path, int flags)
 			recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == sizeof(error) && !error &&
 			message.msg_controllen >= sizeof(control.align))
 		memcpy(&fd, CMSG_DATA(&control.align), sizeof(fd));
+	if (!error && fd < 0 && message.msg_flags & MSG_CTRUNC)
+		error = EMFILE; /* it came, but there was no room for it */
 	pthread_mutex_unlock(&lock);
 	errno = error;
 	return fd;
