@@ -291,7 +291,7 @@ static int make_directory(const char *path)
 	return mkdir(dirname(copy), 0755) && errno != EEXIST ? -1 : 0;
 }
 
-/* Nobody gets in before its mode is right: it refuses connections until listen(). */
+/* Makes the socket; it refuses connections until listen(). */
 static int listen_at(struct control *control)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
