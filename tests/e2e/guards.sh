@@ -9,18 +9,18 @@
 require hosts server client router far
 require segment 1 switch server client
 require wire router:eth0 switch:port9
-require ip -n "$NETNS-switch" link set port9 master br0
+require on switch ip link set port9 master br0
 require wire router:eth1 far:eth0
 require address router eth0 10.80.1.9/24 fd00:80:1::9/64
 require address router eth1 10.80.2.1/24 fd00:80:2::1/64
 require address far eth0 10.80.2.2/24 fd00:80:2::2/64
 require routes router
-require ip -n "$NETNS-far" route add default via 10.80.2.1
-require ip -n "$NETNS-far" route add default via fd00:80:2::1
-require ip -n "$NETNS-server" route add 10.80.2.0/24 via 10.80.1.9
-require ip -n "$NETNS-server" route add fd00:80:2::/64 via fd00:80:1::9
+require on far ip route add default via 10.80.2.1
+require on far ip route add default via fd00:80:2::1
+require on server ip route add 10.80.2.0/24 via 10.80.1.9
+require on server ip route add fd00:80:2::/64 via fd00:80:1::9
 require address client eth0 10.80.1.66/24 fd00:80:1::66/64
-require ip -n "$NETNS-client" route add default dev eth0
+require on client ip route add default dev eth0
 
 # verdicts REASON: as udpxdp stats says it.
 verdicts() {

@@ -20,7 +20,7 @@ for host in a b c; do
 	for other in a b c; do
 		[ $host = $other ] && continue
 		for address in "${v4[$other]}" "${v6[$other]}"; do
-			require ip -n "$NETNS-$host" neigh replace "$address" lladdr "${mac[$other]}" dev eth0 nud permanent
+			require on "$host" ip neigh replace "$address" lladdr "${mac[$other]}" dev eth0 nud permanent
 		done
 	done
 done
