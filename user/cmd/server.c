@@ -2,6 +2,7 @@
 #include "cmd/server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -56,21 +57,28 @@ static void drain(struct server *s)
 	}
 }
 
+/* In zero copy what the driver holds is what remains: more than all of them is then wrong. */
+static bool is_balanced(const struct afxdp_account *a)
+{
+	return a->driver <= RX_FRAMES && a->fill + a->rx + a->held + a->driver == RX_FRAMES &&
+			a->free + a->tx + a->completion == TX_FRAMES;
+}
+
 /* The accounting that -v prints: where every frame of every queue is. */
 static void say_accounts(struct server *s)
 {
 	for (unsigned i = 0; i < s->sockets.count; i++) {
 		struct afxdp_account a;
+		char driver[32] = "";
 
 		afxdp_account(s->afxdp[i], &a);
-		log_verbose("frames queue=%u fill=%u rx=%u held=%u of=%u free=%u tx=%u "
+		if (s->sockets.mode == MODE_ZEROCOPY)
+			snprintf(driver, sizeof(driver), "driver=%u ", a.driver);
+		log_verbose("frames queue=%u fill=%u rx=%u held=%u %sof=%u free=%u tx=%u "
 			    "completion=%u of=%u %s",
-				s->sockets.first + i, a.fill, a.rx, a.held, RX_FRAMES, a.free, a.tx,
-				a.completion, TX_FRAMES,
-				a.fill + a.rx + a.held == RX_FRAMES &&
-						a.free + a.tx + a.completion == TX_FRAMES
-						? "balanced"
-						: "NOT BALANCED");
+				s->sockets.first + i, a.fill, a.rx, a.held, driver, RX_FRAMES,
+				a.free, a.tx, a.completion, TX_FRAMES,
+				is_balanced(&a) ? "balanced" : "NOT BALANCED");
 		log_verbose("kernel queue=%u rx_ring_full=%llu rx_dropped=%llu rx_invalid=%llu "
 			    "tx_invalid=%llu fill_empty=%llu tx_errors=%llu",
 				s->sockets.first + i, (unsigned long long)a.rx_ring_full,

@@ -34,6 +34,7 @@ struct afxdp {
 	size_t area_size;
 	uint32_t chunk;
 	int fd, doorbell;
+	bool zerocopy;
 	bool busy_poll;     /* the kernel polls the driver when it is called, and not otherwise */
 	uint32_t held;      /* lent to the engine */
 	uint32_t queued;    /* in the tx ring, not yet shown to the kernel */
@@ -339,10 +340,19 @@ static void hand_out_frames(struct afxdp *x)
 		x->free[x->free_count++] = (uint64_t)(RX_FRAMES + i) * x->chunk;
 }
 
+/* Always NULL, with errno as it is now. */
+static struct frame_io *give_up(struct afxdp *x)
+{
+	int saved = errno;
+
+	release(x);
+	errno = saved;
+	return NULL;
+}
+
 struct frame_io *afxdp_open(const struct afxdp_config *config)
 {
 	struct afxdp *x;
-	int saved;
 
 	if (config->mtu > AFXDP_MTU_MAX) {
 		errno = EMSGSIZE;
@@ -353,17 +363,17 @@ struct frame_io *afxdp_open(const struct afxdp_config *config)
 		return NULL;
 	x->io.ops = &afxdp_ops;
 	x->doorbell = config->doorbell;
+	x->zerocopy = config->zerocopy;
 	x->busy_poll = config->busy_poll;
 	x->chunk = config->mtu + L2_MAX + KERNEL_HEADROOM <= 2048 ? 2048 : 4096;
-	if (map_area(x) < 0 || make_umem(x) < 0 || make_socket(x, config) < 0) {
-		saved = errno;
-		release(x);
-		errno = saved;
-		return NULL;
-	}
+	if (map_area(x) < 0 || make_umem(x) < 0)
+		return give_up(x);
+	/* Before the socket is bound: virtio_net takes its first frames in zero copy then or never. */
+	hand_out_frames(x);
+	if (make_socket(x, config) < 0)
+		return give_up(x);
 	x->fd = xsk_socket__fd(x->socket);
 	tune(x, config->busy_poll);
-	hand_out_frames(x);
 	return &x->io;
 }
 
@@ -396,6 +406,8 @@ void afxdp_account(const struct frame_io *io, struct afxdp_account *account)
 			.fill_empty = s.rx_fill_ring_empty_descs,
 			.tx_errors = x->tx_errors,
 	};
+	if (x->zerocopy)
+		account->driver = RX_FRAMES - account->fill - account->rx - account->held;
 }
 
 void afxdp_drain(struct frame_io *io, int timeout_ms)

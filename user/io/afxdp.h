@@ -6,7 +6,8 @@
  * The umem is split for good: RX_FRAMES for receiving, TX_FRAMES for sending. A received frame
  * that is sent back in place changes sides, and a free one takes its place, so at rest
  *     fill + rx + held = RX_FRAMES    and    free + tx + completion = TX_FRAMES
- * and no amount of sending can starve receiving.
+ * (in zero copy the driver holds some of the first, for the NIC to receive into), and no amount
+ * of sending can starve receiving.
  */
 #ifndef UDPXDP_IO_AFXDP_H
 #define UDPXDP_IO_AFXDP_H
@@ -44,6 +45,7 @@ int afxdp_fd(const struct frame_io *io);
 /* Where the frames are, and what the kernel says it dropped. */
 struct afxdp_account {
 	uint32_t fill, rx, held;        /* of RX_FRAMES */
+	uint32_t driver;                /* the rest of them, in zero copy: lent to the NIC */
 	uint32_t free, tx, completion;  /* of TX_FRAMES; tx: queued or in flight */
 	uint64_t rx_ring_full, rx_dropped, rx_invalid, tx_invalid, fill_empty;
 	uint64_t tx_errors; /* sendto() failed other than by back-pressure */
