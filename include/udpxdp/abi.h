@@ -111,8 +111,7 @@ struct filter_config {
 	__u64 limit_burst;    /* ns that a source may be ahead of that */
 	__u8 rules;           /* source_rules is to be asked */
 	__u8 default_deny;    /* where no rule matches */
-	__u8 has_buff_len;    /* the kernel has bpf_xdp_get_buff_len() (5.18) */
-	__u8 reserved[5];
+	__u8 reserved[6];
 };
 
 /*

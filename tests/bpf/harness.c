@@ -28,16 +28,22 @@ void need_root(void)
 	exit(0);
 }
 
-struct udpxdp_bpf *probe_load(const struct filter_config *config)
+bool probe_has_helper(void)
 {
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+}
+
+struct udpxdp_bpf *probe_load_variant(const struct filter_config *config, bool helper)
+{
+	static const struct filter_config plain;
 	struct udpxdp_bpf *filter = udpxdp_bpf__open();
 	int err;
 
 	if (!filter)
 		return NULL;
-	memcpy((void *)&filter->rodata->filter_config,
-			config ? config : &(struct filter_config){.has_buff_len = 1},
-			sizeof(*config));
+	memcpy((void *)&filter->rodata->filter_config, config ? config : &plain, sizeof(plain));
+	bpf_program__set_autoload(filter->progs.udpxdp_filter, helper);
+	bpf_program__set_autoload(filter->progs.udpxdp_filter_5, !helper);
 	err = udpxdp_bpf__load(filter);
 	if (err) {
 		udpxdp_bpf__destroy(filter);
@@ -45,6 +51,18 @@ struct udpxdp_bpf *probe_load(const struct filter_config *config)
 		return NULL;
 	}
 	return filter;
+}
+
+struct udpxdp_bpf *probe_load(const struct filter_config *config)
+{
+	return probe_load_variant(config, probe_has_helper());
+}
+
+int probe_program(const struct udpxdp_bpf *filter)
+{
+	return bpf_program__fd(bpf_program__autoload(filter->progs.udpxdp_filter)
+					? filter->progs.udpxdp_filter
+					: filter->progs.udpxdp_filter_5);
 }
 
 int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
@@ -60,7 +78,7 @@ int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, co
 		opts.ctx_in = &ctx;
 		opts.ctx_size_in = sizeof(ctx);
 	}
-	err = bpf_prog_test_run_opts(bpf_program__fd(filter->progs.udpxdp_filter), &opts);
+	err = bpf_prog_test_run_opts(probe_program(filter), &opts);
 	return err ? err : (int)opts.retval;
 }
 
@@ -155,7 +173,6 @@ const struct filter_config world_config = {
 	.limit_interval = 1,
 	.limit_burst = 1000000000,
 	.rules = 1,
-	.has_buff_len = 1,
 };
 
 void world_apply(const struct udpxdp_bpf *filter)

@@ -21,8 +21,18 @@ void need_root(void);
 
 /* ---- the filter ---------------------------------------------------------------------- */
 
-/* Loads it; config NULL: the plain one (has_buff_len set, no guard rail). NULL with errno. */
+/* Has this kernel bpf_xdp_get_buff_len() (Linux 5.18)? */
+bool probe_has_helper(void);
+
+/* Loads it; config NULL: the plain one (no guard rail); helper: the program that takes the
+ * frame's length from bpf_xdp_get_buff_len(). NULL with errno. */
+struct udpxdp_bpf *probe_load_variant(const struct filter_config *config, bool helper);
+
+/* The same, with the program that fits this kernel. */
 struct udpxdp_bpf *probe_load(const struct filter_config *config);
+
+/* The descriptor of the program that was loaded. */
+int probe_program(const struct udpxdp_bpf *filter);
 
 /* Where a frame arrives; ifindex 0: on a loopback device. */
 struct arrival {

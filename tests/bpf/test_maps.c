@@ -208,10 +208,9 @@ static void test_service_counters_print(void **state)
 }
 
 /* Can the filter be loaded by nobody with these capabilities? Returns 0, or the errno. */
-static int load_as_nobody(bool has_buff_len, const int *caps, size_t count)
+static int load_as_nobody(bool helper, const int *caps, size_t count)
 {
-	const struct filter_config config = {.limit_interval = 1, .rules = 1,
-		.has_buff_len = has_buff_len};
+	const struct filter_config config = {.limit_interval = 1, .rules = 1};
 	int status;
 	pid_t pid;
 
@@ -225,7 +224,7 @@ static int load_as_nobody(bool has_buff_len, const int *caps, size_t count)
 			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, caps[i]);
 		if (capng_change_id(65534, 65534, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING))
 			_exit(255);
-		_exit(probe_load(&config) ? 0 : errno);
+		_exit(probe_load_variant(&config, helper) ? 0 : errno);
 	}
 	waitpid(pid, &status, 0);
 	assert_true(WIFEXITED(status));
@@ -257,12 +256,9 @@ static void test_least_privilege_of_older_kernels(void **state)
 /* Both ways to the length give the same. */
 static void test_length_without_helper(void **state)
 {
-	struct filter_config config = world_config;
-	struct udpxdp_bpf *older;
+	struct udpxdp_bpf *older = probe_load_variant(&world_config, false);
 
 	(void)state;
-	config.has_buff_len = 0;
-	older = probe_load(&config);
 	assert_non_null(older);
 	world_apply(older);
 	for (size_t i = 0; i < fixture_count; i++) {

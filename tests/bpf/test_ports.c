@@ -152,8 +152,7 @@ static void *count_on_cpu(void *cpu)
 	CPU_SET((intptr_t)cpu, &set);
 	if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set))
 		return (void *)1;
-	return (void *)(intptr_t)bpf_prog_test_run_opts(
-			bpf_program__fd(filter->progs.udpxdp_filter), &opts);
+	return (void *)(intptr_t)bpf_prog_test_run_opts(probe_program(filter), &opts);
 }
 
 /* All CPUs count one port at once, and nothing is lost. */

@@ -69,7 +69,7 @@ static bool let_in(const struct udpxdp_bpf *filter, const char *source, enum fra
 
 static void test_deny(void **state)
 {
-	const struct filter_config config = {.rules = 1, .has_buff_len = 1};
+	const struct filter_config config = {.rules = 1};
 	struct udpxdp_bpf *filter = open_filter(&config);
 
 	(void)state;
@@ -101,7 +101,7 @@ static void test_deny(void **state)
 
 static void test_allow_only(void **state)
 {
-	const struct filter_config config = {.rules = 1, .default_deny = 1, .has_buff_len = 1};
+	const struct filter_config config = {.rules = 1, .default_deny = 1};
 	struct udpxdp_bpf *filter = open_filter(&config);
 
 	(void)state;
@@ -120,7 +120,7 @@ static void test_allow_only(void **state)
 /* The whole of IPv4 lies at ::ffff:0:0/96: a rule for it says nothing of IPv6. */
 static void test_all_of_one_family(void **state)
 {
-	const struct filter_config config = {.rules = 1, .default_deny = 1, .has_buff_len = 1};
+	const struct filter_config config = {.rules = 1, .default_deny = 1};
 	struct udpxdp_bpf *filter = open_filter(&config);
 
 	(void)state;
@@ -210,7 +210,7 @@ static void test_rules_are_not_asked(void **state)
 static void test_burst(void **state)
 {
 	const struct filter_config config = {
-		.limit_interval = HOUR, .limit_burst = 4 * HOUR, .has_buff_len = 1};
+		.limit_interval = HOUR, .limit_burst = 4 * HOUR};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	unsigned i;
 
@@ -235,7 +235,7 @@ static void test_burst(void **state)
 
 static void test_burst_of_one(void **state)
 {
-	const struct filter_config config = {.limit_interval = HOUR, .has_buff_len = 1};
+	const struct filter_config config = {.limit_interval = HOUR};
 	struct udpxdp_bpf *filter = open_filter(&config);
 
 	(void)state;
@@ -270,7 +270,7 @@ static uint64_t arrival_of(const struct udpxdp_bpf *filter, const struct ip_addr
 static void test_rate(void **state)
 {
 	const struct filter_config config = {
-		.limit_interval = 5 * SECOND, .limit_burst = 60 * SECOND, .has_buff_len = 1};
+		.limit_interval = 5 * SECOND, .limit_burst = 60 * SECOND};
 	const struct ip_addr net = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 0}};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	const int fd = bpf_map__fd(filter->maps.source_limits);
@@ -314,7 +314,7 @@ static void test_rate(void **state)
 static void test_what_costs_nothing(void **state)
 {
 	const struct filter_config config = {
-		.limit_interval = HOUR, .rules = 1, .has_buff_len = 1};
+		.limit_interval = HOUR, .rules = 1};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	uint32_t key[4];
 
@@ -334,7 +334,7 @@ static void test_what_costs_nothing(void **state)
 /* More sources than the table holds push out old ones; none is refused for it. */
 static void test_more_sources_than_room(void **state)
 {
-	const struct filter_config config = {.limit_interval = HOUR, .has_buff_len = 1};
+	const struct filter_config config = {.limit_interval = HOUR};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	const uint32_t sources = 3 * bpf_map__max_entries(filter->maps.source_limits);
 	const struct fixture *f = fixtures;

@@ -152,9 +152,7 @@ static void test_frame_reaches_the_socket(void **state)
 			continue;
 		ctx.data_end = f->len;
 		runs++;
-		assert_int_equal(bpf_prog_test_run_opts(
-						 bpf_program__fd(filter->progs.udpxdp_filter), &opts),
-				0);
+		assert_int_equal(bpf_prog_test_run_opts(probe_program(filter), &opts), 0);
 		check(socket_take(sock, got, sizeof(got)) == f->len, f);
 		check(!memcmp(got, f->frame, f->len), f);
 		check(socket_take(sock, got, sizeof(got)) == 0, f);

@@ -45,37 +45,58 @@ static int make_loop(struct server *s)
 	return failed("making the event loop", "is the system out of memory?");
 }
 
-static int load_filter(struct server *s, unsigned workers, enum mode *mode)
+/* Loading through the dispatcher attaches, and so decides about the mode. */
+static int load_dispatched(struct server *s, struct filter_settings *settings,
+		struct sockets_config *sockets, char *error, size_t size)
+{
+	unsigned id = filter_find_dispatched(settings->ifindex);
+	int status = sockets_settle_mode(sockets);
+	bool generic;
+
+	if (status)
+		return status;
+	if (id && sockets_are_taken(sockets)) {
+		log_line("interface %s is busy: another udpxdp serves it (XDP program %u); stop it",
+				sockets->iface, id);
+		return EXIT_BUSY;
+	}
+	settings->generic = sockets->mode == MODE_SKB;
+	settings->native = sockets->mode == MODE_ZEROCOPY || sockets->mode == MODE_COPY;
+	s->filter = filter_load_dispatched(settings, &generic, error, size);
+	if (s->filter && generic)
+		sockets->mode = MODE_SKB;
+	if (s->filter || errno != EOPNOTSUPP)
+		return EXIT_CLEAN;
+	log_line("attaching through the dispatcher failed: the kernel refuses programs of type EXT, "
+		 "which libxdp needs for it; use --attach link");
+	return EXIT_INTERFACE;
+}
+
+static int load_filter(struct server *s, unsigned workers, struct sockets_config *sockets)
 {
 	const struct server_config *c = s->config;
 	struct filter_settings settings = {
 			.ifindex = c->ifindex,
 			.counter_rows = workers * c->service_count,
-			.generic = c->mode == MODE_SKB,
 			.limit_interval = c->limit_interval,
 			.limit_burst = c->limit_burst,
 			.rules = c->rule_count != 0,
 			.default_deny = c->default_deny,
 	};
 	char error[256];
-	bool generic;
+	int status = EXIT_CLEAN;
 
 	if (c->dispatcher)
-		s->filter = filter_load_dispatched(&settings, &generic, error, sizeof(error));
+		status = load_dispatched(s, &settings, sockets, error, sizeof(error));
 	else
 		s->filter = filter_load(&settings, error, sizeof(error));
-	if (!s->filter && c->dispatcher && errno == EOPNOTSUPP) {
-		log_line("attaching through the dispatcher failed: the kernel refuses programs of "
-			 "type EXT, which libxdp needs for it; use --attach link");
-		return EXIT_INTERFACE;
-	}
+	if (status)
+		return status;
 	if (!s->filter) {
 		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's reasons",
 				error);
 		return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
 	}
-	if (c->dispatcher)
-		*mode = generic ? MODE_SKB : *mode; /* it is attached already */
 	for (unsigned i = 0; i < c->service_count; i++)
 		if (filter_serve_port(s->filter, c->services[i].port,
 				    c->services[i].class->wants_broadcast) < 0)
@@ -142,22 +163,19 @@ static int open_capture(struct server *s)
 static int instruct_keeper(const struct server *s)
 {
 	const struct server_config *c = s->config;
+	char path[PIN_PATH_SIZE];
 	uint32_t sync;
 	int error = 0;
 
 	for (unsigned i = 0; i < c->service_count && !error; i++) {
-		const char *path = service_history(&c->services[i], &sync);
+		const char *history = service_history(&c->services[i], &sync);
 
-		error = path ? keeper_register(path) : 0;
+		error = history ? keeper_register(history) : 0;
 	}
 	if (!error)
 		error = keeper_remove_at_end(c->control);
-	for (unsigned i = 0; i < FILTER_PINS && !error; i++) {
-		char path[FILTER_PIN_PATH];
-
-		if (filter_pin_path(s->filter, i, path))
-			error = keeper_remove_at_end(path);
-	}
+	for (unsigned i = 0; !error && filter_pin_path(s->filter, i, path); i++)
+		error = keeper_remove_at_end(path);
 	keeper_seal();
 	return error;
 }
@@ -311,11 +329,12 @@ int server_start(struct server *s, struct local_net **net)
 				c->iface, queues, MAX_QUEUES);
 	if (queues > MAX_QUEUES)
 		queues = MAX_QUEUES;
+	sockets.most = queues;
 	s->mtu_max = (*net)->mtu;
 	if (!c->no_sandbox && sandbox_changes_user() && keeper_start() < 0)
 		return failed("starting the keeper", "is the system out of memory?");
 	if ((status = make_loop(s)) || (status = open_control(s)) ||
-			(status = load_filter(s, queues, &sockets.mode)) ||
+			(status = load_filter(s, queues, &sockets)) ||
 			(status = open_capture(s)))
 		return status;
 	server_check_ipv4(s, *net);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/sockets.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
@@ -26,22 +27,48 @@ const char *mode_name(enum mode mode)
 	return names[mode];
 }
 
+/* Asks the driver; returns -1 if it does not answer. */
+static int ethtool(const char *iface, void *question)
+{
+	struct ifreq request = {.ifr_data = question};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), result = -1;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
+	if (fd >= 0) {
+		result = ioctl(fd, SIOCETHTOOL, &request);
+		close(fd);
+	}
+	return result;
+}
+
 unsigned sockets_count_queues(const char *iface, bool *exact)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-	struct ifreq request = {};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* any will do */
 	unsigned count = 0;
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	request.ifr_data = (char *)&channels;
-	if (fd >= 0 && !ioctl(fd, SIOCETHTOOL, &request))
+	if (!ethtool(iface, &channels))
 		count = channels.combined_count + channels.rx_count;
-	if (fd >= 0)
-		close(fd);
 	/* A driver that does not say: binding finds the end. */
 	*exact = count != 0;
 	return count ? count : MAX_QUEUES;
+}
+
+/*
+ * virtio_net, where it has queues to spare, enables one more for each CPU when a program is
+ * attached, to send on what programs redirect; but then it also receives on them, and does not send
+ * what AF_XDP sockets there want sent. (Linux 6.18 even crashes when they are bound in zero copy.)
+ * Returns how many queues would avoid that, or 0 where it does not happen.
+ */
+static unsigned queues_to_enable(const char *iface)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+
+	if (ethtool(iface, &driver) || strcmp(driver.driver, "virtio_net") ||
+			ethtool(iface, &channels) ||
+			channels.combined_count + libbpf_num_possible_cpus() > channels.max_combined)
+		return 0;
+	return channels.max_combined;
 }
 
 /* ---- saying why not ------------------------------------------------------------------- */
@@ -90,11 +117,13 @@ struct failure {
 	int error;
 	unsigned queue;
 	char kernel[200]; /* what the kernel says of it, or "" */
+	char advice[64];  /* "": what the error suggests */
 };
 
 static void say_failure(const struct failure *f, const struct sockets_config *c, enum mode mode,
 		enum mode next)
 {
+	const char *cure = f->advice[0] ? f->advice : advice(f->error, mode);
 	char what[96];
 
 	if (f->queue != UINT32_MAX)
@@ -103,12 +132,11 @@ static void say_failure(const struct failure *f, const struct sockets_config *c,
 		snprintf(what, sizeof(what), "%s on %s", f->what, c->iface);
 	if (next != MODE_AUTO)
 		log_line("no %s: %s: %s%s%s; %s, trying %s", mode_name(mode), what,
-				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel,
-				advice(f->error, mode), mode_name(next));
+				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
+				mode_name(next));
 	else
 		log_line("mode %s failed: %s: %s%s%s; %s", mode_name(mode), what,
-				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel,
-				advice(f->error, mode));
+				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure);
 }
 
 /* ---- opening -------------------------------------------------------------------------- */
@@ -126,6 +154,46 @@ static struct frame_io *open_queue(const struct afxdp_config *config)
 	return io;
 }
 
+bool sockets_are_taken(const struct sockets_config *c)
+{
+	const struct afxdp_config config = {
+			.iface = c->iface, .queue = c->first, .mtu = c->mtu, .doorbell = -1};
+	struct frame_io *io = open_queue(&config);
+
+	if (!io)
+		return errno == EBUSY;
+	io->ops->close(io);
+	return false;
+}
+
+static int open_one(struct sockets *s, const struct sockets_config *c, unsigned queue,
+		struct filter *filter)
+{
+	struct afxdp_config config = {
+			.iface = c->iface,
+			.queue = queue,
+			.mtu = c->mtu,
+			.zerocopy = s->mode == MODE_ZEROCOPY,
+			.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+			.busy_poll = c->busy_poll,
+	};
+	struct frame_io *io = config.doorbell < 0 ? NULL : open_queue(&config);
+	int saved;
+
+	if (io && !filter_set_socket(filter, queue, afxdp_fd(io))) {
+		s->doorbells[s->count] = config.doorbell;
+		s->ios[s->count++] = io;
+		return 0;
+	}
+	saved = errno;
+	if (io)
+		io->ops->close(io);
+	if (config.doorbell >= 0)
+		close(config.doorbell);
+	errno = saved;
+	return -1;
+}
+
 static int open_sockets(struct sockets *s, const struct sockets_config *c, struct filter *filter,
 		struct failure *failure)
 {
@@ -134,55 +202,75 @@ static int open_sockets(struct sockets *s, const struct sockets_config *c, struc
 
 	if (exact && last >= have)
 		last = have - 1;
-	if (last >= MAX_QUEUES)
-		last = MAX_QUEUES - 1;
+	if (last >= c->first + c->most)
+		last = c->first + c->most - 1;
 	s->first = c->first;
 	for (unsigned queue = c->first; queue <= last; queue++) {
-		struct afxdp_config config = {
-				.iface = c->iface,
-				.queue = queue,
-				.mtu = c->mtu,
-				.zerocopy = s->mode == MODE_ZEROCOPY,
-				.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-				.busy_poll = c->busy_poll,
-		};
-		struct frame_io *io = config.doorbell < 0 ? NULL : open_queue(&config);
-
-		if (!io || filter_set_socket(filter, queue, afxdp_fd(io)) < 0) {
-			failure->what = "AF_XDP socket";
-			failure->queue = queue;
-			failure->error = errno;
-			if (io)
-				io->ops->close(io);
-			if (config.doorbell >= 0)
-				close(config.doorbell);
-			if (s->count && !exact && failure->error == EINVAL)
-				return 0; /* one past the last queue */
-			return -1;
-		}
-		s->doorbells[s->count] = config.doorbell;
-		s->ios[s->count++] = io;
+		if (!open_one(s, c, queue, filter))
+			continue;
+		failure->what = "AF_XDP socket";
+		failure->queue = queue;
+		failure->error = errno;
+		if (s->count && !exact && failure->error == EINVAL)
+			return 0; /* one past the last queue */
+		return -1;
 	}
 	return 0;
+}
+
+static int attach(const struct sockets *s, struct filter *filter, struct failure *failure)
+{
+	if (!filter_attach(filter, s->mode == MODE_SKB, failure->kernel, sizeof(failure->kernel)))
+		return 0;
+	failure->what = "attaching the filter";
+	failure->queue = UINT32_MAX;
+	failure->error = errno;
+	return -1;
+}
+
+/* Would the driver receive on queues that cannot be served? */
+static int check_spare_queues(
+		const struct sockets *s, const struct sockets_config *c, struct failure *failure)
+{
+	unsigned enable = s->mode != MODE_SKB ? queues_to_enable(c->iface) : 0;
+
+	if (!enable || c->last < enable - 1) /* those it would add are not asked for */
+		return 0;
+	failure->what = "serving all queues";
+	failure->error = EOPNOTSUPP;
+	snprintf(failure->kernel, sizeof(failure->kernel),
+			"virtio_net would receive on its spare queues, too");
+	snprintf(failure->advice, sizeof(failure->advice), "enable them: ethtool -L %s combined %u",
+			c->iface, enable);
+	return -1;
 }
 
 static int try_mode(struct sockets *s, const struct sockets_config *c, enum mode mode,
 		struct filter *filter, struct failure *failure)
 {
 	*s = (struct sockets){.mode = mode};
-	failure->kernel[0] = '\0';
-	if (!open_sockets(s, c, filter, failure)) {
-		if (!filter_attach(filter, mode == MODE_SKB, failure->kernel,
-				    sizeof(failure->kernel)))
-			return 0;
-		failure->what = "attaching the filter";
-		failure->queue = UINT32_MAX;
-		failure->error = errno;
-	}
+	*failure = (struct failure){.queue = UINT32_MAX};
+	if (!check_spare_queues(s, c, failure) && !open_sockets(s, c, filter, failure) &&
+			!attach(s, filter, failure))
+		return 0;
 	for (unsigned i = 0; i < s->count; i++)
 		filter_clear_socket(filter, s->first + i);
 	sockets_close(s);
 	return -1;
+}
+
+int sockets_settle_mode(struct sockets_config *c)
+{
+	const struct sockets s = {.mode = c->mode == MODE_AUTO ? MODE_COPY : c->mode};
+	struct failure failure = {.queue = UINT32_MAX};
+	bool steps_down = c->mode == MODE_AUTO;
+
+	if (!check_spare_queues(&s, c, &failure))
+		return EXIT_CLEAN;
+	say_failure(&failure, c, s.mode, steps_down ? MODE_SKB : MODE_AUTO);
+	if (steps_down)
+		c->mode = MODE_SKB;
+	return steps_down ? EXIT_CLEAN : status_of(failure.error);
 }
 
 int sockets_open(struct sockets *s, const struct sockets_config *c, struct filter *filter)

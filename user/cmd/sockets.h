@@ -12,6 +12,7 @@ struct sockets_config {
 	const char *iface;
 	int ifindex;
 	unsigned first, last; /* queues; last is cut to what the interface has */
+	unsigned most;        /* sockets that there is room for */
 	uint32_t mtu;
 	enum mode mode;
 	unsigned busy_poll;
@@ -29,6 +30,16 @@ const char *mode_name(enum mode mode);
 
 /* How many RX queues the interface has now, at least 1; exact says whether that is certain. */
 unsigned sockets_count_queues(const char *iface, bool *exact);
+
+/*
+ * What sockets_open() finds out by itself, for a filter that is attached before: may it be natively?
+ * Otherwise MODE_AUTO becomes MODE_SKB, with its reason said. Returns EXIT_CLEAN, or the exit
+ * status with an error line said.
+ */
+int sockets_settle_mode(struct sockets_config *config);
+
+/* Does another process hold the first of these queues? */
+bool sockets_are_taken(const struct sockets_config *config);
 
 /*
  * Opens and binds the sockets, puts them into the filter's map and attaches the filter; with

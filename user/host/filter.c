@@ -4,37 +4,29 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_link.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
+#include "host/dispatcher.h"
 #include "host/log.h"
 #include "udpxdp.skel.h"
 
 struct filter {
 	struct udpxdp_bpf *skeleton;
+	struct bpf_program *program; /* the one that is loaded */
 	int ifindex;
 	int link; /* of an attachment by bpf_link, or -1 */
-	struct xdp_program *dispatched; /* attached through the dispatcher, in dispatched_mode */
-	enum xdp_attach_mode dispatched_mode;
+	struct dispatched *dispatched; /* attached through the dispatcher, or NULL */
 	struct service_counters *counters;
 	size_t counters_size;
-	char pin_dir[256]; /* "": not pinned */
-	int pin_lock;      /* on the directory, as long as we live; or -1 */
+	struct pins pins;
+	struct pin pinned[3];
 };
-
-static const char *const pin_names[] = {
-		PIN_PORT_COUNTERS, PIN_VERDICTS, PIN_SERVICE_COUNTERS};
 
 /* ---- what libbpf and libxdp say ------------------------------------------------------- */
 
@@ -53,13 +45,16 @@ static void keep_kernel_message(const char *line)
 
 static int say(const char *format, va_list args)
 {
-	char line[1024];
+	char *text, *rest, *line;
 
-	vsnprintf(line, sizeof(line), format, args);
-	keep_kernel_message(line);
-	line[strcspn(line, "\n")] = '\0';
-	if (log_level >= 2 && line[0])
-		log_line("%s", line);
+	/* The verifier's log is one message of many lines. */
+	if (vasprintf(&text, format, args) < 0)
+		return 0;
+	keep_kernel_message(text);
+	for (rest = text; log_level >= 2 && (line = strsep(&rest, "\n"));)
+		if (line[0])
+			log_line("%s", line);
+	free(text);
 	return 0;
 }
 
@@ -121,8 +116,6 @@ static void configure(struct filter *f, const struct filter_settings *s)
 	config->limit_burst = s->limit_burst;
 	config->rules = s->rules;
 	config->default_deny = s->default_deny;
-	config->has_buff_len = libbpf_probe_bpf_helper(
-			BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
 	bpf_map__set_max_entries(f->skeleton->maps.service_counters, s->counter_rows);
 }
 
@@ -137,11 +130,21 @@ static int part_families(struct filter *f, const struct filter_settings *s)
 	return s->rules ? filter_set_rule(f, &ipv4, s->default_deny ? RULE_DENY : RULE_ALLOW) : 0;
 }
 
+static void choose_program(struct filter *f)
+{
+	bool helper = libbpf_probe_bpf_helper(
+			BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+
+	bpf_program__set_autoload(f->skeleton->progs.udpxdp_filter, helper);
+	bpf_program__set_autoload(f->skeleton->progs.udpxdp_filter_5, !helper);
+	f->program = helper ? f->skeleton->progs.udpxdp_filter : f->skeleton->progs.udpxdp_filter_5;
+}
+
 /* Makes what depends on the maps being there. */
 static int prepare(struct filter *f, const struct filter_settings *s)
 {
 	/* No instruction names this map; bound, it can be found through the program (Linux 5.10). */
-	bpf_prog_bind_map(bpf_program__fd(f->skeleton->progs.udpxdp_filter),
+	bpf_prog_bind_map(bpf_program__fd(f->program),
 			bpf_map__fd(f->skeleton->maps.service_counters), NULL);
 	if (map_counters(f, s->counter_rows) < 0 || name_verdicts(f) < 0)
 		return -1;
@@ -154,11 +157,13 @@ static struct filter *open_filter(const struct filter_settings *settings)
 
 	if (!f)
 		return NULL;
-	f->link = f->pin_lock = -1;
+	f->link = f->pins.lock = -1;
 	f->ifindex = settings->ifindex;
 	f->skeleton = udpxdp_bpf__open();
-	if (f->skeleton)
+	if (f->skeleton) {
 		configure(f, settings);
+		choose_program(f);
+	}
 	return f;
 }
 
@@ -166,8 +171,14 @@ static struct filter *open_filter(const struct filter_settings *settings)
 static struct filter *give_up(struct filter *f, char *error, size_t size)
 {
 	int saved = errno;
+	bool older = f && f->skeleton && f->program == f->skeleton->progs.udpxdp_filter_5;
 
-	snprintf(error, size, "%s", strerror(saved));
+	snprintf(error, size, "%s%s", strerror(saved),
+			older && (saved == EPERM || saved == EACCES)
+					? ": before Linux 5.18 it needs CAP_PERFMON as well, and "
+					  "before 5.11 a memlock limit for its maps (ulimit -l, "
+					  "LimitMEMLOCK=)"
+					: "");
 	filter_close(f);
 	errno = saved;
 	return NULL;
@@ -177,77 +188,39 @@ struct filter *filter_load(const struct filter_settings *settings, char *error, 
 {
 	struct filter *f = open_filter(settings);
 
-	if (f && f->skeleton && !udpxdp_bpf__load(f->skeleton) &&
-			!prepare(f, settings))
+	if (f && f->skeleton && !udpxdp_bpf__load(f->skeleton) && !prepare(f, settings))
 		return f;
 	return give_up(f, error, size);
-}
-
-/* Takes away what a crashed instance left in the dispatcher. */
-static void remove_stale(int ifindex)
-{
-	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(ifindex);
-	struct xdp_program *p = NULL;
-
-	if (libxdp_get_error(all))
-		return;
-	while (!xdp_multiprog__is_legacy(all) && (p = xdp_multiprog__next_prog(p, all))) {
-		if (strcmp(xdp_program__name(p), "udpxdp_filter"))
-			continue;
-		xdp_program__detach(p, ifindex, xdp_multiprog__attach_mode(all), 0);
-		break; /* the list is void now; there is never more than one */
-	}
-	xdp_multiprog__close(all);
-}
-
-/* libxdp falls back to attaching alone without a word; that is not what was asked for. */
-static int attach_dispatched(struct filter *f, enum xdp_attach_mode mode)
-{
-	struct xdp_multiprog *all;
-	bool alone;
-	int error = xdp_program__attach(f->dispatched, f->ifindex, mode, 0);
-
-	if (error) {
-		errno = -error;
-		return -1;
-	}
-	f->dispatched_mode = mode;
-	all = xdp_multiprog__get_from_ifindex(f->ifindex);
-	alone = libxdp_get_error(all) || xdp_multiprog__is_legacy(all);
-	if (!libxdp_get_error(all))
-		xdp_multiprog__close(all);
-	if (!alone)
-		return 0;
-	xdp_program__detach(f->dispatched, f->ifindex, mode, 0);
-	f->dispatched_mode = XDP_MODE_UNSPEC;
-	errno = EOPNOTSUPP;
-	return -1;
 }
 
 struct filter *filter_load_dispatched(const struct filter_settings *settings, bool *generic,
 		char *error, size_t size)
 {
-	static const enum xdp_attach_mode modes[] = {XDP_MODE_NATIVE, XDP_MODE_SKB};
+	unsigned stale = filter_find_dispatched(settings->ifindex);
 
-	remove_stale(settings->ifindex);
-	for (int i = settings->generic;; i++) {
+	if (stale)
+		dispatcher_remove(settings->ifindex, stale);
+	for (*generic = settings->generic;; *generic = true) {
 		struct filter *f = open_filter(settings);
 
 		if (!f || !f->skeleton)
 			return give_up(f, error, size);
-		f->dispatched = xdp_program__from_bpf_obj(f->skeleton->obj, "xdp");
-		if (libxdp_get_error(f->dispatched)) {
-			errno = -libxdp_get_error(f->dispatched);
-			f->dispatched = NULL;
-			return give_up(f, error, size);
-		}
-		*generic = modes[i] == XDP_MODE_SKB;
-		if (!attach_dispatched(f, modes[i]) && !prepare(f, settings))
+		f->dispatched = dispatcher_attach(
+				f->skeleton->obj, f->program, settings->ifindex, *generic);
+		if (f->dispatched && !prepare(f, settings))
 			return f;
 		give_up(f, error, size);
-		if (*generic || errno == EOPNOTSUPP)
+		if (*generic || settings->native || errno == EOPNOTSUPP)
 			return NULL;
+		log_line("no native mode: attaching through the dispatcher: %s, trying skb", error);
 	}
+}
+
+unsigned filter_find_dispatched(int ifindex)
+{
+	/* libxdp keeps what it needs there. */
+	bpffs_mount();
+	return dispatcher_find(ifindex, "udpxdp_filter");
 }
 
 struct service_counters *filter_counters(const struct filter *f)
@@ -304,130 +277,19 @@ int filter_set_rule(struct filter *f, const struct source_rule_key *key, __u32 r
 
 /* ---- pins ----------------------------------------------------------------------------- */
 
-static bool is_bpffs(const char *path)
-{
-	struct statfs s;
-
-	return !statfs(path, &s) && s.f_type == BPF_FS_MAGIC;
-}
-
-/* Outside bpffs it leaves nothing behind. */
-static int make_dir(const char *path)
-{
-	struct stat found;
-
-	if (mkdir(path, 0755) < 0) {
-		if (errno != EEXIST || lstat(path, &found) < 0)
-			return -1;
-		/* bpffs may be writable by everybody: do not be led astray there. */
-		if (S_ISDIR(found.st_mode) && (!found.st_uid || found.st_uid == geteuid()))
-			return 0;
-		errno = EPERM;
-		return -1;
-	}
-	if (is_bpffs(path))
-		return 0;
-	rmdir(path);
-	errno = ENOTSUP;
-	return -1;
-}
-
-/* Makes the directories of a path, and mounts bpffs first where it should be and is not. */
-static int make_pin_dir(const char *dir)
-{
-	char path[256];
-
-	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	if (!strncmp(dir, BPFFS "/", sizeof(BPFFS)) && !is_bpffs(BPFFS) &&
-			mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
-		return -1;
-	for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		if (make_dir(path) < 0)
-			return -1;
-		*slash = '/';
-	}
-	if (make_dir(path) < 0)
-		return -1;
-	if (!is_bpffs(path)) {
-		errno = ENOTSUP;
-		return -1;
-	}
-	return 0;
-}
-
-#define PINNED_MAPS (sizeof(pin_names) / sizeof(pin_names[0]))
-
-_Static_assert(FILTER_PINS == PINNED_MAPS + 2, "the maps, their directory and its parent");
-
-bool filter_pin_path(const struct filter *f, unsigned i, char path[FILTER_PIN_PATH])
-{
-	if (!f->pin_dir[0])
-		return false;
-	if (i < PINNED_MAPS)
-		snprintf(path, FILTER_PIN_PATH, "%s/%s", f->pin_dir, pin_names[i]);
-	else /* the parent goes only when no other instance is there */
-		snprintf(path, FILTER_PIN_PATH, "%s", i == PINNED_MAPS ? f->pin_dir : PIN_ROOT);
-	return true;
-}
-
-static void remove_pins(const struct filter *f, unsigned count)
-{
-	char path[FILTER_PIN_PATH];
-
-	for (unsigned i = 0; i < count && filter_pin_path(f, i, path); i++)
-		if (unlink(path) < 0)
-			rmdir(path);
-}
-
-static int pin_map(const struct filter *f, const struct bpf_map *map, const char *name)
-{
-	char path[FILTER_PIN_PATH];
-
-	snprintf(path, sizeof(path), "%s/%s", f->pin_dir, name);
-	return bpf_obj_pin(bpf_map__fd(map), path);
-}
-
-static void unpin(struct filter *f)
-{
-	remove_pins(f, FILTER_PINS);
-	if (f->pin_lock >= 0)
-		close(f->pin_lock);
-	f->pin_lock = -1;
-	f->pin_dir[0] = '\0';
-}
-
 int filter_pin(struct filter *f, const char *dir)
 {
-	int saved;
+	f->pinned[0] = (struct pin){
+			PIN_PORT_COUNTERS, bpf_map__fd(f->skeleton->maps.port_counters)};
+	f->pinned[1] = (struct pin){PIN_VERDICTS, bpf_map__fd(f->skeleton->maps.verdicts)};
+	f->pinned[2] = (struct pin){
+			PIN_SERVICE_COUNTERS, bpf_map__fd(f->skeleton->maps.service_counters)};
+	return pins_make(&f->pins, dir, f->pinned, sizeof(f->pinned) / sizeof(f->pinned[0]));
+}
 
-	if (make_pin_dir(dir) < 0)
-		return -1;
-	/* The lock, not the pins, says that somebody lives here: it dies with its process. */
-	f->pin_lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f->pin_lock < 0)
-		return -1;
-	if (flock(f->pin_lock, LOCK_EX | LOCK_NB) < 0) {
-		saved = errno == EWOULDBLOCK ? EBUSY : errno;
-		close(f->pin_lock);
-		f->pin_lock = -1;
-		errno = saved;
-		return -1;
-	}
-	snprintf(f->pin_dir, sizeof(f->pin_dir), "%s", dir);
-	remove_pins(f, PINNED_MAPS);
-	if (pin_map(f, f->skeleton->maps.port_counters, PIN_PORT_COUNTERS) < 0 ||
-			pin_map(f, f->skeleton->maps.verdicts, PIN_VERDICTS) < 0 ||
-			pin_map(f, f->skeleton->maps.service_counters, PIN_SERVICE_COUNTERS) < 0) {
-		saved = errno;
-		unpin(f);
-		errno = saved;
-		return -1;
-	}
-	return 0;
+bool filter_pin_path(const struct filter *f, unsigned i, char path[PIN_PATH_SIZE])
+{
+	return pins_path(&f->pins, i, path);
 }
 
 /* ---- attach --------------------------------------------------------------------------- */
@@ -438,7 +300,7 @@ int filter_pin(struct filter *f, const char *dir)
  */
 static void explain(struct filter *f, __u32 flags, char *error, size_t size)
 {
-	int program = bpf_program__fd(f->skeleton->progs.udpxdp_filter);
+	int program = bpf_program__fd(f->program);
 
 	kernel_says[0] = '\0';
 	if (!bpf_xdp_attach(f->ifindex, program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL)) {
@@ -454,8 +316,7 @@ static int attach_link(struct filter *f, __u32 flags, char *error, size_t size)
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
 	int saved;
 
-	f->link = bpf_link_create(bpf_program__fd(f->skeleton->progs.udpxdp_filter), f->ifindex,
-			BPF_XDP, &opts);
+	f->link = bpf_link_create(bpf_program__fd(f->program), f->ifindex, BPF_XDP, &opts);
 	if (f->link >= 0)
 		return 0;
 	saved = errno == EEXIST ? EBUSY : errno;
@@ -488,9 +349,8 @@ void filter_detach(struct filter *f)
 	if (f->link >= 0)
 		close(f->link);
 	f->link = -1;
-	if (f->dispatched && f->dispatched_mode != XDP_MODE_UNSPEC)
-		xdp_program__detach(f->dispatched, f->ifindex, f->dispatched_mode, 0);
-	f->dispatched_mode = XDP_MODE_UNSPEC;
+	dispatcher_detach(f->dispatched);
+	f->dispatched = NULL;
 }
 
 void filter_close(struct filter *f)
@@ -498,10 +358,9 @@ void filter_close(struct filter *f)
 	if (!f)
 		return;
 	filter_detach(f);
-	unpin(f);
+	pins_remove(&f->pins);
 	if (f->counters)
 		munmap(f->counters, f->counters_size);
-	xdp_program__close(f->dispatched);
 	udpxdp_bpf__destroy(f->skeleton);
 	free(f);
 }

@@ -9,10 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "host/pins.h"
 #include "udpxdp/abi.h"
-
-#define BPFFS "/sys/fs/bpf"
-#define PIN_ROOT BPFFS "/udpxdp"
 
 struct filter;
 
@@ -23,7 +21,7 @@ struct filter_settings {
 	__u64 limit_burst;
 	bool rules;
 	bool default_deny;
-	bool generic; /* the dispatcher: do not try the driver */
+	bool native, generic; /* the dispatcher: attach only so; neither: as it can */
 };
 
 /* Loads the program and makes its maps. Returns NULL with one line in error and errno. */
@@ -31,12 +29,16 @@ struct filter *filter_load(const struct filter_settings *settings, char *error, 
 
 /*
  * The same through libxdp's dispatcher, which runs beside other programs: there, loading is
- * attaching, natively or else generically (*generic says which), and what stays behind after a
- * crash is replaced by the next start. EOPNOTSUPP: the kernel does not let it (it needs
- * BPF_PROG_TYPE_EXT); nothing is left attached then.
+ * attaching, natively or else generically (*generic says which). What a crashed instance left
+ * behind is replaced; see filter_find_dispatched() first. EOPNOTSUPP: the kernel does not let it
+ * (it needs BPF_PROG_TYPE_EXT); nothing is left attached then.
  */
 struct filter *filter_load_dispatched(const struct filter_settings *settings, bool *generic,
 		char *error, size_t size);
+
+/* Is there a filter of ours in the interface's dispatcher already, a live or a dead instance's?
+ * Returns its id, or 0. */
+unsigned filter_find_dispatched(int ifindex);
 
 /* The rows of service_counters, mapped. */
 struct service_counters *filter_counters(const struct filter *filter);
@@ -56,16 +58,15 @@ int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __
  */
 int filter_pin(struct filter *filter, const char *dir);
 
-/* The paths of what filter_pin() made, in the order in which they can be removed: i from 0 below
- * FILTER_PINS. Returns false when there is none. */
-#define FILTER_PINS 5
-#define FILTER_PIN_PATH 320
-bool filter_pin_path(const struct filter *filter, unsigned i, char path[FILTER_PIN_PATH]);
+/* The paths of what filter_pin() made, in the order in which they can be removed: i from 0 on.
+ * Returns false when there is no more. */
+bool filter_pin_path(const struct filter *filter, unsigned i, char path[PIN_PATH_SIZE]);
 
 /*
  * Attaches by a bpf_link, which the kernel takes back when the process dies: in the driver, or
- * generically in the stack. A filter that was loaded through the dispatcher is left as it is. Returns 0, or -1 with errno and in error what the kernel itself says, if it does
- * (else ""). EBUSY: another program is attached.
+ * generically in the stack. A filter that was loaded through the dispatcher is left as it is.
+ * Returns 0, or -1 with errno and in error what the kernel itself says, if it does (else "").
+ * EBUSY: another program is attached.
  */
 int filter_attach(struct filter *filter, bool generic, char *error, size_t size);
 

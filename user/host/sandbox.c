@@ -228,3 +228,16 @@ void sandbox_enter_keeper(void)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	allow_only(keeper_calls);
 }
+
+/* No list of system calls: what libxdp makes is its own business, and nobody talks to this
+ * process. CAP_SYS_ADMIN finds programs by their ids, the others load what remains anew. */
+void sandbox_enter_remover(void)
+{
+	const capng_type_t both = CAPNG_EFFECTIVE | CAPNG_PERMITTED;
+	const bool bounds = have(CAP_SETPCAP);
+
+	capng_clear(CAPNG_SELECT_ALL);
+	capng_updatev(CAPNG_ADD, both, CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, -1);
+	capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}

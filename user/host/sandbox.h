@@ -38,4 +38,7 @@ void sandbox_enter_data_path(void);
 /* What is left to the keeper, a process of its own: to open and remove files wherever root may. */
 void sandbox_enter_keeper(void);
 
+/* What is left to the remover, another one: to detach from the dispatcher. */
+void sandbox_enter_remover(void);
+
 #endif
