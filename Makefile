@@ -58,7 +58,7 @@ HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
 .PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan tsan fuzz fuzz-build bench lab \
-        install-deps install deb deb-test clean help
+        install-deps install deb deb-test boot-test clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -116,6 +116,9 @@ deb:  ## build a Debian package: build/deb/udpxdp_VERSION_ARCH.deb
 
 deb-test: deb  ## install the package in a fresh Debian, run it there, purge it; minutes
 	$(Q)BUILD=$(BUILD) scripts/deb-test
+
+boot-test: deb  ## boot a Debian with the package in QEMU, have systemd run the service; minutes
+	$(Q)BUILD=$(BUILD) scripts/boot-test
 
 clean:  ## remove everything that was built
 	$(Q)rm -rf $(BUILD) compile_commands.json
