@@ -108,6 +108,7 @@ install: all  ## install to $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 644 scripts/completion/udpxdp.bash $(ROOT)/share/bash-completion/completions/udpxdp
 	$(Q)install -D -m 644 scripts/systemd/udpxdp@.service $(ROOT)/lib/systemd/system/udpxdp@.service
 	$(Q)sed -i 's|/usr/sbin/|$(PREFIX)/sbin/|' $(ROOT)/lib/systemd/system/udpxdp@.service
+	$(Q)install -d -m 755 $(DESTDIR)/etc/udpxdp
 	$(Q)install -D -m 644 -t $(ROOT)/share/doc/udpxdp README.md LICENSE
 	$(Q)install -D -m 644 scripts/systemd/example.conf $(ROOT)/share/doc/udpxdp/examples/udpxdp.conf
 
