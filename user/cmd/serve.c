@@ -26,15 +26,14 @@ static int set_from_file(void *options, const char *name, const char *value, cha
 
 static void read_file(const char *path, struct serve_options *o)
 {
-	static char *text; /* options point into it */
 	char error[256];
 	unsigned line;
 	size_t len;
 
-	text = config_load(path, &len, error, sizeof(error));
-	if (!text)
+	o->config_text = config_load(path, &len, error, sizeof(error));
+	if (!o->config_text)
 		fail(EXIT_USAGE, "reading %s failed: %s; give another --config", path, error);
-	line = config_parse(text, len, set_from_file, o, error, sizeof(error));
+	line = config_parse(o->config_text, len, set_from_file, o, error, sizeof(error));
 	if (line)
 		fail(EXIT_USAGE, "%s:%u: %s", path, line, error);
 }

@@ -9,6 +9,7 @@
 struct serve_options {
 	struct server_config server;
 	const char *config;            /* NULL: none */
+	char *config_text;             /* what is in it; options point into it */
 	const char *control, *pin_dir; /* NULL: the default */
 	unsigned verbose;
 };
