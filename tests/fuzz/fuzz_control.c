@@ -123,8 +123,11 @@ static void call(unsigned c)
 
 static void hang_up(unsigned c)
 {
-	answer_waiting();
-	turn();
+	/* An answer may let a console go on that was held back, and ask for another. */
+	do {
+		answer_waiting();
+		turn();
+	} while (run.waits);
 	require(run.answered[c] == run.asked[c], NULL, 0);
 	close(run.consoles[c]);
 	turn();
