@@ -8,8 +8,8 @@
 
 v4=10.80.9.1 v6=fd00:80:9::1
 
-server() { ip -n "$NETNS-server" "$@"; }
-client() { ip -n "$NETNS-client" "$@"; }
+server() { on server ip "$@"; }
+client() { on client ip "$@"; }
 
 # plug [SETTING...]: a new wire between the two, with the addresses of this test.
 plug() {
@@ -129,7 +129,7 @@ check "and the new MAC is served" wait_for 3 exchange 10.99.0.1
 	while [ ! -e "$work/enough" ]; do
 		printf 'address add 198.51.100.%d/32 dev lo\n' {1..50}
 		printf 'address del 198.51.100.%d/32 dev lo\n' {1..50}
-	done | ip -n "$NETNS-server" -force -batch -
+	done | on server ip -force -batch -
 ) &
 churn=$!
 sleep 0.2
