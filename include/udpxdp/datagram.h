@@ -55,14 +55,16 @@ struct datagram {
 
 static inline bool ip_addr_is_ipv4(const struct ip_addr *a)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	return !memcmp(a->b, mapped, sizeof(mapped));
+	return !(a->w[0] | a->w[1]) && !memcmp(&a->w[2], "\0\0\xff\xff", 4);
 }
 
 static inline bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
 {
-	return !memcmp(a->b, b->b, sizeof(a->b));
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]));
 }
 
 static inline struct ip_addr ip_addr_ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)

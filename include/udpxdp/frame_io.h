@@ -33,7 +33,7 @@ struct frame_io_ops {
 	 */
 	int (*receive)(struct frame_io *io, struct frame *frames, int max);
 
-	/* Takes back a lent frame that was not sent. */
+	/* Takes back a lent frame that was not sent; data may have moved within the buffer. */
 	void (*give_back)(struct frame_io *io, const struct frame *frame);
 
 	/*

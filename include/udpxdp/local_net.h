@@ -35,6 +35,7 @@ struct local_net {
 struct local_slot {
 	struct ip_addr addr;
 	uint32_t kind;
+	uint32_t reserved[3]; /* so that its place is found by a shift */
 };
 
 /*

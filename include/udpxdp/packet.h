@@ -111,13 +111,18 @@ struct frame_info {
 
 #define PACKET_INLINE static inline __attribute__((always_inline))
 
-/* Half an address: four pieces that follow each other in memory, as a number that can be stored. */
+/*
+ * Half an address as a number that can be stored: four pieces that follow each other in memory, or
+ * an IPv4 address as it ends its mapped form.
+ */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define PACKET_HALF(a, b, c, d)                                                                    \
 	((__u64)(a) | (__u64)(b) << 16 | (__u64)(c) << 32 | (__u64)(d) << 48)
+#define PACKET_MAPPED(word) ((__u64)(word) << 32 | 0xffff0000)
 #else
 #define PACKET_HALF(a, b, c, d)                                                                    \
 	((__u64)(a) << 48 | (__u64)(b) << 32 | (__u64)(c) << 16 | (__u64)(d))
+#define PACKET_MAPPED(word) ((__u64)0xffff << 32 | (word))
 #endif
 
 /*
@@ -133,7 +138,10 @@ PACKET_INLINE void ip_addr_set(struct ip_addr *to, __u64 first, __u64 second)
 /* The IPv4-mapped form of an address whose two halves stand at q, both in network byte order. */
 PACKET_INLINE void ip_addr_from_ipv4(struct ip_addr *to, const __u16 q[2])
 {
-	ip_addr_set(to, 0, PACKET_HALF(0, 0xffff, q[0], q[1]));
+	__u32 word;
+
+	__builtin_memcpy(&word, q, sizeof(word));
+	ip_addr_set(to, 0, PACKET_MAPPED(word));
 }
 
 PACKET_INLINE void ip_addr_from_ipv6(struct ip_addr *to, const __u16 q[8])

@@ -6,87 +6,88 @@
 
 #define DEFAULT_TTL 64
 
-static inline uint8_t *put(uint8_t *p, const void *bytes, size_t len)
+static inline void put16(uint8_t *p, uint16_t word)
 {
-	memcpy(p, bytes, len);
-	return p + len;
+	memcpy(p, &word, sizeof(word));
 }
 
-/* Two 16-bit fields, in host order. */
-static inline uint8_t *put32(uint8_t *p, uint16_t first, uint16_t second)
+static inline void put32(uint8_t *p, uint32_t word)
 {
-	uint32_t word = PACKET_BE32((uint32_t)first << 16 | second);
-
-	return put(p, &word, 4);
+	memcpy(p, &word, sizeof(word));
 }
 
-static inline uint8_t *put16(uint8_t *p, uint16_t v)
+static inline void put64(uint8_t *p, uint64_t word)
 {
-	v = PACKET_BE16(v);
-	return put(p, &v, 2);
+	memcpy(p, &word, sizeof(word));
+}
+
+/* Two fields that follow each other, given in host order. */
+static inline uint32_t two(uint16_t first, uint16_t second)
+{
+	return PACKET_BE32((uint32_t)first << 16 | second);
 }
 
 static uint8_t *put_tags(uint8_t *p, const struct path *path)
 {
-	for (int i = 0; i < path->tag_count; i++)
-		p = put32(p, path->tags[i].tpid, path->tags[i].tci);
+	for (int i = 0; i < path->tag_count; i++, p += VLAN_TAG_LEN)
+		put32(p, two(path->tags[i].tpid, path->tags[i].tci));
 	return p;
 }
 
-/* Returns the sum of the addresses in *sum. */
-static inline uint8_t *put_ipv4(uint8_t *p, const struct path *path, uint16_t total_len,
-		uint64_t *sum)
+static inline uint8_t ttl_of(const struct path *path)
 {
-	uint8_t fixed[12] = {0x45, 0, total_len >> 8, total_len & 0xff, 0, 0, 0x40 /* DF */, 0,
-			path->ttl ? path->ttl : DEFAULT_TTL, IP_PROTO_UDP};
-	uint16_t checksum;
-
-	*sum = (uint64_t)path->local.addr.w[3] + path->peer.addr.w[3];
-	checksum = ~checksum_fold(*sum + checksum_word32(fixed) + checksum_word32(fixed + 4) +
-			checksum_word32(fixed + 8));
-	memcpy(fixed + 10, &checksum, 2);
-	p = put(p, fixed, sizeof(fixed));
-	p = put(p, &path->local.addr.w[3], 4);
-	return put(p, &path->peer.addr.w[3], 4);
+	return path->ttl ? path->ttl : DEFAULT_TTL;
 }
 
-static inline uint8_t *put_ipv6(uint8_t *p, const struct path *path, uint16_t payload_len,
-		uint64_t *sum)
+/* Returns the sum of the addresses. */
+static inline uint64_t put_ipv4(uint8_t *p, const struct path *path, uint32_t udp_len)
 {
-	const uint8_t fixed[8] = {0x60, 0, 0, 0, payload_len >> 8, payload_len & 0xff,
-			IP_PROTO_UDP, path->ttl ? path->ttl : DEFAULT_TTL};
+	const uint16_t version = PACKET_BE16(0x4500), flags = PACKET_BE16(0x4000 /* DF */);
+	uint32_t local = path->local.addr.w[3], peer = path->peer.addr.w[3];
+	uint64_t addresses = (uint64_t)local + peer;
+	uint16_t total_len = PACKET_BE16(IPV4_HEADER_LEN + udp_len);
+	uint16_t ttl_protocol = PACKET_BE16(ttl_of(path) << 8 | IP_PROTO_UDP);
 
-	*sum = checksum_sum(&path->local.addr, 16) + checksum_sum(&path->peer.addr, 16);
-	p = put(p, fixed, sizeof(fixed));
-	p = put(p, &path->local.addr, 16);
-	return put(p, &path->peer.addr, 16);
+	put64(p, PACKET_HALF(version, total_len, 0, flags));
+	put16(p + 8, ttl_protocol);
+	put16(p + 10, ~checksum_fold(addresses + version + total_len + flags + ttl_protocol));
+	put32(p + 12, local);
+	put32(p + 16, peer);
+	return addresses;
+}
+
+static inline uint64_t put_ipv6(uint8_t *p, const struct path *path, uint32_t udp_len)
+{
+	put32(p, two(0x6000, 0));
+	put32(p + 4, two(udp_len, IP_PROTO_UDP << 8 | ttl_of(path)));
+	memcpy(p + 8, &path->local.addr, 16);
+	memcpy(p + 24, &path->peer.addr, 16);
+	return (uint64_t)checksum_sum(p + 8, 32);
 }
 
 void headers_write(uint8_t *p, const struct path *path, uint32_t len, uint32_t payload_sum)
 {
-	uint16_t udp_len = UDP_HEADER_LEN + len, checksum;
-	uint64_t sum;
-	uint8_t *udp;
+	uint32_t udp_len = UDP_HEADER_LEN + len, ports = two(path->local.port, path->peer.port);
+	uint16_t checksum, wire_len = PACKET_BE16(udp_len);
+	/* The length counts twice: in the header and in the pseudo-header. */
+	uint64_t sum = (uint64_t)ports + PACKET_BE16(IP_PROTO_UDP) + 2u * wire_len + payload_sum;
 
-	p = put(p, path->peer.mac, 6);
-	p = put(p, path->local.mac, 6);
+	memcpy(p, path->peer.mac, 6);
+	memcpy(p + 6, path->local.mac, 6);
+	p += 12;
 	if (path->tag_count)
 		p = put_tags(p, path);
 	if (ip_addr_is_ipv4(&path->peer.addr)) {
-		p = put16(p, ETHERTYPE_IPV4);
-		p = put_ipv4(p, path, IPV4_HEADER_LEN + udp_len, &sum);
+		put16(p, PACKET_BE16(ETHERTYPE_IPV4));
+		sum += put_ipv4(p + 2, path, udp_len);
+		p += 2 + IPV4_HEADER_LEN;
 	} else {
-		p = put16(p, ETHERTYPE_IPV6);
-		p = put_ipv6(p, path, udp_len, &sum);
+		put16(p, PACKET_BE16(ETHERTYPE_IPV6));
+		sum += put_ipv6(p + 2, path, udp_len);
+		p += 2 + IPV6_HEADER_LEN;
 	}
-	udp = p;
-	p = put32(p, path->local.port, path->peer.port);
-	/* The length counts twice: in the header and in the pseudo-header. */
-	sum += checksum_word32(udp) + PACKET_BE16(IP_PROTO_UDP) + 2u * PACKET_BE16(udp_len) +
-			payload_sum;
 	checksum = ~checksum_fold(sum);
-	p = put16(p, udp_len);
-	if (!checksum)
-		checksum = 0xffff; /* 0 would say: none (RFC 768) */
-	put(p, &checksum, 2);
+	put32(p, ports);
+	put16(p + 4, wire_len);
+	put16(p + 6, checksum ? checksum : 0xffff); /* 0 would say: none (RFC 768) */
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/checksum.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #include "udpxdp/packet.h"
 #include "udpxdp/service.h"
 
@@ -17,6 +21,22 @@ static inline uint64_t add(uint64_t sum, uint64_t word)
 {
 	sum += word;
 	return sum + (sum < word);
+}
+
+static inline uint64_t add_four(uint64_t sum, const uint8_t *p)
+{
+#ifdef __x86_64__
+	unsigned long long chain = sum; /* four additions that pass their carry on, no more */
+	unsigned char carry = _addcarry_u64(0, chain, word64(p), &chain);
+
+	carry = _addcarry_u64(carry, chain, word64(p + 8), &chain);
+	carry = _addcarry_u64(carry, chain, word64(p + 16), &chain);
+	carry = _addcarry_u64(carry, chain, word64(p + 24), &chain);
+	return chain + carry;
+#else
+	sum = add(add(sum, word64(p)), word64(p + 8));
+	return add(add(sum, word64(p + 16)), word64(p + 24));
+#endif
 }
 
 /* What is left below eight bytes, as one word. */
@@ -41,12 +61,8 @@ uint32_t checksum_sum(const void *data, size_t len)
 	const uint8_t *p = data;
 	uint64_t sum = 0;
 
-	for (; len >= 32; len -= 32, p += 32) {
-		sum = add(sum, word64(p));
-		sum = add(sum, word64(p + 8));
-		sum = add(sum, word64(p + 16));
-		sum = add(sum, word64(p + 24));
-	}
+	for (; len >= 32; len -= 32, p += 32)
+		sum = add_four(sum, p);
 	for (; len >= 8; len -= 8, p += 8)
 		sum = add(sum, word64(p));
 	if (len)

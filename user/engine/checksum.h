@@ -26,12 +26,11 @@ static inline uint64_t checksum_word32(const void *p)
 /* Folds a sum to 16 bits, in memory order, not complemented. 0xffff stays 0xffff. */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	uint32_t low = (uint32_t)sum, high = sum >> 32, folded;
+	uint32_t half;
 
-	low += high;
-	low += low < high; /* the carry comes back in below */
-	folded = (low & 0xffff) + (low >> 16);
-	return (uint16_t)(folded + (folded >> 16));
+	/* A sum and the same with its halves changed over: the upper half is both with their carry. */
+	half = (sum + (sum << 32 | sum >> 32)) >> 32;
+	return (half + (half << 16 | half >> 16)) >> 16;
 }
 
 /* The folded sum of what stands at an even offset, as it counts behind len bytes of others. */

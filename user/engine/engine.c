@@ -19,10 +19,11 @@ static inline bool is_group_mac(const uint8_t mac[6])
  */
 static inline bool is_special(const struct ip_addr *a)
 {
-	uint8_t first = a->b[12];
+	if (ip_addr_is_ipv4(a)) {
+		uint8_t first = a->b[12];
 
-	if (ip_addr_is_ipv4(a))
 		return !first || first == 127 || (first & 0xf0) == 0xe0;
+	}
 	return a->b[0] == 0xff ||
 	       (!a->w[0] && !a->w[1] && !a->w[2] && !memcmp(a->b + 12, "\0\0\0", 3) &&
 			       a->b[15] <= 1);
@@ -33,9 +34,8 @@ static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
 		struct instance **instance, bool *broadcast)
 {
 	const struct local_net *net = e->net;
-	uint8_t n = e->port_instance[info->dest_port];
-
 	uint32_t kind = local_net_kind(net, &info->dest);
+	uint8_t n = e->port_instance[info->dest_port];
 
 	*broadcast = kind == LOCAL_BROADCAST;
 	if (*broadcast && !(n && e->instances[n - 1].class->wants_broadcast))
@@ -157,11 +157,12 @@ int engine_turn(struct engine *e)
 {
 	struct frame_io *io = e->io;
 	struct frame frames[FRAME_BATCH];
+	struct outlet out = {.engine = e};
 	int n = io->ops->receive(io, frames, FRAME_BATCH);
 
 	for (int i = 0; i < n; i++) {
-		struct outlet out = {.engine = e, .frame = &frames[i], .time_ns = frames[i].time_ns};
-
+		out.frame = &frames[i];
+		out.time_ns = frames[i].time_ns;
 		handle(e, &out);
 		if (out.frame)
 			io->ops->give_back(io, out.frame);

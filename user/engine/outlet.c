@@ -32,29 +32,27 @@ size_t emit_max(const struct outlet *out, const struct path *path)
 bool reply(struct outlet *out, const struct datagram *d, const struct prefix *prefix)
 {
 	struct frame_io *io = out->engine->io;
-	uint32_t prefix_len = prefix ? prefix->len : 0;
-	uint32_t len = prefix_len + d->len;
-	uint32_t sum = out->payload_sum;
-	uint32_t header_len = headers_len(&d->path);
-	struct frame frame = *out->frame;
-	uint8_t *payload = (uint8_t *)d->payload - prefix_len;
-	uint8_t *start = payload - header_len;
+	struct frame *frame = out->frame;
+	uint8_t *payload = (uint8_t *)d->payload;
+	uint32_t len = d->len, sum = out->payload_sum;
 
+	if (prefix) {
+		len += prefix->len;
+		sum = prefix->sum + checksum_behind(prefix->len, sum);
+	}
 	if (len > emit_max(out, &d->path)) {
 		count_drop(out, DROP_reply_too_big);
 		return false;
 	}
 	if (prefix) {
 		/* A fixed length costs no call; what it spoils is written anew below. */
-		memcpy(payload + prefix_len - sizeof(prefix->text), prefix->text,
-				sizeof(prefix->text));
-		sum = prefix->sum + checksum_behind(prefix_len, sum);
+		memcpy(payload - sizeof(prefix->text), prefix->text, sizeof(prefix->text));
+		payload -= prefix->len;
 	}
-	headers_write(start, &d->path, len, sum);
-	frame.room += frame.data - start;
-	frame.data = start;
-	frame.len = header_len + len;
-	if (!io->ops->send(io, &frame)) {
+	frame->len = headers_len(&d->path) + len;
+	frame->data = payload + len - frame->len;
+	headers_write(frame->data, &d->path, len, sum);
+	if (!io->ops->send(io, frame)) {
 		count_drop(out, DROP_no_tx_frame);
 		return false;
 	}
