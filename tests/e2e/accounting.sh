@@ -53,27 +53,47 @@ for mode in copy skb; do
 	equal "and the kernel threw none away, $mode" 2 "$(kernel_account)"
 done
 
+# trace_sends ARGUMENT...: strace of the workers' sendto(), into $work/calls; $tracer is its pid.
+trace_sends() {
+	local workers worker
+	workers=$(ps -T -o tid=,comm= -p "${server_pid[server]}" | awk '$2 ~ /^worker/ { print $1 }')
+	# shellcheck disable=SC2046,SC2086 # words, for each worker
+	strace -q $(printf -- '-p %s ' $workers) -e trace=sendto "$@" -o "$work/calls" \
+		2>"$work/strace.log" </dev/null &
+	tracer=$!
+	for worker in $workers; do
+		wait_for 5 grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status" ||
+			bail "strace attaches" "$(cat "$work/strace.log")"
+	done
+}
+
+trace_ends() {
+	kill $tracer
+	wait $tracer 2>/dev/null
+}
+
 # ---- back-pressure
 
 # A kernel that takes nothing at every other call: what remains goes a moment later, not with the
 # next datagram or the next second.
 for policy in adaptive block spin; do
 	server_start server --mode copy --quiet --service echo --poll $policy --no-sandbox
-	workers=$(ps -T -o tid=,comm= -p "${server_pid[server]}" | awk '$2 ~ /^worker/ { print $1 }')
-	# shellcheck disable=SC2046,SC2086 # words, for each worker
-	strace -q $(printf -- '-p %s ' $workers) -e trace=sendto -e inject=sendto:error=EAGAIN:when=1+2 \
-		-o "$work/calls" 2>"$work/strace.log" </dev/null &
-	tracer=$!
-	for worker in $workers; do
-		wait_for 5 grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status" ||
-			bail "strace attaches" "$(cat "$work/strace.log")"
-	done
+	trace_sends -e inject=sendto:error=EAGAIN:when=1+2
 	check "a refused send is tried again at once, $policy" on client "$e2e/udp.py" exchange \
 		10.80.9.1 8080 --count 20 --flows 1 --window 1 --timeout 0.3
 	check "and some were refused, $policy" grep -q INJECTED "$work/calls"
-	kill $tracer
-	wait $tracer 2>/dev/null
+	trace_ends
 	server_stop server || not_ok "stops well, $policy"
 done
+
+# ---- coalescing
+
+# One datagram each 200 µs, of which ten gather in 2 ms. A wakeup each would be 1,000.
+server_start server --quiet --service echo --poll block --coalesce 2000 --no-sandbox
+trace_sends
+check "1,000 echoes, coalesced" on client "$udpxdp" bench 10.80.9.1 --rate 5000 --count 1000 --flows 1 -Q
+trace_ends
+check "take fewer than half as many wakeups" test "$(wc -l <"$work/calls")" -lt 500
+server_stop server || not_ok "stops well, coalescing"
 
 done_testing

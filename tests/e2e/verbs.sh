@@ -59,6 +59,7 @@ prints "the overview has serve's options" '^  -i, --iface IFACE' --help
 prints "udpxdp --version" '^udpxdp [0-9]+\.[0-9]+\.[0-9]+$' --version
 refuses "no verb is serve" '^udpxdp: .*; see udpxdp serve --help$' --nonsense
 refuses "nothing at all" '^udpxdp: .*iface'
+refuses "coalescing for who does not sleep" '^udpxdp: option --coalesce: .*--poll block' -i lo --coalesce 50
 refuses "an unknown verb" "^udpxdp: verb 'nonsense': unknown; see udpxdp --help$" nonsense
 refuses "a verb is not abbreviated" "^udpxdp: verb 'cli': unknown" cli
 refuses "an empty verb" "^udpxdp: verb '': unknown" ''

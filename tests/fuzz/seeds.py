@@ -225,6 +225,7 @@ mode=zerocopy
 queues=0-3
 poll=spin
 busy-poll=50
+coalesce=50
 cpus=0,2-3
 limit=1000/200
 allow=10.0.0.0/8

@@ -130,6 +130,7 @@ static void options_of_serve(void **state)
 				   "limit = 1000/200\n"
 				   "allow = 10.0.0.0/8\n"
 				   "deny = fd00::/16\n"
+				   "coalesce = 40\n"
 				   "busy-poll = 50\n"
 				   "write = /tmp/a.pcap\n"
 				   "control = /run/x.sock\n"
@@ -156,6 +157,7 @@ static void options_of_serve(void **state)
 	assert_int_equal(o.server.limit_interval, 1000000);
 	assert_int_equal(o.server.rule_count, 2);
 	assert_true(o.server.default_deny);
+	assert_int_equal(o.server.coalesce_us, 40);
 	assert_int_equal(o.server.busy_poll, 50);
 	assert_string_equal(o.server.capture, "/tmp/a.pcap");
 	assert_string_equal(o.control, "/run/x.sock");

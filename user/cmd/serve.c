@@ -146,6 +146,9 @@ static int serve(const struct verb *verb, int argc, char **argv)
 		fail(EXIT_INTERFACE, "interface %s: no such name is possible; ip link shows what "
 				     "there is",
 				c->iface);
+	if (c->coalesce_us && c->wait != WAIT_BLOCK)
+		fail(EXIT_USAGE, "option --coalesce: who spins does not wait for a batch; give --poll "
+				 "block too");
 	if (!c->service_count)
 		add_defaults(c);
 	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)

@@ -242,6 +242,13 @@ const struct option_row serve_options[] = {
 				.set = set_poll,
 				.arg = "adaptive|block|spin",
 				.help = "how a worker waits for frames (default: adaptive)"},
+		{.name = "coalesce",
+				.kind = OPT_UINT,
+				.offset = SERVER(coalesce_us),
+				.max = 10000,
+				.arg = "USEC",
+				.help = "with --poll block: let datagrams gather so long before the next "
+					"batch is served, for less CPU and later answers (default: 0)"},
 		{.name = "busy-poll",
 				.kind = OPT_UINT,
 				.offset = SERVER(busy_poll),

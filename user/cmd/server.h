@@ -22,7 +22,7 @@ struct server_config {
 	bool dispatcher;
 	unsigned first_queue, last_queue;
 	enum wait_policy wait;
-	unsigned busy_poll;
+	unsigned coalesce_us, busy_poll;
 	int cpus[MAX_QUEUES]; /* for the first worker and so on */
 	unsigned cpu_count;   /* 0: workers are pinned round-robin where there are CPUs enough */
 	const char *capture;  /* NULL: none */

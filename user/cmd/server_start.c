@@ -255,6 +255,7 @@ static int start_workers(struct server *s, struct local_net *net)
 			.doorbells = s->sockets.doorbells,
 			.cpus = cpus,
 			.wait = c->wait,
+			.coalesce_us = c->coalesce_us,
 			.services = c->services,
 			.service_count = c->service_count,
 			.counters = filter_counters(s->filter),

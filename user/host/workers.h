@@ -32,6 +32,7 @@ struct workers_config {
 	const int *doorbells;        /* count eventfds, each known to its frame_io; or NULL */
 	const int *cpus;             /* the CPU for each, -1: anywhere; or NULL */
 	enum wait_policy wait;
+	unsigned coalesce_us; /* WAIT_BLOCK: µs for more to arrive behind a batch that is not full */
 	const struct service_config *services;
 	unsigned service_count;
 	struct service_counters *counters; /* count * service_count rows */
