@@ -7,6 +7,7 @@ from lab import CLIENT_CPU, SERVER_CPU
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ECHO_PORT, CHAT_PORT = 8080, 8090
+COALESCE_US = 100
 BPFFS = "/sys/fs/bpf"
 
 
@@ -85,9 +86,9 @@ class Reflector(Server):
 class Udpxdp(Server):
     """The program under test."""
 
-    def __init__(self, lab, build, name, poll, service):
+    def __init__(self, lab, build, name, service, *options):
         super().__init__(lab, build, name)
-        self.start([f"{build}/udpxdp", "serve", "-i", self.iface, "-s", service, "--poll", poll,
+        self.start([f"{build}/udpxdp", "serve", "-i", self.iface, "-s", service, *options,
                     "--cpus", str(SERVER_CPU), "-Q",
                     "--control", f"{lab.logs}/{self.iface}.sock",
                     "--pin-dir", f"{BPFFS}/udpxdp-bench-{self.iface}"], "udpxdp: ready")
@@ -106,10 +107,13 @@ def start_servers(lab, build):
         servers[name].start([*command, servers[name].address, str(port)], "ready")
     servers["XDP_TX"] = Reflector(lab, build, "XDP_TX")
     servers["XDP_TX"].start()
-    for poll in ("spin", "adaptive", "block"):
-        name = f"udpxdp {poll}"
-        servers[name] = Udpxdp(lab, build, name, poll, f"echo:{ECHO_PORT}")
-    servers["udpxdp chat"] = Udpxdp(lab, build, "udpxdp chat", "adaptive",
+    for name, *options in (
+            ("udpxdp spin", "--poll", "spin"),
+            ("udpxdp adaptive",),
+            ("udpxdp block", "--poll", "block"),
+            ("udpxdp coalescing", "--poll", "block", "--coalesce", str(COALESCE_US))):
+        servers[name] = Udpxdp(lab, build, name, f"echo:{ECHO_PORT}", *options)
+    servers["udpxdp chat"] = Udpxdp(lab, build, "udpxdp chat",
                                     f"chat:{CHAT_PORT},history=off,idle=3600")
     for name in ("sendmmsg relay", "udpxdp chat"):
         servers[name].pin = f"{BPFFS}/udpxdp-bench-sink-{servers[name].iface}"
