@@ -220,23 +220,24 @@ void *worker_run(void *context)
 	enum wait_policy policy = w->all->config.wait;
 	const struct timespec coalesce = {.tv_nsec = w->all->config.coalesce_us * 1000l};
 	uint64_t idle_since = 0, next_tick = 0, now;
-	unsigned busy = 0;
+	unsigned turns = 0;
 
-	prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul); /* of the sleeps below; 50 µs otherwise */
+	prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul); /* of the sleep below; 50 µs otherwise */
 	if (w->all->config.enter)
 		w->all->config.enter();
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		int work = turn(w);
-		bool idle = !work;
 
-		/* Under load the clock is read once in 64 turns. */
-		if (!idle) {
+		if (work) {
+			idle_since = 0;
 			if (coalesce.tv_nsec && work < FRAME_BATCH)
 				nanosleep(&coalesce, NULL);
-			idle_since = 0;
-			if (++busy % 64)
-				continue;
+		} else if (policy != WAIT_BLOCK) {
+			relax();
 		}
+		/* Reading the clock takes as long as a turn without frames. */
+		if (++turns % 64 && (work || policy != WAIT_BLOCK))
+			continue;
 		now = clock_ns(CLOCK_MONOTONIC);
 		if (now >= next_tick) {
 			engine_tick(w->engine, clock_ns(CLOCK_REALTIME));
@@ -244,16 +245,12 @@ void *worker_run(void *context)
 			count_history_lost(w);
 			next_tick = now + TICK_NS;
 		}
-		if (!idle || policy == WAIT_SPIN) {
-			relax();
+		if (work || policy == WAIT_SPIN)
 			continue;
-		}
 		if (!idle_since)
 			idle_since = now;
 		if (policy == WAIT_BLOCK || now - idle_since >= SPIN_NS)
 			sleep_until_rung(w);
-		else
-			relax();
 	}
 	for (int i = 0; i < DRAIN_TURNS && turn(w); i++)
 		;
