@@ -115,6 +115,13 @@ static bool have_free(struct afxdp *x)
 	return x->free_count != 0;
 }
 
+/* The other CPU has just written the headers; an answer begins in the line in front of them. */
+static void fetch_ahead(const uint8_t *data)
+{
+	for (int line = -1; line <= 1; line++)
+		__builtin_prefetch(data + line * 64, 1);
+}
+
 static int receive(struct frame_io *io, struct frame *frames, int max)
 {
 	struct afxdp *x = self(io);
@@ -141,7 +148,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 				.cookie = base,
 				.lent = true,
 		};
-		__builtin_prefetch(frames[i].data);
+		fetch_ahead(frames[i].data);
 	}
 	xsk_ring_cons__release(&x->rx, n);
 	x->held += n;
