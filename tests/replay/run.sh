@@ -253,6 +253,12 @@ report $? "history is appended to" why
 report "$([ $? = 1 ] && grep -q "history /dev/full: No space left" why; echo $?)" \
 	"a history that cannot be written is an error" why
 
+mkdir -p unwritable/chat.txt # as in a directory of somebody else's
+(cd unwritable && "$udpxdp" replay -Q -r "$talk" -w out.pcap 2>../why) && cmp unwritable/out.pcap \
+	"$golden/chat_talk.pcap" >>why 2>&1 &&
+	grep -qE '^udpxdp: history chat.txt: Is a directory; lines lost: [1-9][0-9]*; ' why
+report $? "a history that nobody named is no reason to fail" why
+
 "$udpxdp" replay -r "$plain" -w printed.pcap >/dev/full 2>why
 report "$([ $? = 1 ] && [ ! -e printed.pcap ]; echo $?)" \
 	"messages that cannot be printed are an error" why

@@ -180,8 +180,8 @@ static void a_port_twice(void **state)
 
 	assert_int_equal(services_check(configs, 2, error, sizeof(error)), 0);
 	assert_int_equal(services_check(configs, 3, error, sizeof(error)), -1);
-	assert_string_equal(error, "echo and broadcast both want port 7000: give one of them "
-				   "another, as in broadcast:7001");
+	assert_string_equal(error, "echo and broadcast both want port 7000: a port has one "
+				   "service; give one of them another, as in broadcast:7001");
 }
 
 static void rooms_keep_separate_files(void **state)
@@ -197,6 +197,8 @@ static void rooms_keep_separate_files(void **state)
 	assert_null(history(&configs[2]));
 	assert_string_equal(history(&configs[3]), "/tmp/x");
 	assert_string_equal(history(&configs[4]), "chat-8094.txt");
+	for (unsigned i = 0; i < COUNT(configs); i++)
+		assert_int_equal(service_history_named(&configs[i]), i == 2 || i == 3);
 }
 
 static void a_file_twice(void **state)
@@ -208,8 +210,8 @@ static void a_file_twice(void **state)
 	char error[256];
 
 	assert_int_equal(services_check(named, 2, error, sizeof(error)), -1);
-	assert_string_equal(error, "chat:8090 and chat:8091 both write a: give one of them another "
-				   "file with history=PATH");
+	assert_string_equal(error, "chat:8090 and chat:8091 both write a: a history has one "
+				   "writer; give one of them another file with history=PATH");
 	assert_int_equal(services_check(standard, 2, error, sizeof(error)), -1);
 	assert_int_equal(services_check(taken, 3, error, sizeof(error)), -1);
 }

@@ -274,7 +274,8 @@ static int finish(struct replay_outputs *outputs, struct frame_io *io, const cha
 	if (caught || *why)
 		pcap_io_discard(io);
 	if (io->ops->close(io) && !*why)
-		snprintf(why, size, "cannot write %s: %s", out, strerror(errno));
+		snprintf(why, size, "cannot write %s: %s; make room, or give another file", out,
+				strerror(errno));
 	if (!*why && !caught)
 		replay_outputs_keep(outputs, why, size);
 	return *why ? -1 : 0;

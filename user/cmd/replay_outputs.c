@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/log.h"
 #include "host/message_text.h"
 #include "services/registry.h"
 
@@ -16,6 +17,7 @@ struct replay_outputs {
 	const struct service_config *services;
 	unsigned count;
 	FILE *histories[MAX_SERVICES]; /* NULL: nothing was recorded */
+	unsigned recorded[MAX_SERVICES]; /* lines in it */
 	int print_error, record_error; /* the first */
 	char line[HISTORY_LINE_MAX];
 };
@@ -80,6 +82,7 @@ bool replay_record(void *context, unsigned instance, const struct message *messa
 		o->record_error = errno;
 		return false;
 	}
+	o->recorded[instance]++;
 	return put_line(o, history_format(o->line, sizeof(o->line), message), *history,
 			&o->record_error);
 }
@@ -92,9 +95,10 @@ int replay_outputs_check(struct replay_outputs *o, char *error, size_t size)
 		if (o->histories[i] && !o->record_error && fflush(o->histories[i]))
 			o->record_error = errno;
 	if (o->print_error)
-		snprintf(error, size, "cannot print: %s", strerror(o->print_error));
+		snprintf(error, size, "cannot print: %s; make room, or give --quiet", strerror(o->print_error));
 	else if (o->record_error)
-		snprintf(error, size, "cannot keep history in a temporary file: %s",
+		snprintf(error, size, "cannot keep history in a temporary file: %s; make room in "
+				"/tmp, or give history=off",
 				strerror(o->record_error));
 	return o->print_error || o->record_error ? -1 : 0;
 }
@@ -143,9 +147,13 @@ int replay_outputs_keep(struct replay_outputs *o, char *error, size_t size)
 
 		if (!why)
 			continue;
-		snprintf(error, size, "cannot write history %s: %s", history_path(o, i),
-				strerror(why));
-		return -1;
+		if (service_history_named(&o->services[i])) {
+			snprintf(error, size, "cannot write history %s: %s; give another history=PATH",
+					history_path(o, i), strerror(why));
+			return -1;
+		}
+		log_line("history %s: %s; lines lost: %u; give a history=PATH, or history=off",
+				history_path(o, i), strerror(why), o->recorded[i]);
 	}
 	return 0;
 }

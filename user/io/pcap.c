@@ -87,8 +87,8 @@ static void output_failed(struct pcap_io *p)
 {
 	p->write_errno = errno ? errno : EIO;
 	if (!p->ended)
-		snprintf(p->error, sizeof(p->error), "cannot write %s: %s", p->target,
-				strerror(p->write_errno));
+		snprintf(p->error, sizeof(p->error), "cannot write %s: %s; make room, or give another file",
+				p->target, strerror(p->write_errno));
 	p->ended = true;
 }
 
@@ -258,7 +258,7 @@ static bool input_open(struct pcap_io *p, const char *name, char *error, size_t 
 
 	p->source = strdup(file == stdin ? "standard input" : name);
 	if (!file || !p->source) {
-		snprintf(error, size, "cannot read %s: %s", name, strerror(errno));
+		snprintf(error, size, "cannot read %s: %s; give another file", name, strerror(errno));
 		return false;
 	}
 	p->in = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
@@ -330,7 +330,7 @@ static bool output_open(struct pcap_io *p, const char *name, char *error, size_t
 	}
 	if (p->dump)
 		return true;
-	snprintf(error, size, "cannot write %s: %s", name, strerror(errno));
+	snprintf(error, size, "cannot write %s: %s; give another file", name, strerror(errno));
 	if (file)
 		fclose(file);
 	else if (fd >= 0)
@@ -348,7 +348,7 @@ struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size
 		p->memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (!p || p->memory == MAP_FAILED) {
-		snprintf(error, size, "cannot replay %s: %s", in, strerror(ENOMEM));
+		snprintf(error, size, "cannot replay %s: %s; free some", in, strerror(ENOMEM));
 		free(p);
 		return NULL;
 	}

@@ -249,6 +249,11 @@ static const char *history_fallback(const struct service_class *class)
 	return "";
 }
 
+static char *history_option(const struct service_config *config)
+{
+	return (char *)config->options + config->class->history_offset;
+}
+
 const char *service_history(const struct service_config *config, uint32_t *sync_seconds)
 {
 	const struct service_class *class = config->class;
@@ -256,7 +261,7 @@ const char *service_history(const struct service_config *config, uint32_t *sync_
 
 	if (!class->has_history)
 		return NULL;
-	path = (const char *)config->options + class->history_offset;
+	path = history_option(config);
 	memcpy(sync_seconds, config->options + class->sync_offset, sizeof(*sync_seconds));
 	if (!*path)
 		path = history_fallback(class);
@@ -278,15 +283,24 @@ static const struct service_config *history_owner(
 }
 
 /* chat.txt becomes chat-8091.txt. */
-static void name_history_by_port(struct service_config *config)
+static void history_by_port(const struct service_config *config, char path[SERVICE_PATH_SIZE])
 {
-	char *path = (char *)config->options + config->class->history_offset;
 	const char *fallback = history_fallback(config->class);
 	const char *dot = strrchr(fallback, '.');
 	size_t stem = dot ? (size_t)(dot - fallback) : strlen(fallback);
 
 	snprintf(path, SERVICE_PATH_SIZE, "%.*s-%u%s", (int)stem, fallback, config->port,
 			fallback + stem);
+}
+
+bool service_history_named(const struct service_config *config)
+{
+	char unnamed[SERVICE_PATH_SIZE];
+
+	if (!config->class->has_history || !*history_option(config))
+		return false;
+	history_by_port(config, unnamed);
+	return strcmp(history_option(config), unnamed);
 }
 
 int services_check(struct service_config *configs, unsigned count, char *error, size_t size)
@@ -301,8 +315,8 @@ int services_check(struct service_config *configs, unsigned count, char *error, 
 		for (unsigned j = 0; j < i; j++)
 			if (configs[j].port == configs[i].port)
 				return complain(&complaint,
-						"%s and %s both want port %u: give one of them "
-						"another, as in %s:%u",
+						"%s and %s both want port %u: a port has one "
+						"service; give one of them another, as in %s:%u",
 						configs[j].class->name, configs[i].class->name,
 						configs[i].port, configs[i].class->name,
 						configs[i].port < UINT16_MAX ? configs[i].port + 1
@@ -310,16 +324,15 @@ int services_check(struct service_config *configs, unsigned count, char *error, 
 		path = service_history(&configs[i], &sync);
 		if (!path)
 			continue;
-		if (!configs[i].options[configs[i].class->history_offset] &&
-				history_owner(configs, i, path)) {
-			name_history_by_port(&configs[i]);
+		if (!*history_option(&configs[i]) && history_owner(configs, i, path)) {
+			history_by_port(&configs[i], history_option(&configs[i]));
 			path = service_history(&configs[i], &sync);
 		}
 		owner = history_owner(configs, i, path);
 		if (owner)
 			return complain(&complaint,
-					"%s:%u and %s:%u both write %s: give one of them another "
-					"file with history=PATH",
+					"%s:%u and %s:%u both write %s: a history has one writer; "
+					"give one of them another file with history=PATH",
 					owner->class->name, owner->port, configs[i].class->name,
 					configs[i].port, path);
 	}

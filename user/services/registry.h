@@ -32,6 +32,9 @@ void services_seed(struct service_config *configs, unsigned count, const struct 
 /* The history file of a service, NULL when it keeps none (history=off); seconds between syncs. */
 const char *service_history(const struct service_config *config, uint32_t *sync_seconds);
 
+/* Did somebody name that file? */
+bool service_history_named(const struct service_config *config);
+
 /* Writes "echo:8080,chat:8090" to text. */
 void services_text(const struct service_config *configs, unsigned count, char *text, size_t size);
 
