@@ -12,7 +12,7 @@ file=$work/udpxdp.conf
 refused() {
 	local output status=0
 	output=$(on server "$udpxdp" serve --config "$file" 2>&1) || status=$?
-	equal "$1" "udpxdp: $file:$2: $3 (exit status 2)" "$output (exit status $status)"
+	equal "$1" "udpxdp: $file:$2: $3; correct the file (exit status 2)" "$output (exit status $status)"
 }
 
 printf '%s\n' '# what the test serves' '' 'iface = eth0' 'mood = copy' >"$file"

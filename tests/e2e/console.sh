@@ -127,7 +127,8 @@ refused() {
 	shift 2
 	output=$(chat a x "$@" 2>&1)
 	equal "$name: exit status" 1 $?
-	equal "$name: one line" "udpxdp: chat: $line" "$output"
+	matches "$name: one line, what to do at its end" "^udpxdp: chat: $line; .+\$" "$output"
+	equal "$name: nothing else" 1 "$(wc -l <<<"$output")"
 }
 
 refused "nobody there" "no answer to ARP from 10.80.1.77" 10.80.1.77 1

@@ -209,7 +209,7 @@ def longest_line():
     longest = bytes(65 + i % 26 for i in range(65507))
     expect_run(console("chat", server, "10.0.0.9", "1", "--wait", "0",
                        data=longest + b"\n" + longest + b"X\nshort\n"), 1, b"",
-               rb"udpxdp: chat: a line longer than 65507 bytes: not sent\n")
+               rb"udpxdp: chat: not sent: a line longer than 65507 bytes; shorten it\n")
     expect([text for _, text in server.seen[1:]], [longest, b"short"], "lines")
 
 
@@ -334,7 +334,7 @@ def usage_errors():
     expect_run(console("chat", server, "no-such-host.invalid", "1"), 1, b"",
                rb"udpxdp: peer 'no-such-host\.invalid': [^\n]*\n")
     expect_run(console("chat", server, data=b"10.0.0.9\nport\n"), 1, b"",
-               rb"udpxdp: port 'port': not a number from 1 to 65535\n")
+               rb"udpxdp: port 'port': not a number from 1 to 65535; give one\n")
 
 
 # ---- on a terminal ----
@@ -529,7 +529,7 @@ def peer_is_asked_for():
     terminal.has("peer port:")
     terminal.type("0")
     terminal.press("Enter")
-    terminal.has("udpxdp: port '0': not a number from 1 to 65535")
+    terminal.has("udpxdp: port '0': not a number from 1 to 65535; give one")
     terminal.type("4711")
     terminal.press("Enter")
     terminal.has("10.0.0.9:4711>")
@@ -572,7 +572,8 @@ def server_goes_away_while_typing():
     terminal.type("one")
     terminal.press("Enter")
     terminal.type("two")
-    terminal.has(f"udpxdp: the server at {server.path} has gone, or has cut this console off")
+    terminal.has(f"udpxdp: the server at {server.path} has gone, or has cut this console off; start the "
+                 "console again")
     terminal.ended(1)
 
 
@@ -617,11 +618,23 @@ def dumb_terminal():
     server = Server()
     terminal = Terminal("chat", server, shell="TERM=dumb {}")
     terminal.shows("peer address:")
-    terminal.press("1", "0", ".", "0", ".", "0", ".", "9", "Enter", "7", "Enter", "x", "Enter")
+    terminal.press("1", "0", ".", "0", ".", "0", ".", "9", "Enter")
+    terminal.has("peer port:")
+    terminal.press("7", "Enter")
+    terminal.has("10.0.0.9:7>")
+    terminal.press("x", "Enter")
     server.await_seen(2)
     expect(server.seen[1], (b"say 10.0.0.9 7", b"x"), "the request")
+    asked = ["peer address: 10.0.0.9", "peer port: 7", "10.0.0.9:7> x"]
+    terminal.shows(*asked, "10.0.0.9:7>")
+    server.tell("10.0.0.2", 8090, b"meanwhile")
+    terminal.shows(*asked, "10.0.0.9:7>", "10.0.0.2:8090 meanwhile", "10.0.0.9:7>")
     terminal.press("C-d")
-    wait_until(lambda: "[ended 0]" in terminal.screen()[-1], "its end", terminal.screen)
+    terminal.ended(0)
+    terminal = Terminal("chat", server, shell="TERM=dumb {}")
+    terminal.shows("peer address:")
+    terminal.press("C-c")
+    terminal.ended(0)
 
 
 PIPED = [one_announcement, waits_as_told, announcements_from_a_pipe,

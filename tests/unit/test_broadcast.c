@@ -166,7 +166,7 @@ static void no_ipv4(void **state)
 
 	node_start(&node, "broadcast", ipv6_only());
 	assert_string_equal(node_command(&node, (struct endpoint){0}, "hello"),
-			"the interface has no IPv4 address to announce from");
+			"the interface has no IPv4 address to announce from; add one with ip address");
 	expect_refused(&node, DROP_no_address);
 	announced(&node, on_link(7, 8086), "anybody?");
 	expect_refused(&node, DROP_no_address);

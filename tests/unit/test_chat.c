@@ -478,12 +478,12 @@ static void console_line_that_cannot_go(void **state)
 
 	memset(text, 'a', sizeof(text) - 1);
 	assert_string_equal(node_command(&node, bob, text),
-			"the text does not fit the interface's MTU");
+			"the text does not fit the interface's MTU; shorten it");
 	expect_refused(&node, DROP_reply_too_big);
-	assert_string_equal(node_command(&node, bob, "\xff"), "the text is not valid UTF-8");
+	assert_string_equal(node_command(&node, bob, "\xff"), "the text is not valid UTF-8; set the terminal to it");
 	node.out.no_frame = true;
 	assert_string_equal(node_command(&node, bob, "a"),
-			"no transmit frame is free: try again");
+			"no transmit frame is free; try again");
 	assert_int_equal(node.out.printed.count + node.out.recorded.count, 0);
 	expect_refused(&node, DROP_no_tx_frame);
 	node_stop(&node);

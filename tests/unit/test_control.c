@@ -276,9 +276,11 @@ static void watching_a_service(void **state)
 	assert_string_equal(ask(f, fd, "watch chat:8091\n"), "ok chat:8091");
 	assert_int_equal(control_watchers(f->control), 1);
 	assert_memory_equal(ask(f, fd, "watch chat"), "error several of that service", 29);
-	assert_string_equal(ask(f, fd, "watch chat:8092"), "error no such service runs here");
-	assert_string_equal(ask(f, fd, "watch nonsense"), "error no such service runs here");
-	assert_string_equal(ask(f, fd, "watch echo"), "error that service has no console");
+	assert_string_equal(ask(f, fd, "watch chat:8092"), "error no such service runs here; the server's ready line names those "
+			"that do");
+	assert_string_equal(ask(f, fd, "watch nonsense"), "error no such service runs here; the server's ready line names those "
+			"that do");
+	assert_string_equal(ask(f, fd, "watch echo"), "error that service has no console; name another");
 	assert_memory_equal(ask(f, fd, "watch chat:0"), "error the port", 14);
 	assert_memory_equal(ask(f, fd, "watch chat:65536"), "error the port", 14);
 	assert_memory_equal(ask(f, fd, "watch chat:x"), "error the port", 14);
@@ -353,7 +355,7 @@ static void answers_keep_the_order_of_requests(void **state)
 	assert_string_equal(heard(fd), "nothing");
 	control_answer(f->control, f->seen[0].ticket, "first");
 	assert_string_equal(heard(fd), "error first");
-	assert_memory_equal(heard(fd), "error that is no request", 24);
+	assert_memory_equal(heard(fd), "error that is no request;", 25);
 	assert_string_equal(heard(fd), "error second");
 	assert_string_equal(heard(fd), "ok chat:8091");
 	assert_string_equal(heard(fd), "nothing");
@@ -466,14 +468,14 @@ static void sizes_of_requests(void **state)
 	assert_int_equal(f->seen[0].len, DATAGRAM_PAYLOAD_MAX);
 	tell(fd, packet, strlen(line) + DATAGRAM_PAYLOAD_MAX + 1);
 	settle(f);
-	assert_string_equal(heard(fd), "error the text is longer than a datagram");
+	assert_string_equal(heard(fd), "error the text is longer than a datagram; shorten it");
 	tell(fd, packet, sizeof(packet));
 	settle(f);
 	assert_string_equal(heard(fd), "error the request is too long");
 	memset(packet, 'x', sizeof(packet));
 	tell(fd, packet, CONTROL_PACKET_MAX); /* one line without an end */
 	settle(f);
-	assert_string_equal(heard(fd), "error that is no request");
+	assert_string_equal(heard(fd), "error that is no request; say watch, announce or say");
 	assert_int_equal(f->count, 1);
 	assert_string_equal(ask(f, fd, "announce\nx"), "ok");
 	close(fd);
@@ -621,7 +623,7 @@ static void errors_are_outstanding_too(void **state)
 	for (int i = 0; i < 15; i++)
 		assert_string_equal(heard(fd), "ok");
 	for (int i = 0; i < 20; i++)
-		assert_string_equal(heard(fd), "error that is no request");
+		assert_string_equal(heard(fd), "error that is no request; say watch, announce or say");
 	assert_string_equal(heard(fd), "nothing");
 	close(fd);
 }

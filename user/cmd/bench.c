@@ -173,7 +173,7 @@ static int bench_run(const struct verb *verb, int argc, char **argv)
 	printed = bench.json ? bench_report_json(host, port, &load, &result)
 			     : bench_report_text(host, port, &load, &result);
 	if (printed)
-		fail(EXIT_RUNTIME, "standard output: %m");
+		fail_output();
 	if (failed)
 		fail(EXIT_RUNTIME, "bench %s port %s: ended early: %s", host, port, error);
 	return verdict(&result, host, port);

@@ -57,7 +57,9 @@ static void say_failure(const struct exchange *exchange, const struct line *line
 {
 	switch (why) {
 	case ETIMEDOUT:
-		log_line("no answer from %s within %g s", exchange->where,
+		log_line("no answer from %s: none within %g s; check the address, or give a longer "
+			 "--timeout",
+				exchange->where,
 				(double)exchange->timeout_ns / NSEC_PER_SEC);
 		break;
 	case ECONNREFUSED:
@@ -89,7 +91,7 @@ static void print_answer(const struct exchange *exchange, bool terminal)
 		fwrite(text, 1, len, stdout);
 	putchar('\n');
 	if (fflush(stdout))
-		fail(EXIT_RUNTIME, "standard output: %m");
+		fail_output();
 }
 
 static void serve_line(struct exchange *exchange, char *text, size_t len, bool terminal)
@@ -118,7 +120,7 @@ static void plain_lines(struct exchange *exchange)
 	while ((len = getline(&text, &size, stdin)) >= 0)
 		serve_line(exchange, text, (size_t)len, false);
 	if (ferror(stdin))
-		fail(EXIT_RUNTIME, "standard input: %m");
+		fail(EXIT_RUNTIME, "standard input: %m; give another");
 	free(text);
 }
 

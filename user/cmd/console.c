@@ -57,7 +57,8 @@ static void __attribute__((noreturn)) server_gone(struct console *console)
 {
 	if (console->lines)
 		lines_hide(console->lines);
-	log_line("the server at %s has gone, or has cut this console off", console->addr.sun_path);
+	log_line("the server at %s has gone, or has cut this console off; start the console again",
+			console->addr.sun_path);
 	leave(console, EXIT_RUNTIME);
 }
 
@@ -86,6 +87,7 @@ static void show_event(struct console *console, const char *text, size_t len)
 	if (len && text[len - 1] == '\n')
 		len--;
 	shown = text_safe(console->shown, sizeof(console->shown), (const uint8_t *)text, len);
+	lines_hide(console->lines);
 	printf(strchr(addr, ':') ? "[%s]:%u " : "%s:%u ", addr, port);
 	fwrite(console->shown, 1, shown, stdout);
 	putchar('\n');
@@ -108,6 +110,7 @@ static void show_packet(struct console *console, size_t len)
 		console->in_flight--;
 	if (!strncmp(console->packet, "error ", 6)) {
 		console->refused = true;
+		lines_hide(console->lines);
 		fflush(stdout);
 		log_line("%s: %s", console->verb, console->packet + 6);
 	}
@@ -116,7 +119,7 @@ static void show_packet(struct console *console, size_t len)
 /* Shows what has arrived, above the line being typed. Never waits. */
 static void show_arrived(struct console *console)
 {
-	bool hidden = false, gone = false;
+	bool gone = false;
 
 	for (unsigned i = 0; i < DRAIN_MAX && !gone; i++) {
 		ssize_t len = recv(console->fd, console->packet, sizeof(console->packet) - 1,
@@ -124,19 +127,15 @@ static void show_arrived(struct console *console)
 
 		if (len < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
-		if (!hidden)
-			lines_hide(console->lines);
-		hidden = true;
 		gone = len <= 0;
 		if (!gone)
 			show_packet(console, (size_t)len);
 	}
 	if (fflush(stdout))
-		fail(EXIT_RUNTIME, "standard output: %s", strerror(errno));
+		fail_output();
 	if (gone)
 		server_gone(console);
-	if (hidden)
-		lines_show(console->lines);
+	lines_show(console->lines);
 }
 
 /* ---- waiting -------------------------------------------------------------------------- */
@@ -205,8 +204,8 @@ static void await_answers(struct console *console, unsigned most)
 		if (console->in_flight < before)
 			deadline = now_ns() + ANSWER_PATIENCE_NS;
 		else if (now_ns() >= deadline) {
-			log_line("the server at %s does not answer; is it stopped?",
-					console->addr.sun_path);
+			log_line("the server at %s does not answer: no word for %llu s; is it stopped?",
+					console->addr.sun_path, ANSWER_PATIENCE_NS / NSEC_PER_SEC);
 			leave(console, EXIT_RUNTIME);
 		}
 	}
@@ -233,7 +232,7 @@ static void request(struct console *console, const char *line, const char *text,
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = text ? 3 : 1};
 
 	if (len > DATAGRAM_PAYLOAD_MAX) {
-		log_line("%s: a line longer than %d bytes: not sent", console->verb,
+		log_line("%s: not sent: a line longer than %d bytes; shorten it", console->verb,
 				DATAGRAM_PAYLOAD_MAX);
 		console->refused = true;
 		return;
@@ -315,7 +314,7 @@ static bool set_port(struct peer *peer, const char *text)
 	unsigned long port = strtoul(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end || !port || port > UINT16_MAX) {
-		log_line("port '%s': not a number from 1 to 65535", text);
+		log_line("port '%s': not a number from 1 to 65535; give one", text);
 		return false;
 	}
 	snprintf(peer->port, sizeof(peer->port), "%lu", port);

@@ -31,7 +31,9 @@ struct lines {
 	bool typing; /* a line is awaited ... */
 	bool hidden; /* ... and not on the screen */
 
-	/* Plain lines: what was read and not yet given out, and the line that is given out. */
+	/* Plain lines: what was read and not yet given out, and the line that is given out. A
+	 * terminal that cannot edit shows a prompt all the same. */
+	bool prompted; /* the cursor stands behind it */
 	char ahead[4096];
 	size_t ahead_len, ahead_used;
 	char line[LINE_SIZE];
@@ -158,9 +160,13 @@ void lines_hide(struct lines *lines)
 {
 	unsigned row;
 
-	if (!lines->typing || lines->hidden)
+	if (lines->hidden || !(lines->typing || lines->prompted))
 		return;
 	lines->hidden = true;
+	if (lines->prompted) {
+		putchar('\n');
+		return;
+	}
 	row = cursor_row(lines);
 	if (row)
 		printf("\033[%uA", row);
@@ -173,8 +179,11 @@ void lines_show(struct lines *lines)
 	if (!lines->hidden)
 		return;
 	lines->hidden = false;
+	if (lines->prompted)
+		fputs(lines->prompt, stdout);
 	fflush(stdout);
-	el_set(lines->editor, EL_REFRESH);
+	if (lines->editor)
+		el_set(lines->editor, EL_REFRESH);
 }
 
 void lines_suspend(struct lines *lines)
@@ -186,9 +195,8 @@ void lines_suspend(struct lines *lines)
 
 void lines_resume(struct lines *lines)
 {
-	if (!lines->typing)
-		return;
-	el_set(lines->editor, EL_PREP_TERM, 1);
+	if (lines->typing)
+		el_set(lines->editor, EL_PREP_TERM, 1);
 	lines_show(lines);
 }
 
@@ -212,7 +220,7 @@ static bool read_ahead(struct lines *lines)
 		count = read(STDIN_FILENO, lines->ahead, sizeof(lines->ahead));
 	} while (count < 0 && (errno == EINTR || errno == EAGAIN));
 	if (count < 0)
-		log_line("standard input: %s", strerror(errno));
+		log_line("standard input: %s; give another", strerror(errno));
 	lines->ahead_used = 0;
 	lines->ahead_len = count < 0 ? 0 : (size_t)count;
 	return count > 0;
@@ -223,6 +231,8 @@ static const char *read_plain(struct lines *lines, const char *prompt, size_t *l
 	bool some = false;
 
 	*len = 0;
+	lines->prompt = prompt;
+	lines->prompted = lines->person;
 	if (lines->person) {
 		fputs(prompt, stdout);
 		fflush(stdout);
@@ -238,9 +248,14 @@ static const char *read_plain(struct lines *lines, const char *prompt, size_t *l
 		*len += take < room ? take : room;
 		lines->ahead_used += take + (newline != NULL);
 		some = true;
-		if (newline)
+		if (newline) {
+			lines->prompted = false;
 			return lines->line;
+		}
 	}
+	if (lines->prompted)
+		putchar('\n');
+	lines->prompted = false;
 	return some ? lines->line : NULL; /* the last may lack its newline */
 }
 
@@ -282,9 +297,9 @@ const char *lines_read(struct lines *lines, const char *prompt, size_t *len)
 
 void lines_close(struct lines *lines)
 {
+	if ((lines->typing || lines->prompted) && !lines->hidden)
+		putchar('\n');
 	if (lines->editor) {
-		if (lines->typing && !lines->hidden)
-			putchar('\n');
 		el_end(lines->editor);
 		history_end(lines->history);
 	}

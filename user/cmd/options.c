@@ -235,7 +235,7 @@ static void check_operands(const struct verb *verb, int count, char **operands)
 static void __attribute__((noreturn)) printed(void)
 {
 	if (fflush(stdout) || ferror(stdout))
-		fail(EXIT_RUNTIME, "standard output: %m");
+		fail_output();
 	exit(EXIT_CLEAN);
 }
 

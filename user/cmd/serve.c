@@ -35,7 +35,7 @@ static void read_file(const char *path, struct serve_options *o)
 		fail(EXIT_USAGE, "reading %s failed: %s; give another --config", path, error);
 	line = config_parse(o->config_text, len, set_from_file, o, error, sizeof(error));
 	if (line)
-		fail(EXIT_USAGE, "%s:%u: %s", path, line, error);
+		fail(EXIT_USAGE, "%s:%u: %s; correct the file", path, line, error);
 }
 
 /* The file first, then the command line on top: its services instead of those of the file. */

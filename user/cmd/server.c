@@ -110,7 +110,8 @@ void server_stop(struct server *s)
 	workers_free(s->workers);
 	sockets_close(&s->sockets);
 	if (s->capture && capture_close(s->capture) < 0)
-		log_line("%s is not complete: %s", s->config->capture, strerror(errno));
+		log_line("capture %s is not complete: %s; make room", s->config->capture,
+				strerror(errno));
 	/* While the control socket listens and the pins are locked, no successor takes their names:
 	 * what the keeper removes is ours. */
 	keeper_stop();

@@ -24,7 +24,7 @@ static void send_order(struct server *s, unsigned instance, uint64_t ticket,
 		const struct path *path, const uint8_t *text, uint32_t len)
 {
 	if (len > COMMAND_TEXT_MAX)
-		control_answer(s->control, ticket, "the text is too long");
+		control_answer(s->control, ticket, "the text is too long; shorten it");
 	else if (!workers_command(s->workers, instance, ticket, path, text, len))
 		control_answer(s->control, ticket, "the server is busy; try again");
 }
@@ -52,7 +52,7 @@ void server_on_request(void *context, unsigned instance, uint64_t ticket,
 	struct errand *e;
 
 	if (!s->config->services[instance].class->command) {
-		control_answer(s->control, ticket, "this service has no console");
+		control_answer(s->control, ticket, "this service has no console; name another");
 		return;
 	}
 	if (!peer) {

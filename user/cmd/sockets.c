@@ -73,14 +73,18 @@ static unsigned queues_to_enable(const char *iface)
 
 /* ---- saying why not ------------------------------------------------------------------- */
 
+static bool unsupported(int error)
+{
+	return error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == EINVAL;
+}
+
 static const char *advice(int error, enum mode mode)
 {
-	switch (error) {
-	case EOPNOTSUPP:
-	case EPROTONOSUPPORT:
-	case EINVAL:
+	if (unsupported(error))
 		return mode == MODE_ZEROCOPY ? "the driver has no zero copy for this set-up"
-					     : "the driver has no native XDP for this set-up";
+		       : mode == MODE_COPY   ? "the driver has no native XDP for this set-up"
+					     : "the kernel has no generic XDP for this interface";
+	switch (error) {
 	case ERANGE:
 	case EMSGSIZE:
 		return "lower the interface's MTU";
@@ -135,8 +139,10 @@ static void say_failure(const struct failure *f, const struct sockets_config *c,
 				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
 				mode_name(next));
 	else
-		log_line("mode %s failed: %s: %s%s%s; %s", mode_name(mode), what,
-				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure);
+		log_line("mode %s failed: %s: %s%s%s; %s%s", mode_name(mode), what,
+				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
+				c->mode != MODE_AUTO && unsupported(f->error) && !f->advice[0]
+						? ", give --mode auto" : "");
 }
 
 /* ---- opening -------------------------------------------------------------------------- */

@@ -258,7 +258,7 @@ static void show(const struct config *config, const struct stats_view *view)
 	else
 		stats_print_table(stdout, view);
 	if (fflush(stdout) || ferror(stdout) || result)
-		fail(EXIT_RUNTIME, "standard output: %m");
+		fail_output();
 }
 
 /* Waits until *at; false when a signal says to end. Both are blocked, so none is missed. */

@@ -5,7 +5,7 @@
 
 #define WORDS_MAX 3
 
-static const char no_request[] = "that is no request";
+static const char no_request[] = "that is no request; say watch, announce or say";
 
 static bool port_read(const char *text, uint16_t *port)
 {
@@ -37,19 +37,19 @@ static const char *service_find(struct control_request *request, char *spec,
 	if (colon) {
 		*colon = '\0';
 		if (!port_read(colon + 1, &port))
-			return "the port is no number from 1 to 65535";
+			return "the port is no number from 1 to 65535; name the service as NAME:PORT";
 	}
 	request->instance = -1;
 	for (unsigned i = 0; i < service_count; i++) {
 		if (strcmp(services[i].class->name, spec) || (colon && services[i].port != port))
 			continue;
 		if (!services[i].class->command)
-			return "that service has no console";
+			return "that service has no console; name another";
 		if (request->instance >= 0)
-			return "several of that service run here: say which, as NAME:PORT";
+			return "several of that service run here; say which with --service NAME:PORT";
 		request->instance = (int)i;
 	}
-	return request->instance < 0 ? "no such service runs here" : NULL;
+	return request->instance < 0 ? "no such service runs here; the server's ready line names those that do" : NULL;
 }
 
 /* Cuts line at its spaces. Returns the number of words, or WORDS_MAX + 1. */
@@ -82,7 +82,7 @@ const char *control_request_read(struct control_request *request, const uint8_t 
 	request->text = newline ? newline + 1 : NULL;
 	request->len = newline ? (uint32_t)(len - line_len - 1) : 0;
 	if (request->len > DATAGRAM_PAYLOAD_MAX)
-		return "the text is longer than a datagram";
+		return "the text is longer than a datagram; shorten it";
 	if (!count)
 		return no_request;
 	if (!strcmp(words[0], "watch")) {

@@ -84,3 +84,8 @@ void fail(int status, const char *format, ...)
 	va_end(args);
 	exit(status);
 }
+
+void fail_output(void)
+{
+	fail(EXIT_RUNTIME, "standard output: %m; direct it elsewhere");
+}

@@ -26,4 +26,7 @@ void log_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints an error line and exits. Only for use before anything is attached. */
 void fail(int status, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
+/* The same, of standard output, which takes nothing for the reason in errno. */
+void fail_output(void) __attribute__((noreturn));
+
 #endif

@@ -120,7 +120,7 @@ static void end_in_silence(struct neighbours *n, unsigned i)
 	char addr[ADDR_TEXT_MAX], error[ROUTE_ERROR_SIZE];
 
 	addr_format(addr, &hop->addr);
-	snprintf(error, sizeof(error), "no answer to %s from %s",
+	snprintf(error, sizeof(error), "no answer to %s from %s; check that it is up and on this network",
 			hop->family == AF_INET ? "ARP" : "ND", addr);
 	end(n, i, NULL, error);
 }
@@ -149,7 +149,7 @@ static void settle(struct neighbours *n, struct hop hop)
 			end_in_silence(n, i);
 		else
 			end(n, i, found.mac,
-					found.has_mac ? NULL : "the next hop has no Ethernet address");
+					found.has_mac ? NULL : "the next hop has no Ethernet address; see ip neighbour");
 	} while (find_pending(n, &hop, &i));
 	arm_timer(n);
 }
@@ -228,7 +228,7 @@ void neighbours_resolve(struct neighbours *n, const struct ip_addr *peer,
 	found = look_up(n, &p.hop);
 	if (!(found.state & USABLE) || found.state & NUD_STALE) {
 		if (make_kernel_resolve(n, &p.hop) && !(found.state & USABLE)) {
-			snprintf(error, sizeof(error), "the kernel does not look for the next hop: %s",
+			snprintf(error, sizeof(error), "the kernel does not look for the next hop: %s; see ip neighbour",
 					strerror(errno));
 			end(n, n->count - 1, NULL, error);
 			return;
@@ -283,7 +283,7 @@ void neighbours_close(struct neighbours *n)
 	if (!n)
 		return;
 	while (n->count)
-		end(n, 0, NULL, "udpxdp is stopping");
+		end(n, 0, NULL, "udpxdp is stopping; start it again");
 	sd_event_source_disable_unref(n->event_source);
 	sd_event_source_disable_unref(n->timer);
 	if (n->events)

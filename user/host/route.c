@@ -162,11 +162,11 @@ static const char *no_peer(const struct ip_addr *peer)
 	bool ipv4 = ip_addr_is_ipv4(peer);
 
 	if (ipv4 ? peer->b[12] >> 4 == 0xe : peer->b[0] == 0xff)
-		return "is a multicast address";
+		return "is a multicast address; give a host's";
 	if (ipv4 && peer->w[3] == UINT32_MAX) /* the kernel may have no route to it */
-		return "is a broadcast address";
+		return "is a broadcast address; give a host's";
 	if (ipv4 ? !peer->b[12] : ip_addr_equal(peer, &unspecified))
-		return "is no host's address";
+		return "is no host's address; give one";
 	return NULL;
 }
 
@@ -177,11 +177,11 @@ static const char *no_way(const struct route *route)
 		return NULL;
 	case RTN_LOCAL:
 	case RTN_ANYCAST:
-		return "is an address of this host";
+		return "is an address of this host; give another host's";
 	case RTN_BROADCAST:
-		return "is a broadcast address";
+		return "is a broadcast address; give a host's";
 	default:
-		return "is unreachable: the route says so";
+		return "is unreachable: the route says so; see ip route get";
 	}
 }
 
@@ -202,9 +202,9 @@ bool route_find(struct mnl_socket *socket, int ifindex, const struct ip_addr *pe
 	if (!why && !ask_route(socket, ifindex, peer, &route)) {
 		why = no_way(&route);
 	} else if (!why && route_forbids(errno)) {
-		why = "is unreachable: the route says so";
+		why = "is unreachable: the route says so; see ip route get";
 	} else if (!why) {
-		snprintf(error, ROUTE_ERROR_SIZE, "no route to %s", text);
+		snprintf(error, ROUTE_ERROR_SIZE, "no route to %s; add one with ip route", text);
 		return false;
 	}
 	if (why) {
@@ -214,11 +214,12 @@ bool route_find(struct mnl_socket *socket, int ifindex, const struct ip_addr *pe
 	*path = (struct path){.local.addr = route.source, .peer.addr = *peer};
 	if (!leaves_by(socket, ifindex, route.ifindex, path, name)) {
 		snprintf(error, ROUTE_ERROR_SIZE,
-				"the route to %s leaves by %s, not by this interface", text, name);
+				"the route to %s leaves by %s, not by this interface; use "
+				"the server there", text, name);
 		return false;
 	}
 	if (!route.has_source) {
-		snprintf(error, ROUTE_ERROR_SIZE, "no address of this host to speak to %s from",
+		snprintf(error, ROUTE_ERROR_SIZE, "no address of this host to speak to %s from; add one with ip address",
 				text);
 		return false;
 	}

@@ -121,13 +121,13 @@ static const char *command(void *state, struct outlet *out, const struct command
 
 	if (!ip_addr_is_ipv4(&path.local.addr)) {
 		count_drop(out, DROP_no_address);
-		return "the interface has no IPv4 address to announce from";
+		return "the interface has no IPv4 address to announce from; add one with ip address";
 	}
 	message.len = (uint32_t)compose(broadcast, c->time_ns, c->text, c->len);
 	if (!emit(out, &path, broadcast->payload, message.len))
 		return message.len > emit_max(out, &path)
-				       ? "the text does not fit the interface's MTU"
-				       : "no transmit frame is free: try again";
+				       ? "the text does not fit the interface's MTU; shorten it"
+				       : "no transmit frame is free; try again";
 	print(out, &message);
 	return NULL;
 }

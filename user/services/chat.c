@@ -290,11 +290,12 @@ static const char *command(void *state, struct outlet *out, const struct command
 
 	advance(chat, c->time_ns);
 	if (!text_is_utf8(c->text, c->len))
-		return "the text is not valid UTF-8";
+		return "the text is not valid UTF-8; set the terminal to it";
 	path.local.port = chat->port;
 	if (!emit(out, &path, c->text, c->len))
-		return c->len > emit_max(out, &path) ? "the text does not fit the interface's MTU"
-						     : "no transmit frame is free: try again";
+		return c->len > emit_max(out, &path)
+				       ? "the text does not fit the interface's MTU; shorten it"
+				       : "no transmit frame is free; try again";
 	gate_invite(&chat->gate, gate_id(&chat->gate, &path.peer),
 			c->time_ns + chat->options->idle * NSEC_PER_SEC);
 	print(out, &message);
