@@ -14,7 +14,7 @@ ask_nc() {
 }
 
 ask_socat() {
-	echo "hello from socat" | on client socat -t 0.2 - "$1"
+	echo "hello from socat" | on client socat -t 5 - "$1,readbytes=48" # all of the answer
 }
 
 # clients WHERE MTU: everything an ordinary client does.
