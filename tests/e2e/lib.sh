@@ -198,7 +198,7 @@ ready_value() {
 }
 
 # server_refuses NAME STATUS REGEX HOST ARG...: udpxdp does not start, ends with that status, and
-# says why in one line.
+# says what failed, why and what to do in one line.
 server_refuses() {
 	local name=$1 expected=$2 regex=$3 host=$4 status=0 said
 	shift 4
@@ -211,10 +211,10 @@ server_refuses() {
 	unset "server_pid[$host]"
 	said=$(cat "$(server_err "$host")")
 	if [ "$status" = "$expected" ] && [ "$(wc -l <<<"$said")" = 1 ] &&
-		grep -qE "^udpxdp: .*$regex" <<<"$said"; then
+		grep -E '^udpxdp: .+: .+; .+' <<<"$said" | grep -qE -- "$regex"; then
 		ok "$name"
 	else
-		not_ok "$name" "expected status $expected and one line: udpxdp: ... $regex"$'\n'"status $status: $said"
+		not_ok "$name" "expected status $expected and one line, udpxdp: WHAT: WHY; CURE, with $regex"$'\n'"status $status: $said"
 	fi
 }
 

@@ -99,10 +99,10 @@ fails() {
 	shift 3
 	said=$(on server timeout 10 "$@" 2>&1 >/dev/null) || status=$?
 	if [ "$status" = "$expected" ] && [ "$(wc -l <<<"$said")" = 1 ] &&
-		grep -qE "^udpxdp: .*($regex)" <<<"$said"; then
+		grep -E '^udpxdp: .+: .+; .+' <<<"$said" | grep -qE -- "$regex"; then
 		ok "$name"
 	else
-		not_ok "$name" "expected status $expected and one line: udpxdp: ... $regex"$'\n'"status $status: $said"
+		not_ok "$name" "expected status $expected and one line, udpxdp: WHAT: WHY; CURE, with $regex"$'\n'"status $status: $said"
 	fi
 }
 
@@ -146,7 +146,7 @@ check "nor --version" on server "$udpxdp" --version
 server_start server
 id=$(xdp_programs server eth0 | head -n 1)
 name=$(bpftool -j prog show id "$id" | jq -r .name)
-fails "a second instance names the program: $id, $name" 5 "(\b$id\b.*$name|$name.*\b$id\b)" \
+fails "a second instance names the program: $id, $name" 5 "program $id \($name\) .*another udpxdp" \
 	"$udpxdp" --iface eth0 "${own[@]}"
 fails "a second instance with the same control socket" 5 . \
 	"$udpxdp" --iface eth0 --control "$(control server)" --pin-dir "$(pin_dir other)"

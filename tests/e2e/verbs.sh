@@ -33,7 +33,7 @@ refuses() {
 	local name=$1 regex=$2 text status=0
 	shift 2
 	text=$("$udpxdp" "$@" 2>&1 >/dev/null) || status=$?
-	grep -qE -- "$regex" <<<"$text" && [ "$status" = 2 ] && [ "$(wc -l <<<"$text")" = 1 ] &&
+	grep -E '^udpxdp: .+: .+; .+' <<<"$text" | grep -qE -- "$regex" && [ "$status" = 2 ] && [ "$(wc -l <<<"$text")" = 1 ] &&
 		[ -z "$("$udpxdp" "$@" 2>/dev/null)" ]
 	result "$name" $? "status $status: $text"
 }

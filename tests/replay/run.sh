@@ -183,7 +183,7 @@ refused() {
 	(cd "$work/empty" && TZ=UTC "$udpxdp" replay "$@" >"$work/stdout" 2>"$work/why")
 	status=$?
 	[ "$status" = "$expected" ] || echo "exit status $status" >>"$work/why"
-	[ "$(wc -l <"$work/why")" = 1 ] && grep -q "^udpxdp: .*$text" "$work/why" &&
+	[ "$(wc -l <"$work/why")" = 1 ] && grep '^udpxdp: .*: .*; .' "$work/why" | grep -q -e "$text" &&
 		[ -z "$(ls -A "$work/empty")" ] || status=bad
 	report "$([ "$status" = "$expected" ]; echo $?)" "$name" "$work/why"
 }

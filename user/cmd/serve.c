@@ -97,10 +97,12 @@ static void check_interface(struct server_config *c)
 		fail(EXIT_INTERFACE, "interface %s: %s; ip link shows what there is", c->iface,
 				strerror(errno));
 	if (!c->dispatcher && filter_find_attached(c->ifindex, &id, name, sizeof(name)))
-		fail(EXIT_BUSY,
-				"interface %s is busy: XDP program %u (%s) is attached; stop what "
-				"attached it, or see ip link set %s xdp off",
-				c->iface, id, name, c->iface);
+		fail(EXIT_BUSY, "interface %s is busy: XDP program %u (%s) is attached; %s", c->iface, id,
+				name,
+				strncmp(name, "udpxdp_", 7)
+						? "stop what attached it, or take it off with ip "
+						  "link (xdp off, xdpgeneric off)"
+						: "another udpxdp serves it: stop that one");
 }
 
 /* A kernel socket on a served port gets nothing from the interface while we run: say so. */
