@@ -49,7 +49,8 @@ struct datagram {
 	struct path path;
 	const uint8_t *payload;
 	uint32_t len;
-	bool broadcast; /* it was sent to a broadcast address; path.local is then the interface's own */
+	bool broadcast; /* it was sent to a broadcast address; path.local is then our address in the
+			 * peer's subnet, or the first of the interface */
 	uint64_t time_ns;
 };
 

@@ -66,7 +66,15 @@ static inline uint32_t local_net_kind(const struct local_net *net, const struct 
 	return net->index[i].kind;
 }
 
-/* Is this address in one of the subnets of the interface itself (RFC 1122 3.3.1.1, on-link)? */
-bool local_net_on_link(const struct local_net *net, const struct ip_addr *addr);
+/*
+ * Our address in the same subnet of the interface as this one (RFC 1122 3.3.1.1, on-link), the first
+ * where there are several; NULL: it is in none of them.
+ */
+const struct ip_addr *local_net_neighbour(const struct local_net *net, const struct ip_addr *addr);
+
+static inline bool local_net_on_link(const struct local_net *net, const struct ip_addr *addr)
+{
+	return local_net_neighbour(net, addr);
+}
 
 #endif

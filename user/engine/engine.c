@@ -94,13 +94,22 @@ static enum drop_reason refuse(const struct engine *e, const struct frame *frame
 	return DROP_REASON_COUNT;
 }
 
+/* Who answers what was sent to everybody: the address that the sender takes for its neighbour. */
+static __attribute__((noinline)) struct ip_addr own_ipv4(
+		const struct local_net *net, const struct ip_addr *peer)
+{
+	const struct ip_addr *neighbour = local_net_neighbour(net, peer);
+
+	return neighbour ? *neighbour : net->ipv4;
+}
+
 static void read_path(struct path *path, const struct engine *e, const struct frame *frame,
 		const struct frame_info *info, bool broadcast)
 {
 	const struct eth_header *eth = (const void *)frame->data;
 	const uint8_t *tag = frame->data + 12;
 
-	path->local.addr = broadcast ? e->net->ipv4 : info->dest;
+	path->local.addr = broadcast ? own_ipv4(e->net, &info->source) : info->dest;
 	path->local.port = info->dest_port;
 	memcpy(path->local.mac, is_group_mac(eth->dest) ? e->net->mac : eth->dest, 6);
 	path->peer.addr = info->source;

@@ -59,7 +59,7 @@ static bool same_prefix(const struct ip_addr *a, const struct ip_addr *b, unsign
 	       (!rest || !((a->b[bytes] ^ b->b[bytes]) & (0xff00 >> rest) & 0xff));
 }
 
-bool local_net_on_link(const struct local_net *net, const struct ip_addr *addr)
+const struct ip_addr *local_net_neighbour(const struct local_net *net, const struct ip_addr *addr)
 {
 	bool ipv4 = ip_addr_is_ipv4(addr);
 
@@ -68,7 +68,7 @@ bool local_net_on_link(const struct local_net *net, const struct ip_addr *addr)
 
 		if (a->on_iface && ip_addr_is_ipv4(&a->addr) == ipv4 &&
 				same_prefix(&a->addr, addr, a->prefix_len + (ipv4 ? 96 : 0)))
-			return true;
+			return &a->addr;
 	}
-	return false;
+	return NULL;
 }
