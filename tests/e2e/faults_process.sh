@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What becomes of a server, and of what it leaves, when it is killed, stopped for a while or ended
-# under load; when it may not lock memory; when there is no bpf file system, or its pins are
-# another's; and when time runs backwards.
+# under load; when it may not lock memory; and when there is no bpf file system, or its pins are
+# another's.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -200,35 +200,5 @@ check "the pins of one that is dead are replaced" exchange $other4
 equal "by the counters of who lives" 20 "$(service_counter server rx)"
 server_stop other || not_ok "it ends well"
 check "who removes them in the end" test ! -e "$(pin_dir server)"
-
-# ---- time that runs backwards
-
-/usr/bin/python3 - "$work/back.pcap" >"$work/scapy.log" 2>&1 <<'END' || bail "a capture" "$(cat "$work/scapy.log")"
-import sys
-from scapy.all import Ether, IP, UDP, PcapWriter
-
-writer = PcapWriter(sys.argv[1], linktype=1)
-for number in range(200):
-    member = number % 2
-    frame = (Ether(src="02:00:00:00:00:0%d" % (member + 2), dst="02:00:00:00:00:01") /
-             IP(src="10.80.9.%d" % (member + 2), dst="10.80.9.1") /
-             UDP(sport=5000, dport=8080 if number < 100 else 8090) / (b"number %d." % number))
-    frame.time = 1700000000 - number * 1000  # further back than a member may be silent
-    writer.write(frame)
-writer.close()
-END
-status=0
-TZ=UTC "$udpxdp" replay -r "$work/back.pcap" -w "$work/answers.pcap" --local $v4/24 --quiet -s echo \
-	-s chat,history=off >"$work/replay.log" 2>&1 || status=$?
-equal "a capture whose time runs backwards: status 0" 0 "$status"
-
-# sent FILTER: how many frames of it went out.
-sent() {
-	tshark -r "$work/answers.pcap" -Y "$1" 2>>"$work/tshark.log" | wc -l
-}
-equal "all requests are answered" 100 "$(sent 'udp.srcport == 8080 && frame contains "number"')"
-equal "with the time of the request" 2 \
-	"$(sent 'frame contains "Tue Nov 14 22:13:20 2023" || frame contains "Mon Nov 13 18:43:20 2023"')"
-equal "all that is said is relayed" 99 "$(sent 'udp.srcport == 8090 && frame contains "number"')"
 
 done_testing
