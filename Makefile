@@ -53,11 +53,11 @@ LIBRARY := $(BUILD)/libudpxdp.a
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPFTEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 THREADED := $(patsubst tests/unit/%.c,%,$(wildcard $(addprefix tests/unit/test_,\
-            queue.c printer.c history.c workers.c capture.c)))
+            queue.c printer.c history.c workers.c capture.c control.c watchdog.c log.c)))
 HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
-.PHONY: all run test test-unit test-bpf test-replay test-e2e test-build check asan tsan fuzz fuzz-build bench lab \
+.PHONY: all run test test-unit test-bpf test-replay test-e2e test-build unit-build threaded-build check asan tsan valgrind fuzz fuzz-build bench lab \
         install-deps install deb deb-test boot-test clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -70,11 +70,13 @@ run: install-deps  ## install what is missing, build, show all services in a lab
 
 test: install-deps  ## install what is missing, build, run every test layer
 	$(Q)$(MAKE) --no-print-directory all test-build
-	$(Q)BUILD=$(BUILD) tests/run check unit bpf replay e2e fuzz bench
+	$(Q)BUILD=$(BUILD) tests/run check unit bpf replay e2e sanitize fuzz bench
 
 test-unit test-bpf test-replay test-e2e: all test-build  ## run one layer
 	$(Q)BUILD=$(BUILD) tests/run $(@:test-%=%)
 
+unit-build: $(UNIT)
+threaded-build: $(THREADED:%=$(BUILD)/tests/unit/%)
 test-build: $(UNIT) $(BPFTEST) $(filter-out %.bpf,$(HELPERS)) $(BPF_HELPERS)
 
 check: all  ## hold the rules of the house: who includes whom, formatting of names, shell scripts
@@ -84,10 +86,8 @@ asan:  ## unit, replay and e2e under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all test-build
 	$(Q)BUILD=$(BUILD)/asan tests/run unit replay e2e
 
-# clang's, because gcc refuses atomic_thread_fence() under it
-tsan:  ## what threads share, under ThreadSanitizer
-	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) BUILD=$(BUILD)/tsan SANITIZE=thread $(THREADED:%=$(BUILD)/tsan/tests/unit/%)
-	$(Q)set -e; for t in $(THREADED); do CMOCKA_MESSAGE_OUTPUT=tap $(BUILD)/tsan/tests/unit/$$t; done
+tsan valgrind: all  ## what threads share, under ThreadSanitizer; the unit tests under valgrind
+	$(Q)BUILD=$(BUILD) tests/sanitize/run $@
 
 fuzz: all  ## fuzz every target for TIME seconds (default 60)
 	$(Q)BUILD=$(BUILD) tests/fuzz/run $(TIME)

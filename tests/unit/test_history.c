@@ -388,7 +388,7 @@ static void test_not_permitted(void **state)
 /* A file system of our own that holds 64 KiB. */
 static bool mount_small(void)
 {
-	return !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
 	       !mount("udpxdp-test", directory, "tmpfs", 0, "size=64k");
 }
 
@@ -422,7 +422,7 @@ static void test_full_disk(void **state)
 	thread_sleep_ms(1200); /* one more attempt */
 	assert_int_equal(check_file(path, 0, false), written);
 
-	assert_int_equal(mount(NULL, directory, NULL, MS_REMOUNT, "size=4m"), 0);
+	assert_int_equal(mount("none", directory, "none", MS_REMOUNT, "size=4m"), 0);
 	wait_until_said("written again; lines lost: 0\n");
 	put_long(history, n++, 300);
 	history_stop(history);
