@@ -245,6 +245,18 @@ equal "a plain user: its console works" 0 $?
 check "a plain user: SIGTERM ends it with status 0" server_stop server
 check "a plain user: the control socket has gone" test ! -e "$work/theirs/control.sock"
 
+# Without --control: where it is by default only root may make it.
+spawn "$work/default.err" server "$udpxdp" --iface eth0 --pin-dir "/sys/fs/bpf/$NETNS-theirs/server" \
+	--quiet -s echo -s chat,history=off
+check "a plain user, with defaults: it serves" wait_for 20 grep -q '^udpxdp: ready' "$work/default.err"
+equal "a plain user, with defaults: there are no consoles, and that is said" 1 \
+	"$(grep -cE '^udpxdp: no consoles: making /run/udpxdp/eth0.sock failed: ' "$work/default.err")"
+check "a plain user, with defaults: echo works" exchange
+check "a plain user, with defaults: chat works" speak hello
+kill "$pid"
+finish "$pid" 10
+equal "a plain user, with defaults: it ends with status 0" 0 $?
+
 server_start server --control "$work/theirs/control.sock" --pin-dir "/sys/fs/bpf/$NETNS-theirs/server" -s echo
 equal "a plain user: the counters are pinned where it may" 3 \
 	"$(find "/sys/fs/bpf/$NETNS-theirs/server" -type f | wc -l)"

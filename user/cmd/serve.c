@@ -158,6 +158,7 @@ static int serve(const struct verb *verb, int argc, char **argv)
 
 	snprintf(control, sizeof(control), CONTROL_DIR "/%s.sock", c->iface);
 	c->control = o.control ? o.control : control;
+	c->control_asked = o.control;
 	snprintf(pin_dir, sizeof(pin_dir), PIN_ROOT "/%s", c->iface);
 	for (char *dot = pin_dir; (dot = strchr(dot, '.'));)
 		*dot = '_';

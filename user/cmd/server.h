@@ -27,6 +27,7 @@ struct server_config {
 	unsigned cpu_count;   /* 0: workers are pinned round-robin where there are CPUs enough */
 	const char *capture;  /* NULL: none */
 	const char *control, *pin_dir;
+	bool control_asked; /* by name: without it there is no serving */
 	bool quiet;
 	enum log_format log_format; /* of the messages on standard output */
 	bool no_sandbox;

@@ -77,6 +77,8 @@ bool server_take_notices(struct server *s)
 {
 	struct notice *n;
 
+	if (!s->control)
+		return false; /* nobody watches, nobody has asked */
 	for (int i = 0; i < NOTICES_AT_ONCE && (n = workers_notice(s->workers)); i++) {
 		if (n->kind == NOTICE_ANSWER)
 			control_answer(s->control, n->ticket, n->error);

@@ -139,6 +139,12 @@ static int open_control(struct server *s)
 				s->config->control);
 		return EXIT_BUSY;
 	}
+	/* A plain user may not write where it is by default, but may serve. */
+	if (!s->config->control_asked && (errno == EACCES || errno == EPERM || errno == EROFS)) {
+		log_line("no consoles: making %s failed: %s; give --control to have them",
+				s->config->control, strerror(errno));
+		return EXIT_CLEAN;
+	}
 	log_line("making %s failed: %s; give another --control", s->config->control,
 			strerror(errno));
 	return EXIT_RUNTIME;
@@ -172,7 +178,7 @@ static int instruct_keeper(const struct server *s)
 
 		error = history ? keeper_register(history) : 0;
 	}
-	if (!error)
+	if (!error && s->control)
 		error = keeper_remove_at_end(c->control);
 	for (unsigned i = 0; !error && filter_pin_path(s->filter, i, path); i++)
 		error = keeper_remove_at_end(path);
