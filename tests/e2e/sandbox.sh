@@ -120,6 +120,25 @@ equal "the old capture holds what was said before the rotation" "1 0" \
 equal "the new one what came after, and was sent on to who spoke before" "0 2" \
 	"$(captured "$work/private/all.pcap" before) $(captured "$work/private/all.pcap" after)"
 
+# ---- what a worker does is what it may
+
+for options in "--poll block" "--poll spin" "--poll adaptive" "--poll block --coalesce 500" "--mode skb"; do
+	# shellcheck disable=SC2086 # options are words
+	server_start server $options -s echo -s chat,history=off -w "$work/private/again.pcap"
+	pid=${server_pid[server]}
+	worker=$(grep -lx worker/0 "/proc/$pid"/task/*/comm | cut -d/ -f5)
+	strace -q -o "$work/calls" -p "$worker" >"$work/strace.log" 2>&1 </dev/null &
+	tracer=$!
+	traced() { [ "$(of "$worker" TracerPid)" != 0 ]; }
+	wait_for 5 traced || bail "strace attaches" "$(cat "$work/strace.log")"
+	check "$options: echo works" exchange
+	check "$options: chat works" speak hello
+	server_stop server || not_ok "$options: it ends well"
+	finish "$tracer" 5
+	check "$options: system calls were seen" grep -q '^sendto(' "$work/calls"
+	equal "$options: none was refused" "" "$(grep EPERM "$work/calls" | head -n 5)"
+done
+
 # ---- as root, becoming somebody else
 
 daemon=$(id -u daemon)

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -142,6 +143,9 @@ static void *run_worker(void *ended)
 		refused(open("/etc/passwd", O_RDONLY));
 		refused(ask_for_queues(ends[0]));
 		refused(unlink("/nonexistent"));
+		refused(fcntl(ends[0], F_GETFL));
+		must(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+				MAP_FAILED && errno == EPERM);
 	}
 	must(sendto(ends[0], &byte, 1, 0, NULL, 0) == 1);
 	must(recvfrom(ends[1], &byte, 1, MSG_DONTWAIT, NULL, NULL) == 1);
