@@ -231,15 +231,15 @@ static void who_is_bounded(void **state)
 		fake_outlet_forget(&node.out);
 		node_hear(&node, on_link(9, 5000), "/who\n");
 		sent = &node.out.sent[0];
-		assert_true(sent->len <= 512);
-		if (len < 480) {
+		assert_true(sent->len <= 256);
+		if (len < 224) {
 			assert_int_equal(sent->len, len + 1);
 			assert_memory_equal(sent->payload, expected, len);
 		} else if (sent->len != len + 1) {
 			for (size_t i = 0; i < sent->len; i++)
 				shown += sent->payload[i] == ',';
 			sprintf(tail, " … and %zu more\n", count - (shown + 1));
-			assert_true(sent->len > 440);
+			assert_true(sent->len > 184);
 			assert_memory_equal(sent->payload + sent->len - strlen(tail), tail,
 					strlen(tail));
 			assert_memory_equal(sent->payload, expected, sent->len - strlen(tail));

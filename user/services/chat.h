@@ -6,7 +6,7 @@
 #include "services/gate.h"
 #include "services/members.h"
 
-#define ANSWER_MAX 512 /* bytes of an answer, so that little comes of a forged question */
+#define ANSWER_MAX 256 /* bytes of an answer, so that little comes of a forged question */
 
 struct chat_options {
 	uint32_t members;
