@@ -85,6 +85,30 @@ server_stop server || not_ok "it ends well"
 equal "a full disk: each is said once" "1 1" "$(said 'No space left') $(said 'written again')"
 whole "a full disk" "$heard" "$small/chat.txt"
 
+# ---- a full disk under the capture, and under the messages that are printed
+
+rm "$small/chat.txt"
+require mount -o remount,size=256k "$small"
+udpxdp=$work/printing
+printf '#!/bin/sh\nexec "%s" "$@" >"%s"\n' "$BUILD/udpxdp" "$small/messages.txt" >"$udpxdp"
+chmod 755 "$udpxdp"
+server_start server -s echo -w "$small/all.pcap"
+udpxdp=$BUILD/udpxdp
+many() { on client "$e2e/udp.py" exchange $v4 8080 --count 3000 --window 8; }
+check "no room for the capture nor the messages: every echo request was answered" many
+check "no room for the capture: said" says "^udpxdp: cannot capture to $small/all.pcap: No space left on device"
+require mount -o remount,size=16m "$small"
+check "room again: every echo request was answered" many
+check "room again: said" says "^udpxdp: captures to $small/all.pcap again; [0-9]+ frames are missing"
+server_stop server
+equal "it ends well" 0 $?
+missing=$(sed -n 's/.* again; \([0-9]*\) frames are missing/\1/p' "$(server_err server)" | tail -n 1)
+equal "the capture can be read, and holds all but the missing ($missing)" 12000 \
+	"$((missing + $(tshark -r "$small/all.pcap" -Y 'udp.port == 8080' 2>"$work/tshark.log" | wc -l)))"
+equal "and is not cut" "" "$(grep -i 'cut short' "$work/tshark.log")"
+lost=$(sed -n 's/^udpxdp: printed lines lost: //p' "$(server_err server)" | tail -n 1)
+equal "messages not printed are counted (${lost:-0})" 6000 "$((${lost:-0} + $(grep -c ' echo recv ' "$small/messages.txt")))"
+
 # ---- a directory that goes away
 
 require mkdir "$work/dir"
