@@ -110,6 +110,13 @@ check "echo without stamps and a plain echo on a high port: --limit ends it, aft
 	test "$frames" -ge 36 -a "$frames" -le 60
 equal "by dropping one frame" 1 "$(verdict a FRAME_RATE_LIMITED)"
 server_stop a || not_ok "a stops well"
+server_start a --limit 1/20 -s "echo:8081,stamp=off" # with its burst to spend again
+server_start b -s "echo:9090,stamp=off"
+forge v4 b 9090 a 8081 "b'hello'"
+check "echo without stamps and another on a port unknown here: --limit ends it, after $frames frames" \
+	test "$frames" -ge 36 -a "$frames" -le 60
+equal "by dropping one frame, too" 1 "$(verdict a FRAME_RATE_LIMITED)"
+stop
 
 # A chat in which others are members already when somebody speaks: two plain echoes, two rooms of
 # another udpxdp whose members are this room, and people in each.
