@@ -100,7 +100,7 @@ lab: all  ## a shell in the laboratory of namespaces; removed at exit
 	$(Q)BUILD=$(BUILD) scripts/lab shell
 
 install-deps:  ## install the Debian packages that are missing
-	$(Q)scripts/install-deps
+	$(Q)scripts/install-deps $(EXTRA)
 
 install: all  ## install to $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(BUILD)/udpxdp $(ROOT)/sbin/udpxdp
@@ -115,10 +115,14 @@ install: all  ## install to $(DESTDIR)$(PREFIX)
 deb:  ## build a Debian package: build/deb/udpxdp_VERSION_ARCH.deb
 	$(Q)BUILD=$(BUILD) scripts/deb
 
-deb-test: deb  ## install the package in a fresh Debian, run it there, purge it; minutes
+deb-test: EXTRA := debootstrap
+deb-test: install-deps  ## install the package in a fresh Debian, run it there, purge it; minutes
+	$(Q)$(MAKE) --no-print-directory deb
 	$(Q)BUILD=$(BUILD) scripts/deb-test
 
-boot-test: deb  ## boot a Debian with the package in QEMU, have systemd run the service; minutes
+boot-test: EXTRA := debootstrap qemu-system-x86 e2fsprogs
+boot-test: install-deps  ## boot a Debian with the package in QEMU, have systemd run the service; minutes
+	$(Q)$(MAKE) --no-print-directory deb
 	$(Q)BUILD=$(BUILD) scripts/boot-test
 
 clean:  ## remove everything that was built
