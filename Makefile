@@ -4,7 +4,9 @@
 #   BUILD=DIR where everything goes (default: build)
 #   SANITIZE= a list for -fsanitize, as in `make BUILD=build/asan SANITIZE=address,undefined`
 
-BUILD    ?= build
+# However it is given, within the tree it is relative: else what the compiler wrote about headers under
+# one spelling would not hold under another.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(or $(BUILD),build)))
 SANITIZE ?=
 CC       ?= cc
 CLANG    ?= clang
@@ -57,12 +59,13 @@ THREADED := $(patsubst tests/unit/%.c,%,$(wildcard $(addprefix tests/unit/test_,
 HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
-.PHONY: all run test test-unit test-bpf test-replay test-e2e test-build unit-build threaded-build check asan tsan valgrind fuzz fuzz-build bench lab \
+.PHONY: all program run test test-unit test-bpf test-replay test-e2e test-build unit-build threaded-build check asan tsan valgrind fuzz fuzz-build bench lab \
         install-deps install deb deb-test boot-test clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/udpxdp compile_commands.json  ## build the program (the default)
+all: program compile_commands.json  ## build the program (the default)
+program: $(BUILD)/udpxdp
 
 run: install-deps  ## install what is missing, build, show all services in a laboratory; IFACE=eth0 serves that interface
 	$(Q)$(MAKE) --no-print-directory all

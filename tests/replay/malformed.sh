@@ -108,7 +108,7 @@ case $BUILD in
 *) asan=$BUILD/asan ;;
 esac
 udpxdp=$asan/udpxdp
-if ! make --no-print-directory -j2 BUILD="$asan" SANITIZE=address,undefined "$udpxdp" >"$dir.log" 2>&1; then
+if ! make --no-print-directory -j2 BUILD="$asan" SANITIZE=address,undefined program >"$dir.log" 2>&1; then
 	tail -n 20 "$dir.log" | sed 's/^/# /'
 	echo "not ok 1 - udpxdp builds with sanitizers"
 	exit 1
