@@ -33,7 +33,7 @@ bool reply(struct outlet *out, const struct datagram *d, const struct prefix *pr
 {
 	struct frame_io *io = out->engine->io;
 	struct frame *frame = out->frame;
-	uint8_t *payload = (uint8_t *)d->payload;
+	uint8_t *payload = (uint8_t *)d->payload, *start;
 	uint32_t len = d->len, sum = out->payload_sum;
 
 	if (prefix) {
@@ -49,9 +49,11 @@ bool reply(struct outlet *out, const struct datagram *d, const struct prefix *pr
 		memcpy(payload - sizeof(prefix->text), prefix->text, sizeof(prefix->text));
 		payload -= prefix->len;
 	}
-	frame->len = headers_len(&d->path) + len;
-	frame->data = payload + len - frame->len;
-	headers_write(frame->data, &d->path, len, sum);
+	start = payload - headers_len(&d->path);
+	headers_write(start, &d->path, len, sum);
+	frame->len = payload + len - start;
+	frame->room += frame->data - start;
+	frame->data = start;
 	if (!io->ops->send(io, frame)) {
 		count_drop(out, DROP_no_tx_frame);
 		return false;
