@@ -298,10 +298,12 @@ static void run_against(struct peer *peer, struct load_config *config, struct lo
 	static const volatile sig_atomic_t go_on;
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	socklen_t len = sizeof(address);
+	int room = 4 << 20; /* for all requests, should the peer not get its turn */
 	pthread_t thread;
 	char error[256] = "";
 
 	peer->fd = socket(AF_INET, SOCK_DGRAM, 0);
+	setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	assert_int_equal(bind(peer->fd, (struct sockaddr *)&address, len), 0);
 	assert_int_equal(getsockname(peer->fd, (struct sockaddr *)&address, &len), 0);
 	assert_int_equal(pthread_create(&thread, NULL, peer_main, peer), 0);
