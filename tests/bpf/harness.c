@@ -2,6 +2,9 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +36,45 @@ bool probe_has_helper(void)
 	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
 }
 
+bool probe_takes_arrival(void)
+{
+	static const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	static const uint8_t frame[64];
+	static int takes = -1;
+	struct xdp_md ctx = {.data_end = sizeof(frame)};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+			.ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+	int program;
+
+	if (takes >= 0)
+		return takes;
+	program = bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass, 2, NULL);
+	must(program < 0 ? program : 0, "a program of two instructions");
+	takes = !bpf_prog_test_run_opts(program, &opts);
+	close(program);
+	return takes;
+}
+
+/*
+ * Before Linux 5.15 each run puts the program into the kernel's dispatcher of XDP programs and
+ * takes it out again, and each time kernel code is rewritten. One that is attached is in there
+ * already: so it is, in a namespace of its own, until this process ends.
+ */
+static void attach_somewhere(int program)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_SKB_MODE);
+	int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	must(here < 0 || unshare(CLONE_NEWNET) ? errno : 0, "a network namespace");
+	open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC); /* keeps it */
+	bpf_link_create(program, 1, BPF_XDP, &opts);	 /* to its loopback interface */
+	must(setns(here, CLONE_NEWNET) ? errno : 0, "back from a network namespace");
+	close(here);
+}
+
 struct udpxdp_bpf *probe_load_variant(const struct filter_config *config, bool helper)
 {
 	static const struct filter_config plain;
@@ -55,7 +97,11 @@ struct udpxdp_bpf *probe_load_variant(const struct filter_config *config, bool h
 
 struct udpxdp_bpf *probe_load(const struct filter_config *config)
 {
-	return probe_load_variant(config, probe_has_helper());
+	struct udpxdp_bpf *filter = probe_load_variant(config, probe_has_helper());
+
+	if (filter && !probe_has_helper())
+		attach_somewhere(probe_program(filter));
+	return filter;
 }
 
 int probe_program(const struct udpxdp_bpf *filter)
@@ -72,7 +118,10 @@ int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, co
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len);
 	int err;
 
-	if (arrival && arrival->ifindex) {
+	if (arrival && arrival->ifindex && !probe_takes_arrival()) {
+		if (arrival->queue)
+			return -EOPNOTSUPP;
+	} else if (arrival && arrival->ifindex) {
 		ctx.ingress_ifindex = arrival->ifindex;
 		ctx.rx_queue_index = arrival->queue;
 		opts.ctx_in = &ctx;

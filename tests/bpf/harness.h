@@ -19,6 +19,13 @@
 /* Ends the test program, as skipped, where it cannot load a filter. */
 void need_root(void);
 
+/* Skips the test that it stands in (cmocka's skip(), with the reason), for what the kernel cannot do. */
+#define cannot(reason)                                                                             \
+	do {                                                                                       \
+		printf("# skipped: " reason "\n");                                                 \
+		skip();                                                                            \
+	} while (0)
+
 /* ---- the filter ---------------------------------------------------------------------- */
 
 /* Has this kernel bpf_xdp_get_buff_len() (Linux 5.18)? */
@@ -40,7 +47,11 @@ struct arrival {
 	uint32_t queue;
 };
 
-/* Runs a frame through the filter. Returns its XDP action, or -errno. */
+/* Can a run be told where the frame arrives (Linux 5.14)? Else it is queue 0, wherever. */
+bool probe_takes_arrival(void);
+
+/* Runs a frame through the filter. Returns its XDP action, or -errno; EOPNOTSUPP: it would have to
+ * arrive on another queue than the kernel can be told. */
 int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
 		uint32_t len);
 

@@ -254,14 +254,17 @@ static void test_mutated_frames(void **state)
 	struct udpxdp_bpf *filter = probe_load(&world_config);
 	struct socket_on *sock = filter ? socket_on_queue(filter, 0) : NULL;
 	uint64_t count[FRAME_VERDICT_COUNT] = {}, bytes[FRAME_VERDICT_COUNT] = {};
+	const bool queues = probe_takes_arrival();
 	struct mutant m;
 
 	(void)state;
+	if (!queues)
+		printf("# all on queue 0: a run cannot be told another (before Linux 5.14)\n");
 	assert_non_null(sock);
 	world_apply(filter);
 	prng = seed;
 	for (unsigned long i = 0; i < frames; i++) {
-		const struct arrival arrival = {ifindex, below(4) == 0};
+		const struct arrival arrival = {ifindex, (below(4) == 0) & queues};
 		struct frame_info info = {};
 		enum frame_verdict verdict;
 		uint8_t *frame;
@@ -285,7 +288,7 @@ static void test_mutated_frames(void **state)
 		assert_int_equal(probe_verdict(filter, v).frames, count[v]);
 		assert_int_equal(probe_verdict(filter, v).bytes, bytes[v]);
 		/* A stream that does not try a rule proves nothing of it. */
-		if (frames >= 100000)
+		if (frames >= 100000 && (queues || v != FRAME_NO_SOCKET))
 			assert_true(count[v] >= 200);
 	}
 	socket_close(sock);

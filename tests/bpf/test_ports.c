@@ -189,10 +189,12 @@ static void test_per_cpu_sums(void **state)
 	assert_int_equal(now.bytes - was.bytes, (uint64_t)cpus * RUNS * f->len);
 }
 
-/* What the kernel does not let us try there, the grammar refuses by itself. */
+/* Too short to be a frame: the grammar refuses it by itself, and the filter, should the kernel let
+ * us try (new ones do not), leaves it to the stack. */
 static void test_runts(void **state)
 {
 	struct frame_info info = {};
+	int action;
 
 	(void)state;
 	for (uint32_t len = 0; len < 14; len++) {
@@ -200,7 +202,8 @@ static void test_runts(void **state)
 
 		assert_int_equal(frame_classify(frame, frame + len, len, &info), FRAME_MALFORMED);
 		free(frame);
-		assert_int_equal(probe_run(filter, NULL, fixtures[0].frame, len), -EINVAL);
+		action = probe_run(filter, NULL, fixtures[0].frame, len);
+		assert_true(action == -EINVAL || action == XDP_PASS);
 	}
 }
 

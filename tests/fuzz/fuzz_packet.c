@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	arrival.queue = data[0] & 1;
+	arrival.queue = data[0] & probe_takes_arrival();
 	len = size - 1 < FRAME_MAX ? size - 1 : FRAME_MAX;
 	frame = exact_copy(data + 1, len);
 	grammar = frame_classify(frame, frame + len, len, &info);

@@ -1,0 +1,111 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# Debian's kernels of several releases, from the mirror that this machine's own apt uses. apt is
+# given lists and directories of its own below $kernels: the machine's are neither read further
+# nor changed. Sourced by run.
+
+suites="bullseye bookworm trixie trixie-backports sid experimental"
+
+private_apt() {
+	local command=$1
+	shift
+	# Suites that are no longer cared for have an expired Valid-Until; their signatures still hold.
+	"$command" -o "Dir::Etc::SourceList=$kernels/apt/sources.list" -o Dir::Etc::SourceParts=- \
+		-o "Dir::State=$kernels/apt" -o "Dir::Cache=$kernels/apt" -o Dir::State::status=/dev/null \
+		-o Dir::Cache::pkgcache=pkgcache.bin -o Acquire::Check-Valid-Until=false \
+		-o APT::Sandbox::User=root "$@"
+}
+
+# write_sources: the repositories of those suites, where this machine has its own release from.
+write_sources() {
+	local codename targets main security suite keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=
+	[ ! -e $keyring ] || signed="[signed-by=$keyring] "
+	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	targets=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(CREATED_BY)' |
+		awk '$3 == "main" && $4 == "Packages"')
+	main=$(awk -v suite="$codename" '$2 == suite { print $1; exit }' <<<"$targets")
+	security=$(awk -v suite="$codename-security" '$2 == suite { print $1; exit }' <<<"$targets")
+	[ -n "$main" ] || return
+	for suite in $suites; do
+		echo "deb $signed$main $suite main"
+		case $suite in
+		*-* | sid | experimental) ;;
+		*) [ -z "$security" ] || echo "deb $signed$security $suite-security main" ;;
+		esac
+	done
+}
+
+# list_releases: makes $kernels/releases, once a day: what `uname -r` says of every kernel to be had.
+# What a suite is left out for, a missing key or signature not least, is said.
+list_releases() {
+	[ -z "$(find "$kernels/releases" -mmin -1440 2>/dev/null)" ] || return 0
+	mkdir -p "$kernels/apt/lists/partial" "$kernels/apt/archives/partial"
+	note "reading what kernels there are"
+	write_sources >"$kernels/apt/sources.list" || note "apt knows no mirror of this Debian"
+	private_apt apt-get update -q >"$kernels/apt/log" 2>&1
+	grep '^[WE]:' "$kernels/apt/log" | while IFS= read -r line; do note "  $line"; done
+	# Three numbers: a package of fewer is another's second name, or a release candidate.
+	private_apt apt-cache pkgnames linux-image- |
+		sed -nE 's/^linux-image-([0-9]+\.[0-9]+\.[0-9]+.*-cloud-amd64)$/\1/p' | sort -V >"$kernels/releases.new"
+	if [ -s "$kernels/releases.new" ]; then
+		mv "$kernels/releases.new" "$kernels/releases"
+	else
+		note "none: what was fetched before has to do"
+	fi
+}
+
+# newest_of VERSION: the last release of 6.12, say, or of all when VERSION is "newest"; where apt has
+# none, the last that was fetched before; or nothing.
+newest_of() {
+	local prefix=${1/newest/} found
+	prefix=${prefix:+${prefix//./\\.}\\.}
+	found=$(grep -sE "^$prefix" "$kernels/releases" | tail -n 1)
+	[ -n "$found" ] || found=$(find "$kernels" -mindepth 2 -maxdepth 2 -name vmlinuz -printf '%h\n' |
+		sed 's|.*/||' | sort -V | grep -E "^$prefix" | tail -n 1)
+	echo "$found"
+}
+
+# fetch_kernel RELEASE: vmlinuz and modules.cpio in $kernels/RELEASE.
+fetch_kernel() {
+	local release=$1 new=$kernels/$1.new package
+	[ ! -e "$kernels/$release/modules.cpio" ] || return 0
+	note "fetching Linux $release"
+	rm -rf "$new"
+	mkdir -p "$new/root"
+	# Newer releases are made of several packages.
+	for package in image base binary modules; do
+		private_apt apt-cache show "linux-$package-$release" >/dev/null 2>&1 || continue
+		(cd "$new" && private_apt apt-get download -q "linux-$package-$release") >>"$kernels/apt/log" 2>&1 || return
+	done
+	for package in "$new"/*.deb; do
+		dpkg-deb -x "$package" "$new/root" || return
+	done
+	find "$new/root" -name 'vmlinuz*' -exec cp {} "$new/vmlinuz" \;
+	[ -s "$new/vmlinuz" ] || return
+	pack_modules "$release" "$new" || return
+	rm -rf "$new/root" "$new"/*.deb "${kernels:?}/$release"
+	mv "$new" "$kernels/$release"
+}
+
+# pack_modules RELEASE DIR: those that the guest needs, uncompressed and in the order to load them.
+pack_modules() {
+	local release=$1 dir=$2 kind path number=10
+	[ -e "$dir/root/lib" ] || ln -s usr/lib "$dir/root/lib"
+	depmod -b "$dir/root" "$release" || return
+	mkdir -p "$dir/modules/modules"
+	while read -r kind path; do
+		[ "$kind" = insmod ] || continue # else it is built in
+		path=${path%% }
+		number=$((number + 1))
+		case $path in
+		*.xz) xz -dc "$path" ;;
+		*.zst) zstd -dcq "$path" ;;
+		*) cat "$path" ;;
+		esac >"$dir/modules/modules/$number-$(basename "${path%%.ko*}").ko" || return
+	done < <(for name in virtio_pci virtio_net veth; do
+		modprobe -d "$dir/root" -S "$release" --show-depends "$name" 2>/dev/null
+	done | awk '!seen[$0]++')
+	(cd "$dir/modules" && find . | cpio -o -H newc --quiet) >"$dir/modules.cpio"
+	rm -r "$dir/modules"
+}
