@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Debian's kernels of several releases, from the mirror that this machine's own apt uses. apt is
-# given lists and directories of its own below $kernels: the machine's are neither read further
-# nor changed. Sourced by run.
+# given lists and directories of its own below $kernels: the machine's are not touched. Sourced by run.
+: "${kernels:?}"
 
 suites="bullseye bookworm trixie trixie-backports sid experimental"
 
@@ -75,7 +75,7 @@ fetch_kernel() {
 	mkdir -p "$new/root"
 	# Newer releases are made of several packages.
 	for package in image base binary modules; do
-		private_apt apt-cache show "linux-$package-$release" >/dev/null 2>&1 || continue
+		[ -n "$(private_apt apt-cache show "linux-$package-$release" 2>/dev/null)" ] || continue
 		(cd "$new" && private_apt apt-get download -q "linux-$package-$release") >>"$kernels/apt/log" 2>&1 || return
 	done
 	for package in "$new"/*.deb; do

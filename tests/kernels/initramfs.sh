@@ -14,8 +14,8 @@ add() {
 	mkdir -p "$target"
 	for file; do
 		cp -L "$file" "$target/" || return
-		ldd "$file" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
-			[ -e "$tree$library" ] || cp -L --parents "$library" "$tree"
+		for library in $(ldd "$file" 2>/dev/null | grep -o '/[^ ]*'); do
+			[ -e "$tree$library" ] || cp -L --parents "$library" "$tree" || return
 		done
 	done
 }
