@@ -41,7 +41,7 @@ may_be_missing() {
 	[ "$interface" = veth ] || [ "$(printf '%s\n' 6.18 "$(uname -r)" | sort -V | head -n 1)" != 6.18 ]
 }
 
-if ! server_launch server --mode "$mode"; then
+if ! server_launch server --verbose --mode "$mode"; then
 	status=0 said=$(cat "$(server_err server)")
 	finish "${server_pid[server]}" 5 || status=$?
 	unset "server_pid[server]"
