@@ -60,7 +60,7 @@ HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
 .PHONY: all program run test test-unit test-bpf test-replay test-e2e test-build unit-build threaded-build check asan tsan valgrind fuzz fuzz-build bench lab \
-        install-deps install deb deb-test boot-test clean help
+        install-deps install deb deb-test boot-test test-kernels clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -127,6 +127,11 @@ boot-test: EXTRA := debootstrap qemu-system-x86 e2fsprogs
 boot-test: install-deps  ## boot a Debian with the package in QEMU, have systemd run the service; minutes
 	$(Q)$(MAKE) --no-print-directory deb
 	$(Q)BUILD=$(BUILD) scripts/boot-test
+
+test-kernels: EXTRA := qemu-system-x86 busybox-static cpio kmod xz-utils
+test-kernels: install-deps  ## boot Debian's kernels in QEMU, run the filter's tests and serve in each; at most 15 minutes
+	$(Q)$(MAKE) --no-print-directory all test-build
+	$(Q)BUILD=$(BUILD) tests/kernels/run
 
 clean:  ## remove everything that was built
 	$(Q)rm -rf $(BUILD) compile_commands.json
