@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# serve.sh veth|virtio-net zerocopy|copy|skb: serves on that interface, with two queues, in that
+# serve.sh veth|virtio-net auto|zerocopy|copy|skb: serves on that interface, with two queues, in that
 # mode, or is told in one line why it cannot. Runs in a guest, which has two virtio-net interfaces that
 # a bridge outside connects: the one whose address ends in 01 is the server's, 02 the client's.
 # shellcheck source=tests/e2e/lib.sh
@@ -57,6 +57,13 @@ if ! server_launch server --verbose --mode "$mode"; then
 	done_testing
 fi
 
+if [ "$mode" = auto ]; then # which has been tried enough, once it is settled
+	equal "the best mode that can be relied on is copy" copy "$(ready_value server mode)"
+	matches "and why is said" "^udpxdp: no zerocopy: .+; .+, trying copy$" "$(cat "$(server_err server)")"
+	check "echo" on client "$udpxdp" bench --quiet --count 64 --time 20 --timeout 5000 $v4
+	check "it ends with status 0" server_stop server
+	done_testing
+fi
 equal "the mode that was asked for is the one there is" "$mode" "$(ready_value server mode)"
 equal "on both queues" 2 "$(ready_value server queues)"
 stats() { on server "$udpxdp" stats -j --pin-dir "$(pin_dir server)"; }

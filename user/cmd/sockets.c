@@ -54,6 +54,20 @@ unsigned sockets_count_queues(const char *iface, bool *exact)
 }
 
 /*
+ * In front of what virtio_net sends in zero copy stands a header of zeroes, a variable of the driver.
+ * Of a loadable module's the device is told a wrong address: it takes for a header whatever is there,
+ * and unless that happens to be zeroes, it drops every frame, silently (Linux 6.18 to 7.3; no newer
+ * one was tried).
+ */
+static bool may_lose_zerocopy(const char *iface)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+
+	return !ethtool(iface, &driver) && !strcmp(driver.driver, "virtio_net") &&
+			!access("/sys/module/virtio_net/initstate", F_OK); /* a module has one */
+}
+
+/*
  * virtio_net, where it has queues to spare, enables one more for each CPU when a program is
  * attached, to send on what programs redirect; but then it also receives on them, and does not send
  * what AF_XDP sockets there want sent. (Linux 6.18 even crashes when they are bound in zero copy.)
@@ -251,13 +265,33 @@ static int check_spare_queues(
 	return -1;
 }
 
+/* Would the driver lose what is sent? Only who names that mode takes the risk. */
+static int check_zerocopy(
+		const struct sockets *s, const struct sockets_config *c, struct failure *failure)
+{
+	if (s->mode != MODE_ZEROCOPY || !may_lose_zerocopy(c->iface))
+		return 0;
+	if (c->mode == MODE_ZEROCOPY) {
+		log_line("zero copy on %s is at risk: virtio_net, as a module, may lose all answers; "
+			 "give --mode copy if there are none",
+				c->iface);
+		return 0;
+	}
+	failure->what = "sending";
+	failure->error = EOPNOTSUPP;
+	snprintf(failure->kernel, sizeof(failure->kernel),
+			"virtio_net, as a module, may lose all of it");
+	snprintf(failure->advice, sizeof(failure->advice), "--mode zerocopy takes the risk");
+	return -1;
+}
+
 static int try_mode(struct sockets *s, const struct sockets_config *c, enum mode mode,
 		struct filter *filter, struct failure *failure)
 {
 	*s = (struct sockets){.mode = mode};
 	*failure = (struct failure){.queue = UINT32_MAX};
 	if (!check_spare_queues(s, c, failure) && !open_sockets(s, c, filter, failure) &&
-			!attach(s, filter, failure))
+			!check_zerocopy(s, c, failure) && !attach(s, filter, failure))
 		return 0;
 	for (unsigned i = 0; i < s->count; i++)
 		filter_clear_socket(filter, s->first + i);
