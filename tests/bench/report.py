@@ -152,6 +152,19 @@ def user_share(rounds):
     return statistics.median(shares) if shares else None
 
 
+def answered_shares(rounds):
+    """How much of what the generator could send was answered in the open loops, in words."""
+    said = []
+    for work in ("open 64", "open 1024"):
+        for server in ("udpxdp adaptive", "recvmmsg"):
+            shares = [piece["value"] / piece["offered"] for piece in rounds.slices
+                      if piece["work"] == work and piece["server"] == server
+                      and not piece["rejected"] and piece["offered"]]
+            if shares:
+                said.append(f"{statistics.median(shares):.0%} by {server} ({WORKS[work][0]})")
+    return said
+
+
 def remarks(rounds):
     about = machine()
     lines = [f"{about['cpu']}, {about['cpus']} CPUs, Linux {about['kernel']}, veth, "
@@ -160,6 +173,10 @@ def remarks(rounds):
     if share is not None:
         lines.append(f"User space has {share:.1%} of udpxdp's CPU time under full load; the rest "
                      "is the kernel's transmit path.")
+    shares = answered_shares(rounds)
+    if shares:
+        lines.append("Of what the generator could send was answered: " + ", ".join(shares) +
+                     ". The receive path of a veth runs on the sender's CPU.")
     wrong = sum(piece.get("wrong", 0) for piece in rounds.slices)
     lost = sum(piece.get("lost", 0) for piece in rounds.slices
                if piece["work"].startswith(("closed", "crowd")) or piece["work"] == "latency")

@@ -7,7 +7,7 @@ from lab import CLIENT_CPU, SERVER_CPU
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ECHO_PORT, CHAT_PORT = 8080, 8090
-COALESCE_US = 100
+COALESCE_US = 200
 BPFFS = "/sys/fs/bpf"
 
 
