@@ -28,6 +28,12 @@ RATIOS = [
     ("one at a time, p50", "latency", "udpxdp adaptive", "udpxdp spin", "<=", 1.15),
     ("chat message to 500 members", "crowd", "udpxdp chat", "sendmmsg relay", ">=", 1.5),
 ]
+# Blue is ours.
+COLOURS = {
+    "udpxdp adaptive": "#08519c", "udpxdp spin": "#3182bd", "udpxdp block": "#6baed6",
+    "recvmmsg": "#a63603", "recvfrom": "#e6550d", "recvfrom spin": "#fd8d3c", "Python": "#fdbe85",
+    "XDP_TX": "#969696",
+}
 IDLE = ("idle CPU after 1 s without traffic", "idle", "udpxdp adaptive", 0.01)
 INSTRUCTIONS_MAX = 250
 
@@ -202,7 +208,7 @@ def picture(rounds, path):
         panels.append(("microseconds, one request at a time (median)", ["latency"]))
     if not panels:
         return "no picture: nothing to show"
-    script = ["set terminal svg size 960,640 font 'sans-serif,12' background 'white'",
+    script = ["set terminal svg size 960,640 noenhanced font 'sans-serif,12' background 'white'",
               f"set output '{path}'", f"set multiplot layout {len(panels)},1",
               "set style data histogram", "set style histogram cluster gap 1.5",
               "set style fill solid 0.85 noborder", "set boxwidth 0.9", "set grid ytics lc '#dddddd'",
@@ -225,14 +231,11 @@ def panel(rounds, title, works):
             found = spread(rounds.values[work].get(name, []))
             cells.append(f"{found['median'] * WORKS[work][2]:.2f}" if found else "NaN")
         rows.append(" ".join(cells))
-    colours = {"udpxdp": ["#08519c", "#3182bd", "#6baed6"], "XDP_TX": ["#969696"]}
-    others = ["#a63603", "#e6550d", "#fd8d3c", "#fdbe85"]
     plots = []
     for i, name in enumerate(names):
-        family = colours.get(name.split()[0], others)
         source = "$data" if i == 0 else "''"
         plots.append(f"{source} using {i + 2}{':xtic(1)' if i == 0 else ''} "
-                     f"title '{name}' lc '{family.pop(0)}'")
+                     f"title '{name}' lc '{COLOURS[name]}'")
     return [f"set title '{title}'", "$data << EOD", *rows, "EOD", "plot " + ", ".join(plots)]
 
 
