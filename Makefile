@@ -95,7 +95,7 @@ tsan valgrind: all  ## what threads share, under ThreadSanitizer; the unit tests
 fuzz: all  ## fuzz every target for TIME seconds (default 60)
 	$(Q)BUILD=$(BUILD) tests/fuzz/run $(TIME)
 
-bench: install-deps  ## measure against socket servers: ratios in one run, about two minutes
+bench: install-deps  ## measure against socket servers: ratios in one run, three to four minutes
 	$(Q)$(MAKE) --no-print-directory all test-build
 	$(Q)BUILD=$(BUILD) tests/bench/run
 

@@ -15,7 +15,8 @@
  * link-local ones of other interfaces, not tentative IPv6 ones), the interface's MAC and MTU.
  * An interface that is a port of a bridge or bond counts its master's addresses as its own.
  * Returns a snapshot that free() frees; or NULL with errno: ENODEV when there is no such
- * interface, ENOTSUP when it does not carry Ethernet frames. *up (may be NULL) says whether the interface is up and has a carrier.
+ * interface, ENOTSUP when it does not carry Ethernet frames. *up (may be NULL) says whether the
+ * interface is up and has a carrier.
  */
 struct local_net *addresses_read(int ifindex, bool *up);
 

@@ -49,7 +49,9 @@ static const char *service_find(struct control_request *request, char *spec,
 			return "several of that service run here; say which with --service NAME:PORT";
 		request->instance = (int)i;
 	}
-	return request->instance < 0 ? "no such service runs here; the server's ready line names those that do" : NULL;
+	return request->instance >= 0 ? NULL
+				      : "no such service runs here; the server's ready line names "
+					"those that do";
 }
 
 /* Cuts line at its spaces. Returns the number of words, or WORDS_MAX + 1. */
