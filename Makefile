@@ -59,7 +59,8 @@ THREADED := $(patsubst tests/unit/%.c,%,$(wildcard $(addprefix tests/unit/test_,
 HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
-.PHONY: all program run test test-unit test-bpf test-replay test-e2e test-build unit-build threaded-build check asan tsan valgrind fuzz fuzz-build bench lab \
+.PHONY: all program run test test-unit test-bpf test-replay test-e2e test-build unit-build \
+        threaded-build check asan tsan valgrind fuzz fuzz-build bench lab \
         install-deps install deb deb-test boot-test test-kernels clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -107,7 +107,8 @@ kill "$alice"
 # ---- what is the kernel's
 
 spawn "$work/kernel.log" server nc -u -l -W 1 $v4 9999
-sleep 0.5
+listens() { on server grep -qi ':270f ' /proc/net/udp; }
+check "a kernel socket beside udpxdp" wait_for 20 listens
 echo "for the kernel" | on client nc -u -w 1 $v4 9999
 finish "$pid" 5
 equal "an unserved port is the kernel's" "for the kernel" "$(cat "$work/kernel.log")"

@@ -62,7 +62,7 @@ static inline uint64_t put_ipv6(uint8_t *p, const struct path *path, uint32_t ud
 	put32(p + 4, two(udp_len, IP_PROTO_UDP << 8 | ttl_of(path)));
 	memcpy(p + 8, &path->local.addr, 16);
 	memcpy(p + 24, &path->peer.addr, 16);
-	return (uint64_t)checksum_sum(p + 8, 32);
+	return checksum_sum(p + 8, 32);
 }
 
 void headers_write(uint8_t *p, const struct path *path, uint32_t len, uint32_t payload_sum)
