@@ -48,7 +48,7 @@ Q := @
 say := @printf '  %-7s %s\n'
 endif
 
-SOURCES := $(filter-out user/main.c,$(wildcard user/*/*.c))
+SOURCES := $(filter-out user/main.c,$(shell find user -name "*.c"))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 SKELETON := $(BUILD)/gen/udpxdp.skel.h
 LIBRARY := $(BUILD)/libudpxdp.a

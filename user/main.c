@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/verbs.h"
-#include "host/log.h"
+#include "cli/verbs.h"
+#include "base/log.h"
 
 static const struct verb *const verbs[] = {
 	&serve_verb, &replay_verb, &client_verb, &broadcast_verb, &chat_verb, &stats_verb,

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
-#include "host/filter.h"
+#include "xdp/filter.h"
 
 #define SECOND 1000000000ull
 #define HOUR (3600 * SECOND)

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/filter.h"
-#include "host/log.h"
+#include "xdp/filter.h"
+#include "base/log.h"
 #include "udpxdp/datagram.h"
 
 #define WORKERS 2

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resolve IFACE ADDR...: asks host/neighbours.h for the way to each address, all at once, and
+ * resolve IFACE ADDR...: asks netlink/neighbours.h for the way to each address, all at once, and
  * prints what comes back, one line each, as it comes:
  *
  *   ADDR: from ADDR MAC to MAC [tag TPID.VID]...
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/neighbours.h"
+#include "netlink/neighbours.h"
 #include "udpxdp/service.h"
 
 struct request {

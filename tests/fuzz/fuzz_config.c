@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/config.h"
-#include "cmd/serve_options.h"
-#include "cmd/verbs.h"
+#include "cli/config.h"
+#include "cmd/serve/options.h"
+#include "cli/verbs.h"
 #include "fuzz/ledger_io.h"
-#include "services/registry.h"
+#include "services/service_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

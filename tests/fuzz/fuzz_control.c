@@ -20,9 +20,9 @@
 
 #include "bpf/harness.h"
 #include "fuzz/ledger_io.h"
-#include "host/control.h"
-#include "host/control_request.h"
-#include "services/registry.h"
+#include "server/control.h"
+#include "server/control_request.h"
+#include "services/service_table.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

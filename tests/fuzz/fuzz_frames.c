@@ -21,7 +21,7 @@
 #include "bpf/harness.h"
 #include "fuzz/judge.h"
 #include "fuzz/ledger_io.h"
-#include "services/registry.h"
+#include "services/service_table.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fuzz/ledger_io.h"
-#include "services/registry.h"
+#include "services/service_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 
 #include "bpf/harness.h"
 #include "fuzz/ledger_io.h"
-#include "host/message_text.h"
+#include "output/message_text.h"
 
 /* RFC 1071 as it is written there, so that no cleverness is judged by itself. */
 static uint32_t sum_words(const uint8_t *p, uint32_t len)

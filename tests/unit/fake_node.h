@@ -3,7 +3,7 @@
 #ifndef FAKE_NODE_H
 #define FAKE_NODE_H
 
-#include "services/registry.h"
+#include "services/service_table.h"
 #include "unit/fake_outlet.h"
 
 #define T0 (1795399200 * NSEC_PER_SEC) /* Mon Nov 23 02:00:00 2026, UTC */

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cmd/bench_load.h"
+#include "cmd/bench/load.h"
 
 /* ---- percentiles --------------------------------------------------------------------- */
 

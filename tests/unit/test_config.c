@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/config.h"
-#include "cmd/serve_options.h"
-#include "cmd/verbs.h"
+#include "cli/config.h"
+#include "cmd/serve/options.h"
+#include "cli/verbs.h"
 
 #include <cmocka.h>
 

@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "host/control.h"
+#include "server/control.h"
 
 #define CONSOLES 64 /* that the server lets in */
 #define MAX_REQUESTS 1024

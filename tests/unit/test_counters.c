@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/stats_print.h"
+#include "cmd/stats/print.h"
 #include "udpxdp/datagram.h"
 
 #define AT(reason) [TRAFFIC_VALUES + DROP_##reason]

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/escape.h"
+#include "base/escape.h"
 
 typedef size_t escaper(char *out, size_t size, const uint8_t *text, size_t len);
 

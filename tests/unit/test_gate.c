@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "services/gate.h"
-#include "services/siphash.h"
+#include "services/chat/challenge.h"
+#include "services/chat/siphash.h"
 
 #define SEC NSEC_PER_SEC
 

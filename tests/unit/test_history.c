@@ -20,8 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/history.h"
-#include "host/thread.h"
+#include "output/history.h"
+#include "base/thread.h"
 #include "unit/said.h"
 
 #define THEN (1795395600ull * NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host/log.h" /* before cmocka, which has a macro called fail */
-#include "host/thread.h"
+#include "base/log.h" /* before cmocka, which has a macro called fail */
+#include "base/thread.h"
 
 #include <cmocka.h>
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "services/members.h"
+#include "services/chat/members.h"
 
 #define CAPACITY 50
 #define PEERS 120

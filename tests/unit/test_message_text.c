@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "host/message_queue.h"
-#include "host/message_text.h"
+#include "output/message_queue.h"
+#include "output/message_text.h"
 
 /* 2026-11-23 01:00:00.123456789 UTC */
 #define THEN (1795395600ull * NSEC_PER_SEC + 123456789)

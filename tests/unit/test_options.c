@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cmd/options.h"
-#include "host/log.h"
+#include "cli/options.h"
+#include "base/log.h"
 
 #include <cmocka.h> /* behind log.h: it makes fail() a macro */
 

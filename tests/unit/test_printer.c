@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/message_text.h"
-#include "host/printer.h"
-#include "host/thread.h"
+#include "output/message_text.h"
+#include "output/printer.h"
+#include "base/thread.h"
 #include "unit/said.h"
 
 #define THEN (1795395600ull * NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */

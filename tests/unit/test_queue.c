@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "host/queue.h"
+#include "base/queue.h"
 
 #define MANY 1000000u
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "services/registry.h"
+#include "services/service_table.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the sandbox takes away, tried: each test enters it in a process of its own. */
-#include "host/log.h" /* before cmocka, which has a macro called fail */
+#include "base/log.h" /* before cmocka, which has a macro called fail */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,8 +27,8 @@
 
 #include <cmocka.h>
 
-#include "host/sandbox.h"
-#include "host/thread.h"
+#include "privsep/sandbox.h"
+#include "base/thread.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FILTERED false /* sanitizers make system calls of their own */
@@ -181,7 +181,6 @@ static void run_outside(void)
 {
 	char *const nothing[] = {"true", NULL};
 
-	sandbox_enter_thread();
 	sandbox_enter_data_path();
 	must(has(CAP_SYS_ADMIN));
 	execve("/bin/true", nothing, nothing);

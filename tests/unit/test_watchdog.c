@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "cmd/watchdog.h"
+#include "server/watchdog.h"
 #include "unit/said.h"
 
 #include <cmocka.h>

@@ -14,8 +14,8 @@
 
 #include "engine/build.h"
 #include "engine/checksum.h"
-#include "host/workers.h"
-#include "services/registry.h"
+#include "server/workers.h"
+#include "services/service_table.h"
 #include "udpxdp/packet.h"
 
 #define WORKERS 4

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/log.h"
+#include "base/log.h"
 
 #define NSEC 1000000000ull
 #define FRAME_MAX 262144u /* the snapshot length that the file states */

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs of the command line, each defined by a file of user/cmd. */
+#ifndef UDPXDP_VERBS_H
+#define UDPXDP_VERBS_H
+
+#include "cli/options.h"
+
+extern const struct verb serve_verb, replay_verb, client_verb, broadcast_verb, chat_verb,
+		stats_verb, bench_verb;
+
+/* Prints the services and their options, for --help. */
+void print_services(void);
+
+#endif

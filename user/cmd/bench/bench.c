@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/bench/report.h"
+#include "cli/verbs.h"
+#include "base/log.h"
+#include "udpxdp/datagram.h"
+
+#define DEFAULT_WINDOW 64
+
+struct bench {
+	unsigned window, rate, burst, size, flows, count, timeout_ms;
+	uint64_t duration_ns;
+	bool json, quiet;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signal)
+{
+	stop = signal;
+}
+
+static int set_time(void *config, const char *arg, char *error, size_t size)
+{
+	struct bench *bench = config;
+	char *end = NULL;
+	double seconds = *arg >= '0' && *arg <= '9' ? strtod(arg, &end) : -1;
+
+	if (!end || *end || !(seconds >= 0 && seconds <= 1e6)) {
+		snprintf(error, size, "'%s' is not a number of seconds from 0 to 1000000", arg);
+		return -1;
+	}
+	bench->duration_ns = (uint64_t)(seconds * 1e9);
+	return 0;
+}
+
+#define MEMBER(name) .offset = offsetof(struct bench, name)
+
+static const struct option_row rows[] = {
+	{.name = "window", .letter = 'w', .kind = OPT_UINT, MEMBER(window), .arg = "N", .min = 1,
+			.max = 1000000,
+			.help = "closed loop: keep N requests under way (default: 64)"},
+	{.name = "rate", .letter = 'r', .kind = OPT_UINT, MEMBER(rate), .arg = "PPS", .min = 1,
+			.max = 100000000,
+			.help = "open loop: send PPS requests a second whatever comes back; latency "
+				"counts from when a request should have been sent"},
+	{.name = "burst", .letter = 'b', .kind = OPT_UINT, MEMBER(burst), .arg = "N", .min = 1,
+			.max = 64,
+			.help = "with --rate: send N at a time, that much more rarely (default: 1)"},
+	{.name = "size", .letter = 's', .kind = OPT_UINT, MEMBER(size), .arg = "BYTES",
+			.min = REQUEST_MIN, .max = REQUEST_MAX,
+			.help = "bytes of payload in a request (default: 64)"},
+	{.name = "time", .letter = 't', .kind = OPT_CALL, .set = set_time, .arg = "SEC",
+			.help = "stop sending after SEC seconds; 0: no limit (default: 5)"},
+	{.name = "count", .letter = 'n', .kind = OPT_UINT, MEMBER(count), .arg = "N",
+			.help = "stop after N requests"},
+	{.name = "flows", .letter = 'f', .kind = OPT_UINT, MEMBER(flows), .arg = "N", .min = 1,
+			.max = 1000,
+			.help = "spread the requests over N sockets, and so source ports (default: 4)"},
+	{.name = "timeout", .kind = OPT_UINT, MEMBER(timeout_ms), .arg = "MS", .max = 60000,
+			.help = "give up on an answer after MS milliseconds (default: 500)"},
+	{.name = "json", .letter = 'j', .kind = OPT_FLAG, MEMBER(json),
+			.help = "print the result as JSON"},
+	{.name = "quiet", .letter = 'Q', .kind = OPT_FLAG, MEMBER(quiet),
+			.help = "no progress line on the terminal"},
+	{0},
+};
+
+/* How to reach the server; ends the program when there is no way. */
+static void resolve(struct load_config *config, const char *host, const char *port)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG};
+	struct addrinfo *found = NULL;
+	int error = getaddrinfo(host, port, &hints, &found);
+
+	if (error == EAI_ADDRFAMILY || error == EAI_NONAME) { /* as for ::1 without an IPv6 route */
+		hints.ai_flags = 0;
+		error = getaddrinfo(host, port, &hints, &found);
+	}
+	if (error == EAI_SERVICE)
+		fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
+	if (error)
+		fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves", host,
+				error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+	memcpy(&config->server, found->ai_addr, found->ai_addrlen);
+	config->server_len = found->ai_addrlen;
+	freeaddrinfo(found);
+}
+
+static void check_port(const char *port)
+{
+	char *end;
+	unsigned long number = strtoul(port, &end, 10);
+
+	if (!*end && (number < 1 || number > 65535))
+		fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
+}
+
+/* Ctrl-C ends the run, which then says what it has; a second one ends the program. */
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static void fill_load(struct load_config *load, const struct bench *bench)
+{
+	*load = (struct load_config){
+		.window = bench->window ? bench->window : DEFAULT_WINDOW,
+		.rate = bench->rate,
+		.burst = bench->burst,
+		.size = bench->size,
+		.flows = bench->flows,
+		.duration_ns = bench->duration_ns,
+		.count = bench->count,
+		.timeout_ns = bench->timeout_ms * (NSEC_PER_SEC / 1000),
+		.stop = &stop,
+	};
+	if (!load->rate && load->flows > load->window)
+		load->flows = load->window;
+	if (!bench->quiet && isatty(STDERR_FILENO))
+		load->progress = bench_progress;
+}
+
+/* 0 when the server answered, and all it answered was right. */
+static int verdict(const struct load_result *result, const char *host, const char *port)
+{
+	if (result->tally.wrong) {
+		log_line("bench %s port %s: %llu wrong answers: not what was sent; is it an echo?",
+				host, port, (unsigned long long)result->tally.wrong);
+		return EXIT_RUNTIME;
+	}
+	if (result->tally.received)
+		return EXIT_CLEAN;
+	log_line("bench %s port %s: no answer: %s", host, port,
+			result->refused ? "nothing listens on that port; start a server there"
+					: "is the server running and the path open?");
+	return EXIT_RUNTIME;
+}
+
+static int bench_run(const struct verb *verb, int argc, char **argv)
+{
+	static struct load_result result;
+	struct bench bench = {.burst = 1, .size = 64, .flows = 4, .timeout_ms = 500,
+			.duration_ns = 5 * NSEC_PER_SEC};
+	struct load_config load;
+	int first = options_parse(verb, &bench, argc, argv);
+	const char *host = argv[first], *port = first + 1 < argc ? argv[first + 1] : "8080";
+	char error[256] = "";
+	int failed, printed;
+
+	if (bench.window && bench.rate)
+		fail(EXIT_USAGE, "options --window and --rate: one is a closed loop, the other an open "
+				 "one; give one of them");
+	check_port(port);
+	fill_load(&load, &bench);
+	resolve(&load, host, port);
+	catch_signals();
+	failed = load_run(&load, &result, error, sizeof(error));
+	if (load.progress)
+		bench_progress_end();
+	if (failed && !result.tally.sent)
+		fail(EXIT_RUNTIME, "bench %s port %s: %s; check address, size and route", host, port,
+				error);
+	printed = bench.json ? bench_report_json(host, port, &load, &result)
+			     : bench_report_text(host, port, &load, &result);
+	if (printed)
+		fail_output();
+	if (failed)
+		fail(EXIT_RUNTIME, "bench %s port %s: ended early: %s", host, port, error);
+	return verdict(&result, host, port);
+}
+
+const struct verb bench_verb = {
+	.name = "bench",
+	.operands = "HOST [PORT]",
+	.min_operands = 1,
+	.max_operands = 2,
+	.summary = "Load a UDP echo server over ordinary sockets, check every answer, measure latency.",
+	.options = rows,
+	.notes = "PORT is 8080 by default. Exit status 0: there were answers and all were right;\n"
+		 "1: there were none, or wrong ones.",
+	.run = bench_run,
+};

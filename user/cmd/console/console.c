@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* `udpxdp broadcast` and `udpxdp chat`: the consoles of a running server. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "cmd/console/session.h"
+#include "cli/verbs.h"
+#include "server/control.h"
+#include "base/log.h"
+#include "udpxdp/datagram.h"
+
+#define PEER_TEXT_MAX 64
+
+struct config {
+	const char *iface, *control, *service;
+	uint64_t wait_ns;
+};
+
+/* ---- broadcast ------------------------------------------------------------------------ */
+
+static void announce(struct session *session, const char *text)
+{
+	const char *line;
+	size_t len;
+
+	if (text) {
+		session_request(session, "announce", text, strlen(text));
+		if (!session_settle(session, 0))
+			session_leave(session, EXIT_RUNTIME);
+		return;
+	}
+	while ((line = lines_read(session_lines(session), "announce> ", &len)))
+		if (len)
+			session_request(session, "announce", line, len);
+}
+
+/* ---- chat ----------------------------------------------------------------------------- */
+
+struct peer {
+	char addr[INET6_ADDRSTRLEN], port[6];
+};
+
+/* An address, or a name that the host resolves. Says what is wrong with it. */
+static bool set_addr(struct peer *peer, const char *name)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM}, *found;
+	int error = getaddrinfo(name, NULL, &hints, &found);
+
+	if (error) {
+		log_line("peer '%s': %s; give an address or a name that resolves", name,
+				error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+		return false;
+	}
+	if (found->ai_family == AF_INET6)
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)found->ai_addr)->sin6_addr, peer->addr,
+				sizeof(peer->addr));
+	else
+		inet_ntop(AF_INET, &((struct sockaddr_in *)found->ai_addr)->sin_addr, peer->addr,
+				sizeof(peer->addr));
+	freeaddrinfo(found);
+	return true;
+}
+
+static bool set_port(struct peer *peer, const char *text)
+{
+	char *end;
+	unsigned long port = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || !port || port > UINT16_MAX) {
+		log_line("port '%s': not a number from 1 to 65535; give one", text);
+		return false;
+	}
+	snprintf(peer->port, sizeof(peer->port), "%lu", port);
+	return true;
+}
+
+/* Asks until what is said makes sense; nobody can be asked again in a pipe. */
+static bool ask(struct session *session, const char *prompt, struct peer *peer,
+		bool (*set)(struct peer *peer, const char *text))
+{
+	const char *line;
+	size_t len;
+
+	while ((line = lines_read(session_lines(session), prompt, &len))) {
+		char *text = strndup(line, len);
+		bool good = text && len && set(peer, text);
+
+		free(text);
+		if (good)
+			return true;
+		if (len && !lines_interactive(session_lines(session)))
+			session_leave(session, EXIT_RUNTIME);
+	}
+	return false;
+}
+
+static bool ask_peer(struct session *session, struct peer *peer)
+{
+	return ask(session, "peer address: ", peer, set_addr) &&
+	       ask(session, "peer port: ", peer, set_port);
+}
+
+/* Sends lines to a peer. Returns false at the end of the input, true at an empty line. */
+static bool talk(struct session *session, const struct peer *peer)
+{
+	char prompt[PEER_TEXT_MAX], say[PEER_TEXT_MAX];
+	const char *line;
+	size_t len;
+
+	snprintf(prompt, sizeof(prompt), strchr(peer->addr, ':') ? "[%s]:%s> " : "%s:%s> ",
+			peer->addr, peer->port);
+	snprintf(say, sizeof(say), "say %s %s", peer->addr, peer->port);
+	while ((line = lines_read(session_lines(session), prompt, &len)) && len)
+		session_request(session, say, line, len);
+	return line;
+}
+
+/* named: the first peer was named on the command line. */
+static void chat(struct session *session, struct peer *peer, bool named)
+{
+	if (!named && !ask_peer(session, peer))
+		return;
+	while (talk(session, peer))
+		if (!ask_peer(session, peer))
+			return;
+}
+
+/* ---- the verbs ------------------------------------------------------------------------ */
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+	struct config config = {.wait_ns = NSEC_PER_SEC};
+	int first = options_parse(verb, &config, argc, argv);
+	bool is_chat = verb == &chat_verb, named = first < argc, well = true;
+	struct session *session;
+	struct peer peer;
+
+	if (is_chat && argc - first == 1)
+		fail(EXIT_USAGE, "chat: a peer without a port; give PEER PORT, or neither to be asked");
+	if (is_chat && named && !set_port(&peer, argv[first + 1]))
+		return EXIT_USAGE;
+	if (is_chat && named && !set_addr(&peer, argv[first]))
+		return EXIT_RUNTIME;
+	session = session_open(config.control, config.iface,
+			config.service ? config.service : verb->name, verb->name);
+	if (is_chat)
+		chat(session, &peer, named);
+	else
+		announce(session, argv[first]);
+	if (!lines_interactive(session_lines(session)) || (!is_chat && named))
+		well = session_settle(session, config.wait_ns);
+	session_leave(session, well ? EXIT_CLEAN : EXIT_RUNTIME);
+}
+
+static const struct option_row options[] = {
+	{"iface", .alias = "interface", .letter = 'i', .kind = OPT_STRING,
+			.offset = offsetof(struct config, iface), .arg = "IFACE",
+			.help = "the console of the server on this interface"},
+	{"control", .kind = OPT_STRING, .offset = offsetof(struct config, control), .arg = "PATH",
+			.help = "its control socket (default: the only one in " CONTROL_DIR ")"},
+	{"service", .letter = 's', .kind = OPT_STRING, .offset = offsetof(struct config, service),
+			.arg = "NAME[:PORT]", .help = "which, when the server runs several of them"},
+	{"wait", .kind = OPT_SECONDS, .offset = offsetof(struct config, wait_ns), .arg = "SEC",
+			.help = "wait so long for what still arrives at the end (default 1)",
+			.max = 86400000},
+	{},
+};
+
+const struct verb broadcast_verb = {
+	.name = "broadcast",
+	.operands = "[TEXT]",
+	.max_operands = 1,
+	.summary = "Announce a text to the local network and print the replies.",
+	.options = options,
+	.notes = "Without TEXT, each line typed or read from standard input is announced. A reply is\n"
+		 "printed as ADDR:PORT TEXT. The exit status is 1 if the server refused anything.",
+	.run = run,
+};
+
+const struct verb chat_verb = {
+	.name = "chat",
+	.operands = "[PEER PORT]",
+	.max_operands = 2,
+	.summary = "Chat with a peer from the server's chat port.",
+	.options = options,
+	.notes = "Without PEER and PORT they are asked for. Each line typed or read from standard input\n"
+		 "is sent; an empty one asks for another peer. What arrives meanwhile is printed as\n"
+		 "ADDR:PORT TEXT. In a pipe, the exit status is 1 if the server refused anything.",
+	.run = run,
+};

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* One thread, one poll(): whatever is awaited, what arrives is shown. */
+#include "cmd/console/session.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd/console/socket.h"
+#include "base/escape.h"
+#include "server/control.h"
+#include "base/log.h"
+
+#define IN_FLIGHT_MAX 8 /* requests that are sent before the first is answered */
+#define ANSWER_PATIENCE_NS (10 * NSEC_PER_SEC) /* the server itself needs at most three seconds */
+#define DRAIN_MAX 64 /* packets shown before anything else is looked at */
+#define FOREVER UINT64_MAX
+
+struct session {
+	const char *verb;
+	int fd, signals;
+	struct sockaddr_un addr;
+	struct lines *lines;
+	unsigned in_flight; /* requests without an answer */
+	bool refused;       /* one of them was */
+	char packet[CONTROL_PACKET_MAX];
+	char shown[TEXT_SAFE_MAX(DATAGRAM_PAYLOAD_MAX)];
+};
+
+void session_leave(struct session *s, int status)
+{
+	if (s->lines)
+		lines_close(s->lines);
+	exit(status);
+}
+
+static void __attribute__((noreturn)) server_gone(struct session *s)
+{
+	if (s->lines)
+		lines_hide(s->lines);
+	log_line("the server at %s has gone, or has cut this console off; start the console again",
+			s->addr.sun_path);
+	session_leave(s, EXIT_RUNTIME);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* ---- what the server says ------------------------------------------------------------- */
+
+/* event recv|sent unicast|broadcast ADDR PORT TIME_NS\nTEXT */
+static void show_event(struct session *s, const char *text, size_t len)
+{
+	char direction[5], kind[10], addr[INET6_ADDRSTRLEN];
+	size_t shown;
+	unsigned port;
+
+	if (sscanf(s->packet, "event %4s %9s %45s %u", direction, kind, addr, &port) != 4)
+		return;
+	/* What this host or another announces is no answer to anybody here. */
+	if (strcmp(direction, "recv") || strcmp(kind, "unicast"))
+		return;
+	if (len && text[len - 1] == '\n')
+		len--;
+	shown = text_safe(s->shown, sizeof(s->shown), (const uint8_t *)text, len);
+	lines_hide(s->lines);
+	printf(strchr(addr, ':') ? "[%s]:%u " : "%s:%u ", addr, port);
+	fwrite(s->shown, 1, shown, stdout);
+	putchar('\n');
+}
+
+static void show_packet(struct session *s, size_t len)
+{
+	char *newline = memchr(s->packet, '\n', len);
+
+	if (!newline)
+		newline = s->packet + len;
+	*newline = '\0';
+	if (!strncmp(s->packet, "event ", 6)) {
+		size_t before = (size_t)(newline - s->packet) + 1;
+
+		show_event(s, newline + 1, len > before ? len - before : 0);
+		return;
+	}
+	if (s->in_flight)
+		s->in_flight--;
+	if (!strncmp(s->packet, "error ", 6)) {
+		s->refused = true;
+		lines_hide(s->lines);
+		fflush(stdout);
+		log_line("%s: %s", s->verb, s->packet + 6);
+	}
+}
+
+/* Shows what has arrived, above the line being typed. Never waits. */
+static void show_arrived(struct session *s)
+{
+	bool gone = false;
+
+	for (unsigned i = 0; i < DRAIN_MAX && !gone; i++) {
+		ssize_t len = recv(s->fd, s->packet, sizeof(s->packet) - 1,
+				MSG_DONTWAIT);
+
+		if (len < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		gone = len <= 0;
+		if (!gone)
+			show_packet(s, (size_t)len);
+	}
+	if (fflush(stdout))
+		fail_output();
+	if (gone)
+		server_gone(s);
+	lines_show(s->lines);
+}
+
+/* ---- waiting -------------------------------------------------------------------------- */
+
+static void take_signal(struct session *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGWINCH:
+		lines_resize(s->lines);
+		break;
+	case SIGTSTP:
+		lines_suspend(s->lines);
+		kill(getpid(), SIGSTOP);
+		lines_resume(s->lines);
+		break;
+	default: /* Ctrl-C, SIGTERM */
+		session_leave(s, EXIT_CLEAN);
+	}
+}
+
+/*
+ * Waits until one of events holds for fd (-1: for nothing of the kind) or the deadline has
+ * passed, and deals with signals and the server meanwhile: once. Returns whether fd is ready.
+ */
+static bool turn(struct session *s, int fd, short events, uint64_t deadline)
+{
+	struct pollfd polled[] = {
+		{.fd = fd, .events = events},
+		{.fd = s->fd, .events = POLLIN},
+		{.fd = s->signals, .events = POLLIN},
+	};
+	uint64_t now = now_ns(), left = deadline > now ? deadline - now : 0;
+	struct timespec wait = {(time_t)(left / NSEC_PER_SEC), (long)(left % NSEC_PER_SEC)};
+
+	if (ppoll(polled, 3, deadline == FOREVER ? NULL : &wait, NULL) < 0) {
+		if (errno == EINTR)
+			return false;
+		fail(EXIT_RUNTIME, "console: poll: %s", strerror(errno));
+	}
+	if (polled[2].revents)
+		take_signal(s);
+	if (polled[1].revents & (POLLIN | POLLHUP | POLLERR))
+		show_arrived(s);
+	return polled[0].revents;
+}
+
+static void await_input(void *context)
+{
+	while (!turn(context, STDIN_FILENO, POLLIN, FOREVER))
+		;
+}
+
+/* Until at most so many requests are without an answer. */
+static void await_answers(struct session *s, unsigned most)
+{
+	uint64_t deadline = now_ns() + ANSWER_PATIENCE_NS;
+
+	while (s->in_flight > most) {
+		unsigned before = s->in_flight;
+
+		turn(s, -1, 0, deadline);
+		if (s->in_flight < before)
+			deadline = now_ns() + ANSWER_PATIENCE_NS;
+		else if (now_ns() >= deadline) {
+			log_line("the server at %s does not answer: no word for %llu s; is it stopped?",
+					s->addr.sun_path, ANSWER_PATIENCE_NS / NSEC_PER_SEC);
+			session_leave(s, EXIT_RUNTIME);
+		}
+	}
+}
+
+bool session_settle(struct session *s, uint64_t linger_ns)
+{
+	uint64_t deadline;
+
+	await_answers(s, 0);
+	deadline = now_ns() + linger_ns;
+	while (now_ns() < deadline)
+		turn(s, -1, 0, deadline);
+	return !s->refused;
+}
+
+/* ---- requests ------------------------------------------------------------------------- */
+
+void session_request(struct session *s, const char *line, const char *text, size_t len)
+{
+	struct iovec parts[] = {
+		{(void *)line, strlen(line)}, {(void *)"\n", 1}, {(void *)text, len}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = text ? 3 : 1};
+
+	if (len > DATAGRAM_PAYLOAD_MAX) {
+		log_line("%s: not sent: a line longer than %d bytes; shorten it", s->verb,
+				DATAGRAM_PAYLOAD_MAX);
+		s->refused = true;
+		return;
+	}
+	await_answers(s, IN_FLIGHT_MAX - 1);
+	while (sendmsg(s->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		if (errno == EAGAIN)
+			turn(s, s->fd, POLLOUT, FOREVER);
+		else if (errno != EINTR)
+			server_gone(s);
+	}
+	s->in_flight++;
+}
+
+/* ---- the session ---------------------------------------------------------------------- */
+
+static void take_signals(struct session *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGTSTP);
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (s->signals < 0)
+		fail(EXIT_RUNTIME, "console: signalfd: %s", strerror(errno));
+}
+
+struct session *session_open(const char *control, const char *iface, const char *service,
+		const char *verb)
+{
+	static struct session session;
+	struct session *s = &session;
+	char line[64];
+
+	s->verb = verb;
+	s->fd = console_connect(control, iface, &s->addr);
+	take_signals(s);
+	s->lines = lines_open(await_input, s);
+	if (strlen(service) > 32)
+		fail(EXIT_USAGE, "service '%s': no such name; see udpxdp %s --help", service, verb);
+	snprintf(line, sizeof(line), "watch %s", service);
+	session_request(s, line, NULL, 0);
+	if (!session_settle(s, 0))
+		session_leave(s, EXIT_RUNTIME);
+	return s;
+}
+
+struct lines *session_lines(struct session *s)
+{
+	return s->lines;
+}

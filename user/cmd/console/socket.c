@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/console/socket.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/control.h"
+#include "base/log.h"
+
+#define LIST_SIZE 512
+
+/* Returns a socket, or -1 with errno. */
+static int connect_to(const char *path, struct sockaddr_un *addr)
+{
+	int fd;
+
+	if (strlen(path) >= sizeof(addr->sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		fail(EXIT_RUNTIME, "console: socket: %m");
+	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+	strcpy(addr->sun_path, path);
+	if (connect(fd, (struct sockaddr *)addr, sizeof(*addr))) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+static void __attribute__((noreturn)) refuse(const char *path, int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ECONNREFUSED:
+		fail(EXIT_RUNTIME,
+				"control socket %s: no server is there; start one with "
+				"'udpxdp --iface IFACE', or name its socket with --control PATH",
+				path);
+	case EACCES:
+	case EPERM:
+		fail(EXIT_PERMISSION,
+				"control socket %s: not permitted; become root or a member of its group",
+				path);
+	default:
+		fail(EXIT_RUNTIME, "control socket %s: %s; name a running server's with --control PATH",
+				path, strerror(error));
+	}
+}
+
+/* What a server that died has left behind does not count. */
+static int connect_only(struct sockaddr_un *addr)
+{
+	char list[LIST_SIZE] = "", only[sizeof(addr->sun_path)] = "";
+	unsigned found = 0;
+	int error = 0;
+	glob_t names = {0};
+
+	glob(CONTROL_DIR "/*.sock", 0, NULL, &names);
+	for (size_t i = 0; i < names.gl_pathc; i++) {
+		const char *path = names.gl_pathv[i];
+		int fd = connect_to(path, addr);
+
+		if (fd < 0 && (errno == ECONNREFUSED || errno == ENOENT || errno == ENAMETOOLONG))
+			continue;
+		error = fd < 0 ? errno : 0;
+		if (fd >= 0)
+			close(fd);
+		strcpy(only, path);
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+				found++ ? ", " : "", path);
+	}
+	globfree(&names);
+	if (!found)
+		fail(EXIT_RUNTIME,
+				"no server is running: none answers in " CONTROL_DIR
+				"; start one with 'udpxdp --iface IFACE', or name its socket with "
+				"--control PATH");
+	if (found > 1)
+		fail(EXIT_USAGE, "several servers are running: %s; say which with --iface IFACE",
+				list);
+	if (error)
+		refuse(only, error);
+	return connect_to(only, addr);
+}
+
+int console_connect(const char *control, const char *iface, struct sockaddr_un *addr)
+{
+	char path[sizeof(CONTROL_DIR) + 256];
+	int fd;
+
+	if (!control && !iface) {
+		fd = connect_only(addr);
+	} else {
+		snprintf(path, sizeof(path), CONTROL_DIR "/%s.sock", iface ? iface : "");
+		fd = connect_to(control ? control : path, addr);
+	}
+	if (fd < 0)
+		refuse(control ? control : iface ? path : addr->sun_path, errno);
+	return fd;
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/* The counters of a running server, once or again and again. */
+#include <dirent.h>
+#include <errno.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd/stats/print.h"
+#include "cli/verbs.h"
+#include "base/escape.h"
+#include "xdp/counters.h"
+#include "xdp/filter.h"
+#include "base/log.h"
+#include "udpxdp/datagram.h"
+
+struct config {
+	const char *iface;
+	const char *pin_dir;
+	bool json;
+	bool prometheus;
+	unsigned verbose;
+	uint64_t interval_ns;
+};
+
+/* Whose counters, and where they are. */
+struct source {
+	char iface[256];
+	char dir[4096];
+	bool named; /* the directory was named by the user: show what is there, alive or not */
+};
+
+/* ---- which server -------------------------------------------------------------------- */
+
+/* bpffs refuses dots in names. */
+static void without_dots(char *name)
+{
+	while ((name = strchr(name, '.')))
+		*name++ = '_';
+}
+
+/* The directory is named after the interface, its dots aside: find the one that it means. */
+static void iface_of(const char *entry, char *iface, size_t size)
+{
+	struct if_nameindex *all = if_nameindex();
+
+	snprintf(iface, size, "%s", entry);
+	for (struct if_nameindex *i = all; i && i->if_index; i++) {
+		char name[IF_NAMESIZE];
+
+		snprintf(name, sizeof(name), "%s", i->if_name);
+		without_dots(name);
+		if (!strcmp(name, entry))
+			snprintf(iface, size, "%s", i->if_name);
+	}
+	if_freenameindex(all);
+}
+
+static int is_server(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static void __attribute__((noreturn)) no_server(const char *where)
+{
+	fail(EXIT_RUNTIME,
+			"no counters in %s: no server runs here; start one, or name its interface "
+			"with -i",
+			where);
+}
+
+/* Servers found, to be told apart by a person. */
+struct found {
+	int count;
+	size_t used;
+	char names[1024];
+};
+
+static void add_found(struct found *found, const char *name)
+{
+	if (found->used < sizeof(found->names))
+		found->used += (size_t)snprintf(found->names + found->used,
+				sizeof(found->names) - found->used, "%s%s",
+				found->count ? ", " : "", name);
+	found->count++;
+}
+
+/* By their pins. The dead count only where nobody lives. */
+static struct found find_pins(struct source *source, struct dirent **entries, int count, bool dead)
+{
+	struct found found = {};
+	char dir[sizeof(source->dir)];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(dir, sizeof(dir), "%s/%s", PIN_ROOT, entries[i]->d_name);
+		if (!dead && !counter_pins_alive(dir))
+			continue;
+		add_found(&found, entries[i]->d_name);
+		memcpy(source->dir, dir, sizeof(dir));
+		iface_of(entries[i]->d_name, source->iface, sizeof(source->iface));
+	}
+	return found;
+}
+
+/* By their programs, where pins cannot be seen or are elsewhere. */
+static struct found find_programs(struct source *source)
+{
+	struct if_nameindex *interfaces = if_nameindex();
+	struct counter_maps maps;
+	struct found found = {};
+
+	for (struct if_nameindex *i = interfaces; i && i->if_index; i++) {
+		if (counter_maps_find(&maps, (int)i->if_index))
+			continue;
+		counter_maps_close(&maps);
+		add_found(&found, i->if_name);
+		snprintf(source->iface, sizeof(source->iface), "%s", i->if_name);
+		snprintf(source->dir, sizeof(source->dir), "%s/", PIN_ROOT);
+	}
+	if (interfaces)
+		if_freenameindex(interfaces);
+	return found;
+}
+
+/* Without -i: the only server there is. */
+static void find_only(struct source *source)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(PIN_ROOT, &entries, is_server, alphasort);
+	struct found found;
+
+	if (count < 0 && (errno == EACCES || errno == EPERM))
+		fail(EXIT_PERMISSION, "%s: %m; run as root, or with read access to it", PIN_ROOT);
+	found = find_pins(source, entries, count, false);
+	if (!found.count)
+		found = find_programs(source);
+	if (!found.count)
+		found = find_pins(source, entries, count, true);
+	if (!found.count)
+		no_server(PIN_ROOT);
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	if (found.count > 1)
+		fail(EXIT_USAGE, "several servers run here: %s; choose one with -i", found.names);
+}
+
+static void find_source(struct source *source, const struct config *config)
+{
+	const char *dir = config->pin_dir, *slash;
+	char name[IF_NAMESIZE];
+
+	if (!config->iface && !dir) {
+		find_only(source);
+		return;
+	}
+	if (config->iface && strlen(config->iface) >= IF_NAMESIZE)
+		fail(EXIT_INTERFACE, "interface '%s': no such interface; see ip link",
+				config->iface);
+	if (dir) {
+		source->named = true;
+		snprintf(source->dir, sizeof(source->dir), "%s", dir);
+		slash = strrchr(dir, '/');
+		iface_of(slash ? slash + 1 : dir, source->iface, sizeof(source->iface));
+	} else {
+		snprintf(name, sizeof(name), "%s", config->iface);
+		without_dots(name);
+		snprintf(source->dir, sizeof(source->dir), "%s/%s", PIN_ROOT, name);
+	}
+	if (config->iface)
+		snprintf(source->iface, sizeof(source->iface), "%s", config->iface);
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
+
+static void __attribute__((noreturn)) not_permitted(const struct source *source)
+{
+	fail(EXIT_PERMISSION,
+			"cannot read the counters of %s: %m; run as root, or with CAP_BPF and read "
+			"access to %s",
+			source->iface, source->dir);
+}
+
+/* A server that died leaves its pins behind, and nobody attached to the interface. */
+static void check_alive(const struct source *source, int ifindex)
+{
+	char name[16];
+	__u32 id;
+
+	if (source->named || counter_pins_alive(source->dir))
+		return;
+	if (ifindex && filter_find_attached(ifindex, &id, name, sizeof(name)))
+		return;
+	fail(EXIT_RUNTIME,
+			"no server runs on %s: the counters in %s are of one that died; show them "
+			"with --pin-dir %s",
+			source->iface, source->dir, source->dir);
+}
+
+/* The pins; or, where they cannot be seen (`ip netns exec` hides bpffs), the maps of the program
+ * on the interface. */
+static void open_maps(const struct source *source, struct counter_maps *maps)
+{
+	int ifindex = (int)if_nametoindex(source->iface);
+
+	if (!counter_maps_open(maps, source->dir)) {
+		check_alive(source, ifindex);
+		return;
+	}
+	if (errno == EPERM || errno == EACCES)
+		not_permitted(source);
+	if (!ifindex)
+		fail(EXIT_INTERFACE, "interface '%s': no such interface, and no counters in %s; "
+				     "see ip link",
+				source->iface, source->dir);
+	if (!counter_maps_find(maps, ifindex))
+		return;
+	if (errno == EPERM || errno == EACCES)
+		not_permitted(source);
+	if (errno != ENOENT)
+		fail(EXIT_RUNTIME, "cannot read the counters of %s: %m", source->iface);
+	fail(EXIT_RUNTIME,
+			"no server runs on %s: no counters in %s and no program of udpxdp on the "
+			"interface; start one with udpxdp -i %s",
+			source->iface, source->dir, source->iface);
+}
+
+static void read_counters(const struct source *source, struct counters *counters)
+{
+	struct counter_maps maps;
+
+	open_maps(source, &maps);
+	if (counters_read(&maps, counters)) {
+		if (errno == EPROTO)
+			fail(EXIT_RUNTIME,
+					"the counters of %s are not laid out as udpxdp " UDPXDP_VERSION
+					" knows them; use the udpxdp that serves it",
+					source->iface);
+		if (errno == EPERM)
+			not_permitted(source);
+		fail(EXIT_RUNTIME, "cannot read the counters of %s: %m", source->iface);
+	}
+	counter_maps_close(&maps);
+}
+
+/* ---- showing ------------------------------------------------------------------------- */
+
+static void show(const struct config *config, const struct stats_view *view)
+{
+	int result = 0;
+
+	if (config->json)
+		result = stats_print_json(stdout, view);
+	else if (config->prometheus)
+		stats_print_prometheus(stdout, view);
+	else
+		stats_print_table(stdout, view);
+	if (fflush(stdout) || ferror(stdout) || result)
+		fail_output();
+}
+
+/* Waits until *at; false when a signal says to end. Both are blocked, so none is missed. */
+static bool wait_until(uint64_t at_ns, const sigset_t *ending)
+{
+	struct timespec now, left = {};
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	if (at_ns > now_ns) {
+		left.tv_sec = (time_t)((at_ns - now_ns) / NSEC_PER_SEC);
+		left.tv_nsec = (long)((at_ns - now_ns) % NSEC_PER_SEC);
+	}
+	while (sigtimedwait(ending, NULL, &left) < 0)
+		if (errno == EAGAIN)
+			return true;
+	return false;
+}
+
+static void show_again(const struct config *config, const struct source *source,
+		struct stats_view *view, struct counters *first)
+{
+	struct counters before = *first, now;
+	uint64_t next = before.time_ns;
+	sigset_t ending;
+
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ending, NULL);
+	while (wait_until(next += config->interval_ns, &ending)) {
+		read_counters(source, &now);
+		view->now = &now;
+		view->before = &before;
+		if (!config->json)
+			putchar('\n');
+		show(config, view);
+		counters_free(&before);
+		before = now;
+	}
+	*first = before;
+}
+
+/* ---- the verb ------------------------------------------------------------------------ */
+
+#define MEMBER(name) .offset = offsetof(struct config, name)
+
+static const struct option_row options[] = {
+	{"iface", .alias = "interface", .letter = 'i', .kind = OPT_STRING, MEMBER(iface),
+			.arg = "IFACE", .help = "the interface that is served (default: the only one)"},
+	{"pin-dir", .kind = OPT_STRING, MEMBER(pin_dir), .arg = "DIR",
+			.help = "where the counters are pinned (default " PIN_ROOT "/IFACE)"},
+	{"json", .letter = 'j', .kind = OPT_FLAG, MEMBER(json), .help = "print JSON"},
+	{"prometheus", .kind = OPT_FLAG, MEMBER(prometheus),
+			.help = "print the text exposition format of Prometheus"},
+	{"interval", .letter = 'n', .kind = OPT_SECONDS, MEMBER(interval_ns), .arg = "SEC",
+			.help = "print again every SEC seconds, with rates per second; JSON then "
+				"takes one line each time",
+			.min = 10, .max = 86400000},
+	{"verbose", .letter = 'v', .kind = OPT_COUNT, MEMBER(verbose),
+			.help = "print what is zero, too"},
+	{},
+};
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+	struct config config = {};
+	struct source source = {};
+	struct counters counters;
+	char iface[TEXT_SAFE_MAX(sizeof(source.iface)) + 1];
+	struct stats_view view = {.iface = iface, .now = &counters};
+
+	options_parse(verb, &config, argc, argv);
+	if (config.prometheus && (config.json || config.interval_ns))
+		fail(EXIT_USAGE, "option --prometheus: not together with %s; see udpxdp stats "
+				 "--help",
+				config.json ? "--json" : "--interval");
+	filter_log_setup();
+	find_source(&source, &config);
+	iface[text_safe(iface, sizeof(iface) - 1, (const uint8_t *)source.iface,
+			strlen(source.iface))] = 0;
+	view.all = config.verbose;
+	view.compact = config.interval_ns;
+	read_counters(&source, &counters);
+	show(&config, &view);
+	if (config.interval_ns)
+		show_again(&config, &source, &view, &counters);
+	counters_free(&counters);
+	return EXIT_CLEAN;
+}
+
+const struct verb stats_verb = {
+	.name = "stats",
+	.operands = "",
+	.summary = "Print the counters of a running server.",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "netlink/route.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+
+#include "udpxdp/service.h"
+
+/* ---- the route ------------------------------------------------------------------------ */
+
+struct route {
+	unsigned type;
+	int ifindex;
+	struct ip_addr source;
+	bool has_source;
+	uint8_t family; /* of the next hop */
+	struct ip_addr gateway;
+	bool has_gateway;
+};
+
+static int parse_route(const struct nlmsghdr *message, void *context)
+{
+	const struct nlattr *attrs[RTA_VIA + 1] = {0};
+	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
+	struct route *route = context;
+
+	netlink_attributes(message, sizeof(*header), attrs, RTA_VIA);
+	route->type = header->rtm_type;
+	route->family = header->rtm_family;
+	if (attrs[RTA_OIF])
+		route->ifindex = (int)mnl_attr_get_u32(attrs[RTA_OIF]);
+	route->has_source = netlink_get_addr(&route->source, route->family, attrs[RTA_PREFSRC]);
+	route->has_gateway = netlink_get_addr(&route->gateway, route->family, attrs[RTA_GATEWAY]);
+	if (attrs[RTA_VIA] && mnl_attr_get_payload_len(attrs[RTA_VIA]) ==
+					sizeof(struct rtvia) + sizeof(struct ip_addr)) {
+		/* An IPv4 route over an IPv6 next hop (RFC 5549). */
+		const struct rtvia *via = mnl_attr_get_payload(attrs[RTA_VIA]);
+
+		route->family = (uint8_t)via->rtvia_family;
+		memcpy(route->gateway.b, via->rtvia_addr, sizeof(route->gateway));
+		route->has_gateway = true;
+	}
+	return MNL_CB_OK;
+}
+
+static bool is_link_local(const struct ip_addr *addr)
+{
+	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
+}
+
+static int ask_route(struct mnl_socket *socket, int ifindex, const struct ip_addr *peer,
+		struct route *route)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
+	struct nlmsghdr *message = netlink_question(buffer, RTM_GETROUTE, 0);
+	struct rtmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+	bool ipv4 = ip_addr_is_ipv4(peer);
+
+	header->rtm_family = ipv4 ? AF_INET : AF_INET6;
+	header->rtm_dst_len = ipv4 ? 32 : 128;
+	netlink_put_addr(message, RTA_DST, peer);
+	if (is_link_local(peer)) /* it says nothing without its link */
+		mnl_attr_put_u32(message, RTA_OIF, (uint32_t)ifindex);
+	*route = (struct route){0};
+	return netlink_ask(socket, message, parse_route, route);
+}
+
+/* ---- the links between the route and the interface ------------------------------------ */
+
+struct link {
+	char name[IF_NAMESIZE];
+	uint8_t mac[6];
+	bool has_mac;
+	int master;
+	int lower; /* of a VLAN device: what it is on top of, in this namespace; else 0 */
+	struct vlan_tag tag;
+};
+
+static void parse_vlan(struct link *link, const struct nlattr *info, int lower)
+{
+	const struct nlattr *attrs[IFLA_INFO_DATA + 1] = {0}, *vlan[IFLA_VLAN_PROTOCOL + 1] = {0};
+
+	netlink_nested(info, attrs, IFLA_INFO_DATA);
+	if (!attrs[IFLA_INFO_KIND] || strcmp(mnl_attr_get_str(attrs[IFLA_INFO_KIND]), "vlan") ||
+			!attrs[IFLA_INFO_DATA])
+		return;
+	netlink_nested(attrs[IFLA_INFO_DATA], vlan, IFLA_VLAN_PROTOCOL);
+	if (!vlan[IFLA_VLAN_ID] || !vlan[IFLA_VLAN_PROTOCOL])
+		return;
+	link->lower = lower;
+	link->tag.tci = mnl_attr_get_u16(vlan[IFLA_VLAN_ID]);
+	link->tag.tpid = ntohs(mnl_attr_get_u16(vlan[IFLA_VLAN_PROTOCOL]));
+}
+
+static int parse_link(const struct nlmsghdr *message, void *context)
+{
+	const struct nlattr *attrs[IFLA_LINK_NETNSID + 1] = {0};
+	struct link *link = context;
+
+	netlink_attributes(message, sizeof(struct ifinfomsg), attrs, IFLA_LINK_NETNSID);
+	if (attrs[IFLA_IFNAME])
+		snprintf(link->name, sizeof(link->name), "%s", mnl_attr_get_str(attrs[IFLA_IFNAME]));
+	link->has_mac = netlink_get_mac(link->mac, attrs[IFLA_ADDRESS]);
+	if (attrs[IFLA_MASTER])
+		link->master = (int)mnl_attr_get_u32(attrs[IFLA_MASTER]);
+	if (attrs[IFLA_LINK] && attrs[IFLA_LINKINFO] && !attrs[IFLA_LINK_NETNSID])
+		parse_vlan(link, attrs[IFLA_LINKINFO], (int)mnl_attr_get_u32(attrs[IFLA_LINK]));
+	return MNL_CB_OK;
+}
+
+static bool ask_link(struct mnl_socket *socket, int ifindex, struct link *link)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
+	struct nlmsghdr *message = netlink_question(buffer, RTM_GETLINK, 0);
+	struct ifinfomsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+
+	header->ifi_index = ifindex;
+	*link = (struct link){0};
+	return !netlink_ask(socket, message, parse_link, link);
+}
+
+/*
+ * Does what the kernel sends by `out` leave by our interface? It does when out is the interface,
+ * a VLAN device on top of it (whose tags are then ours to put), or the bridge or bond that it
+ * belongs to. *path gets the tags, and out's MAC: the one that the network knows the host by.
+ * name says what out is.
+ */
+static bool leaves_by(struct mnl_socket *socket, int ifindex, int out, struct path *path,
+		char name[IF_NAMESIZE])
+{
+	struct link link, ours;
+
+	if (!ask_link(socket, out, &link))
+		return false;
+	strcpy(name, link.name);
+	if (!link.has_mac)
+		return false;
+	memcpy(path->local.mac, link.mac, sizeof(link.mac));
+	while (out != ifindex && link.lower) {
+		if (path->tag_count == MAX_VLAN_TAGS)
+			return false;
+		path->tags[1] = path->tags[0]; /* outermost first */
+		path->tags[0] = link.tag;
+		path->tag_count++;
+		out = link.lower;
+		if (!ask_link(socket, out, &link))
+			return false;
+	}
+	return out == ifindex || (ask_link(socket, ifindex, &ours) && ours.master == out);
+}
+
+/* ---- the way -------------------------------------------------------------------------- */
+
+static const char *no_peer(const struct ip_addr *peer)
+{
+	static const struct ip_addr unspecified;
+	bool ipv4 = ip_addr_is_ipv4(peer);
+
+	if (ipv4 ? peer->b[12] >> 4 == 0xe : peer->b[0] == 0xff)
+		return "is a multicast address; give a host's";
+	if (ipv4 && peer->w[3] == UINT32_MAX) /* the kernel may have no route to it */
+		return "is a broadcast address; give a host's";
+	if (ipv4 ? !peer->b[12] : ip_addr_equal(peer, &unspecified))
+		return "is no host's address; give one";
+	return NULL;
+}
+
+static const char *no_way(const struct route *route)
+{
+	switch (route->type) {
+	case RTN_UNICAST:
+		return NULL;
+	case RTN_LOCAL:
+	case RTN_ANYCAST:
+		return "is an address of this host; give another host's";
+	case RTN_BROADCAST:
+		return "is a broadcast address; give a host's";
+	default:
+		return "is unreachable: the route says so; see ip route get";
+	}
+}
+
+/* How the kernel refuses a question for a route. */
+static bool route_forbids(int error)
+{
+	return error == EHOSTUNREACH || error == EACCES || error == EINVAL;
+}
+
+bool route_find(struct mnl_socket *socket, int ifindex, const struct ip_addr *peer,
+		struct path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE])
+{
+	char text[ADDR_TEXT_MAX], name[IF_NAMESIZE] = "another";
+	const char *why = no_peer(peer);
+	struct route route;
+
+	addr_format(text, peer);
+	if (!why && !ask_route(socket, ifindex, peer, &route)) {
+		why = no_way(&route);
+	} else if (!why && route_forbids(errno)) {
+		why = "is unreachable: the route says so; see ip route get";
+	} else if (!why) {
+		snprintf(error, ROUTE_ERROR_SIZE, "no route to %s; add one with ip route", text);
+		return false;
+	}
+	if (why) {
+		snprintf(error, ROUTE_ERROR_SIZE, "%s %s", text, why);
+		return false;
+	}
+	*path = (struct path){.local.addr = route.source, .peer.addr = *peer};
+	if (!leaves_by(socket, ifindex, route.ifindex, path, name)) {
+		snprintf(error, ROUTE_ERROR_SIZE,
+				"the route to %s leaves by %s, not by this interface; use "
+				"the server there", text, name);
+		return false;
+	}
+	if (!route.has_source) {
+		snprintf(error, ROUTE_ERROR_SIZE, "no address of this host to speak to %s from; add one with ip address",
+				text);
+		return false;
+	}
+	*hop = (struct hop){route.ifindex, route.family, route.has_gateway ? route.gateway : *peer};
+	return true;
+}

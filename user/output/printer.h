@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Prints the services' messages on standard output from a thread of its own, fed by one
+ * bounded queue per worker. A slow or stopped terminal costs lines, never a packet: how many
+ * were lost is said at most once a second. When the reader has gone, that is said once.
+ *
+ *   2026-11-23T02:00:00.123456+01:00 echo recv 10.0.0.2:4711 "hello"
+ */
+#ifndef UDPXDP_PRINTER_H
+#define UDPXDP_PRINTER_H
+
+#include "output/message_text.h"
+
+struct printer;
+
+/* Starts the thread. services outlives it; fd is where lines go (see message_format() and
+ * message_format_json()). Returns NULL with errno. */
+struct printer *printer_start(const struct service_config *services, unsigned service_count,
+		unsigned workers, int fd, enum log_format format);
+
+/* Worker `worker`: queues a copy of the message. Never waits; false: there was no room. */
+bool printer_put(struct printer *printer, unsigned worker, unsigned instance,
+		const struct message *message);
+
+/* Prints what is queued, says how many lines were lost, ends the thread. Waits at most
+ * half a second for a reader that does not read. Call when the producers have stopped. */
+void printer_stop(struct printer *printer);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Least privilege: once everything is open, the process gives up root, capabilities and most
+ * system calls. What remains: CAP_NET_ADMIN on the event loop's thread, for asking the kernel to
+ * resolve neighbours (and CAP_BPF before Linux 5.19, which wants it for map updates).
+ */
+#ifndef UDPXDP_SANDBOX_H
+#define UDPXDP_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Names what is missing of CAP_NET_ADMIN, CAP_BPF and CAP_NET_RAW, as "CAP_BPF, CAP_NET_RAW"; ""
+ * when all are there. */
+void sandbox_missing(char *text, size_t size);
+
+/* Will this process change to another user? Then it needs a keeper. True for root, but for one
+ * that may not (CAP_SETUID, CAP_SETGID): that one stays root, without capabilities. */
+bool sandbox_changes_user(void);
+
+/* Can it become user (NULL: it is left to us)? Returns EXIT_CLEAN; or the exit status with one
+ * line in error. */
+int sandbox_check_user(const char *user, char *error, size_t size);
+
+/*
+ * Enters it: becomes user (NULL: nobody; see sandbox_changes_user()), no_new_privs, a seccomp
+ * filter. Single-threaded still; threads started later inherit it and give up the rest of the
+ * capabilities (see thread_on_start()). Returns 0, or -1 with one line in error.
+ */
+int sandbox_enter(const char *user, char *error, size_t size);
+
+/* A data-path thread also gives up every system call but the few it makes. */
+void sandbox_enter_data_path(void);
+
+/* What is left to the keeper, a process of its own: to open and remove files wherever root may. */
+void sandbox_enter_keeper(void);
+
+/* What is left to the remover, another one: to detach from the dispatcher. */
+void sandbox_enter_remover(void);
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "server/control_request.h"
+
+#define CONSOLES_MAX 64
+#define OUTSTANDING_MAX 16 /* requests of one console that wait for their answers */
+#define ANSWER_MAX 256
+#define SEND_BUFFER (1 << 20) /* how far behind a console may be, in bytes of socket buffer */
+#define NOBODY (-1)
+
+/* A console may make so many requests in an interval; the rest stays in its socket till then. */
+#define RATE_INTERVAL_USEC 100000
+#define RATE_BURST 100
+
+/* Answers leave in the order of the requests, so one that is early waits here. */
+struct answer {
+	uint64_t ticket;
+	bool ready;
+	char text[ANSWER_MAX];
+};
+
+struct console {
+	struct control *control;
+	int fd; /* -1: this place is free */
+	sd_event_source *source;
+	int watched; /* index of a service, or NOBODY */
+	unsigned first, count; /* of the answers, a ring */
+	struct answer answers[OUTSTANDING_MAX];
+};
+
+struct control {
+	struct control_config config;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd;
+	dev_t device;
+	ino_t inode;
+	sd_event_source *source;
+	uint64_t requests; /* so far; a ticket is this number times CONSOLES_MAX plus the place */
+	struct console consoles[CONSOLES_MAX];
+	uint8_t packet[CONTROL_PACKET_MAX];
+};
+
+/* ---- answers -------------------------------------------------------------------------- */
+
+static void cut_off(struct console *console)
+{
+	console->source = sd_event_source_disable_unref(console->source);
+	close(console->fd);
+	console->fd = -1;
+	console->watched = NOBODY;
+	console->count = 0;
+}
+
+/*
+ * A console whose buffer is full does not read: it is cut off. One that has hung up is left
+ * alone, since what it asked for before may still lie in the socket; reading finds its end.
+ */
+static void send_packet(struct console *console, const struct iovec *parts, size_t count)
+{
+	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
+
+	if (sendmsg(console->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EPIPE &&
+			errno != ECONNRESET)
+		cut_off(console);
+}
+
+static void send_answers(struct console *console)
+{
+	while (console->count && console->answers[console->first].ready) {
+		char *text = console->answers[console->first].text;
+		struct iovec part = {text, strlen(text)};
+
+		console->first = (console->first + 1) % OUTSTANDING_MAX;
+		console->count--;
+		send_packet(console, &part, 1);
+	}
+	if (console->fd >= 0 && console->count < OUTSTANDING_MAX)
+		sd_event_source_set_enabled(console->source, SD_EVENT_ON);
+}
+
+static void __attribute__((format(printf, 3, 4))) answer(
+		struct console *console, struct answer *answer, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(answer->text, sizeof(answer->text), format, args);
+	va_end(args);
+	answer->ready = true;
+	send_answers(console);
+}
+
+void control_answer(struct control *control, uint64_t ticket, const char *error)
+{
+	struct console *console = &control->consoles[ticket % CONSOLES_MAX];
+
+	for (unsigned i = 0; i < console->count; i++) {
+		struct answer *a = &console->answers[(console->first + i) % OUTSTANDING_MAX];
+
+		if (a->ticket != ticket || a->ready)
+			continue;
+		if (error)
+			answer(console, a, "error %s", error);
+		else
+			answer(console, a, "ok");
+		return;
+	}
+}
+
+/* ---- requests ------------------------------------------------------------------------- */
+
+static void watch(struct console *console, struct answer *a, int instance)
+{
+	const struct service_config *service = &console->control->config.services[instance];
+
+	console->watched = instance;
+	answer(console, a, "ok %s:%u", service->class->name, service->port);
+}
+
+/* Only one kind of service announces, and only the other speaks to a peer. */
+static const char *unfit(const struct console *console, const struct control_request *request)
+{
+	const struct service_class *class;
+
+	if (request->verb == CONTROL_WATCH)
+		return NULL;
+	if (console->watched == NOBODY)
+		return "watch comes first";
+	class = console->control->config.services[console->watched].class;
+	if ((request->verb == CONTROL_ANNOUNCE) == class->wants_broadcast)
+		return NULL;
+	return class->wants_broadcast ? "that service takes announce" : "that service takes say";
+}
+
+static void handle(struct console *console, size_t len)
+{
+	struct control *control = console->control;
+	const struct control_config *config = &control->config;
+	struct answer *a = &console->answers[(console->first + console->count++) % OUTSTANDING_MAX];
+	struct control_request request;
+	const char *error = "the request is too long";
+
+	a->ticket = control->requests++ * CONSOLES_MAX + (uint64_t)(console - control->consoles);
+	a->ready = false;
+	if (len <= sizeof(control->packet))
+		error = control_request_read(&request, control->packet, len, config->services,
+				config->service_count);
+	if (!error)
+		error = unfit(console, &request);
+	if (error) {
+		answer(console, a, "error %s", error);
+	} else if (request.verb == CONTROL_WATCH) {
+		watch(console, a, request.instance);
+	} else {
+		config->request(config->context, (unsigned)console->watched, a->ticket,
+				request.verb == CONTROL_SAY ? &request.peer : NULL, request.port,
+				request.text, request.len);
+	}
+	if (console->count == OUTSTANDING_MAX) /* an answer lets it go on */
+		sd_event_source_set_enabled(console->source, SD_EVENT_OFF);
+}
+
+/* One packet a turn: however fast a console writes, the others get theirs. */
+static int on_console(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct console *console = context;
+	struct control *control = console->control;
+	ssize_t len = recv(fd, control->packet, sizeof(control->packet), MSG_DONTWAIT | MSG_TRUNC);
+
+	/* ECONNRESET tells once that it left answers unread; its requests come after that. */
+	if (len < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
+		return 0;
+	/* Nothing read is an empty packet, unless it has hung up. */
+	if (len < 0 || (!len && (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR))))
+		cut_off(console);
+	else
+		handle(console, (size_t)len);
+	return 0;
+}
+
+/* ---- messages ------------------------------------------------------------------------- */
+
+void control_notify(struct control *control, unsigned instance, const struct message *message)
+{
+	char line[CONTROL_LINE_MAX], addr[ADDR_TEXT_MAX];
+	struct iovec parts[2] = {{line, 0}, {(void *)message->text, message->len}};
+
+	addr_format(addr, &message->addr);
+	parts[0].iov_len = (size_t)snprintf(line, sizeof(line),
+			"event %s %s %s %u %" PRIu64 "\n",
+			message->direction == RECEIVED ? "recv" : "sent",
+			message->broadcast ? "broadcast" : "unicast", addr, message->port,
+			message->time_ns);
+	for (unsigned i = 0; i < CONSOLES_MAX; i++)
+		if (control->consoles[i].watched == (int)instance)
+			send_packet(&control->consoles[i], parts, 2);
+}
+
+unsigned control_watchers(const struct control *control)
+{
+	unsigned watchers = 0;
+
+	for (unsigned i = 0; i < CONSOLES_MAX; i++)
+		watchers += control->consoles[i].watched != NOBODY;
+	return watchers;
+}
+
+/* ---- the socket ----------------------------------------------------------------------- */
+
+static bool admit(struct console *console, int fd)
+{
+	int size = SEND_BUFFER;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (sd_event_add_io(console->control->config.loop, &console->source, fd,
+			    EPOLLIN | EPOLLRDHUP, on_console, console) < 0)
+		return false;
+	sd_event_source_set_ratelimit(console->source, RATE_INTERVAL_USEC, RATE_BURST);
+	console->fd = fd;
+	console->first = 0;
+	return true;
+}
+
+static int on_connect(sd_event_source *source, int listener, uint32_t events, void *context)
+{
+	static const char full[] = "error too many consoles";
+	struct control *control = context;
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	for (unsigned i = 0; i < CONSOLES_MAX; i++)
+		if (control->consoles[i].fd < 0) {
+			if (!admit(&control->consoles[i], fd))
+				close(fd);
+			return 0;
+		}
+	send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+	return 0;
+}
+
+/* Removes what a server that died left behind. Returns 0, or -1 with errno. */
+static int remove_stale(const struct sockaddr_un *addr)
+{
+	struct stat status;
+	int probe, result, saved_errno;
+
+	if (lstat(addr->sun_path, &status))
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(status.st_mode)) {
+		errno = ENOTSOCK;
+		return -1;
+	}
+	probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (probe < 0)
+		return -1;
+	result = connect(probe, (const struct sockaddr *)addr, sizeof(*addr));
+	if (result && errno == ECONNREFUSED) {
+		result = unlink(addr->sun_path);
+	} else if (!result || errno == EAGAIN || errno == EPROTOTYPE) {
+		errno = EADDRINUSE; /* it answers, or its queue is full, or it speaks otherwise */
+		result = -1;
+	}
+	saved_errno = errno;
+	close(probe);
+	errno = saved_errno;
+	return result;
+}
+
+static int make_directory(const char *path)
+{
+	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+	strcpy(copy, path);
+	return mkdir(dirname(copy), 0755) && errno != EEXIST ? -1 : 0;
+}
+
+/* Makes the socket; it refuses connections until listen(). */
+static int listen_at(struct control *control)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct stat status;
+	mode_t mask;
+	int bound;
+
+	strcpy(addr.sun_path, control->path);
+	if (make_directory(control->path) || remove_stale(&addr))
+		return -1;
+	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (control->fd < 0)
+		return -1;
+	mask = umask(0777 & ~0660); /* never wider, not even for a moment */
+	bound = bind(control->fd, (struct sockaddr *)&addr, sizeof(addr));
+	umask(mask);
+	if (bound || stat(control->path, &status))
+		return -1;
+	control->device = status.st_dev;
+	control->inode = status.st_ino;
+	if (listen(control->fd, CONSOLES_MAX))
+		return -1;
+	return 0;
+}
+
+struct control *control_open(const struct control_config *config)
+{
+	struct control *control;
+	int error = 0;
+
+	if (strlen(config->path) >= sizeof(control->path)) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	control = calloc(1, sizeof(*control));
+	if (!control)
+		return NULL;
+	control->config = *config;
+	control->fd = -1;
+	strcpy(control->path, config->path);
+	for (unsigned i = 0; i < CONSOLES_MAX; i++) {
+		control->consoles[i].control = control;
+		control->consoles[i].fd = -1;
+		control->consoles[i].watched = NOBODY;
+	}
+	if (listen_at(control))
+		error = errno;
+	else
+		error = -sd_event_add_io(config->loop, &control->source, control->fd, EPOLLIN,
+				on_connect, control);
+	if (error <= 0) {
+		/* When accept() fails for want of descriptors, the loop must not spin on it. */
+		sd_event_source_set_ratelimit(control->source, RATE_INTERVAL_USEC, RATE_BURST);
+		return control;
+	}
+	control_close(control);
+	errno = error;
+	return NULL;
+}
+
+void control_close(struct control *control)
+{
+	struct stat status;
+
+	for (unsigned i = 0; i < CONSOLES_MAX; i++)
+		if (control->consoles[i].fd >= 0)
+			cut_off(&control->consoles[i]);
+	sd_event_source_disable_unref(control->source);
+	if (control->fd >= 0)
+		close(control->fd);
+	/* By now another server may have put its own in place. */
+	if (control->inode && !lstat(control->path, &status) && status.st_dev == control->device &&
+			status.st_ino == control->inode)
+		unlink(control->path);
+	free(control);
+}

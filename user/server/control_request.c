@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/control_request.h"
+
+#include <arpa/inet.h>
+
+#define WORDS_MAX 3
+
+static const char no_request[] = "that is no request; say watch, announce or say";
+
+static bool port_read(const char *text, uint16_t *port)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned value = 0;
+
+	if (!digits || digits > 5 || text[digits])
+		return false;
+	while (*text)
+		value = value * 10 + (unsigned)(*text++ - '0');
+	*port = (uint16_t)value;
+	return value > 0 && value <= UINT16_MAX;
+}
+
+static bool addr_read(const char *text, struct ip_addr *addr)
+{
+	*addr = ip_addr_ipv4(0, 0, 0, 0);
+	return inet_pton(AF_INET, text, addr->b + 12) == 1 ||
+	       inet_pton(AF_INET6, text, addr->b) == 1;
+}
+
+/* SERVICE[:PORT]; without a port it must be the only one of its name. */
+static const char *service_find(struct control_request *request, char *spec,
+		const struct service_config *services, unsigned service_count)
+{
+	char *colon = strchr(spec, ':');
+	uint16_t port = 0;
+
+	if (colon) {
+		*colon = '\0';
+		if (!port_read(colon + 1, &port))
+			return "the port is no number from 1 to 65535; name the service as NAME:PORT";
+	}
+	request->instance = -1;
+	for (unsigned i = 0; i < service_count; i++) {
+		if (strcmp(services[i].class->name, spec) || (colon && services[i].port != port))
+			continue;
+		if (!services[i].class->command)
+			return "that service has no console; name another";
+		if (request->instance >= 0)
+			return "several of that service run here; say which with --service NAME:PORT";
+		request->instance = (int)i;
+	}
+	return request->instance >= 0 ? NULL
+				      : "no such service runs here; the server's ready line names "
+					"those that do";
+}
+
+/* Cuts line at its spaces. Returns the number of words, or WORDS_MAX + 1. */
+static unsigned split(char *line, char *words[WORDS_MAX])
+{
+	char *save = NULL;
+	unsigned count = 0;
+
+	for (char *word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		if (count == WORDS_MAX)
+			return count + 1;
+		words[count++] = word;
+	}
+	return count;
+}
+
+const char *control_request_read(struct control_request *request, const uint8_t *packet,
+		size_t len, const struct service_config *services, unsigned service_count)
+{
+	const uint8_t *newline = memchr(packet, '\n', len);
+	size_t line_len = newline ? (size_t)(newline - packet) : len;
+	char line[CONTROL_LINE_MAX], *words[WORDS_MAX];
+	unsigned count;
+
+	if (line_len >= sizeof(line) || memchr(packet, 0, line_len))
+		return no_request;
+	memcpy(line, packet, line_len);
+	line[line_len] = '\0';
+	count = split(line, words);
+	request->text = newline ? newline + 1 : NULL;
+	request->len = newline ? (uint32_t)(len - line_len - 1) : 0;
+	if (request->len > DATAGRAM_PAYLOAD_MAX)
+		return "the text is longer than a datagram; shorten it";
+	if (!count)
+		return no_request;
+	if (!strcmp(words[0], "watch")) {
+		if (count != 2 || request->len)
+			return "watch takes SERVICE[:PORT]";
+		request->verb = CONTROL_WATCH;
+		return service_find(request, words[1], services, service_count);
+	}
+	if (!strcmp(words[0], "announce")) {
+		request->verb = CONTROL_ANNOUNCE;
+		return count == 1 && newline ? NULL : "announce takes a text on the next line";
+	}
+	if (!strcmp(words[0], "say")) {
+		request->verb = CONTROL_SAY;
+		return count == 3 && newline && addr_read(words[1], &request->peer) &&
+						port_read(words[2], &request->port)
+				? NULL
+				: "say takes ADDR PORT, and a text on the next line";
+	}
+	return no_request;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "server/internal.h"
+#include "privsep/monitor.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "services/service_table.h"
+
+#define DRAIN_MS 200
+
+int server_on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+{
+	return sd_event_exit(sd_event_source_get_event(source), EXIT_CLEAN);
+}
+
+int server_on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+{
+	struct server *s = context;
+
+	for (unsigned i = 0; i < s->config->service_count; i++)
+		if (s->histories[i])
+			history_reopen(s->histories[i]);
+	if (s->capture)
+		capture_reopen(s->capture);
+	return 0;
+}
+
+/* Once a second. */
+int server_on_second(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct server *s = context;
+
+	if (s->capture)
+		capture_tend(s->capture);
+	server_look_after(s);
+	watchdog_tend(&s->watchdog, s->workers, s->sockets.count);
+	sd_event_source_set_time_relative(source, USEC_PER_SEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* What was sent last is to leave; all queues together have so long for it. */
+static void drain(struct server *s)
+{
+	uint64_t now, deadline = clock_ms() + DRAIN_MS;
+
+	for (unsigned i = 0; i < s->sockets.count; i++) {
+		now = clock_ms();
+		afxdp_drain(s->afxdp[i], now < deadline ? deadline - now : 0);
+	}
+}
+
+/* In zero copy what the driver holds is what remains: more than all of them is then wrong. */
+static bool is_balanced(const struct afxdp_account *a)
+{
+	return a->driver <= RX_FRAMES && a->fill + a->rx + a->held + a->driver == RX_FRAMES &&
+			a->free + a->tx + a->completion == TX_FRAMES;
+}
+
+/* The accounting that -v prints: where every frame of every queue is. */
+static void say_accounts(struct server *s)
+{
+	for (unsigned i = 0; i < s->sockets.count; i++) {
+		struct afxdp_account a;
+		char driver[32] = "";
+
+		afxdp_account(s->afxdp[i], &a);
+		if (s->sockets.mode == MODE_ZEROCOPY)
+			snprintf(driver, sizeof(driver), "driver=%u ", a.driver);
+		log_verbose("frames queue=%u fill=%u rx=%u held=%u %sof=%u free=%u tx=%u "
+			    "completion=%u of=%u %s",
+				s->sockets.first + i, a.fill, a.rx, a.held, driver, RX_FRAMES,
+				a.free, a.tx, a.completion, TX_FRAMES,
+				is_balanced(&a) ? "balanced" : "NOT BALANCED");
+		log_verbose("kernel queue=%u rx_ring_full=%llu rx_dropped=%llu rx_invalid=%llu "
+			    "tx_invalid=%llu fill_empty=%llu tx_errors=%llu",
+				s->sockets.first + i, (unsigned long long)a.rx_ring_full,
+				(unsigned long long)a.rx_dropped, (unsigned long long)a.rx_invalid,
+				(unsigned long long)a.tx_invalid, (unsigned long long)a.fill_empty,
+				(unsigned long long)a.tx_errors);
+	}
+}
+
+void server_stop(struct server *s)
+{
+	if (s->filter)
+		filter_detach(s->filter);
+	if (s->workers) {
+		workers_stop(s->workers);
+		drain(s);
+		say_accounts(s);
+	}
+	addresses_close(s->addresses);
+	if (s->neighbours)
+		neighbours_close(s->neighbours);
+	while (s->workers && s->control && server_take_notices(s))
+		;
+	for (unsigned i = 0; i < s->config->service_count; i++)
+		if (s->histories[i])
+			history_stop(s->histories[i]);
+	if (s->printer)
+		printer_stop(s->printer);
+	workers_free(s->workers);
+	sockets_close(&s->sockets);
+	if (s->capture && capture_close(s->capture) < 0)
+		log_line("capture %s is not complete: %s; make room", s->config->capture,
+				strerror(errno));
+	/* While the control socket listens and the pins are locked, no successor takes their names:
+	 * what the keeper removes is ours. */
+	keeper_stop();
+	if (s->control)
+		control_close(s->control);
+	filter_close(s->filter);
+	if (s->notice_bell >= 0)
+		close(s->notice_bell);
+	sd_event_unref(s->loop);
+}
+
+static void say_ready(struct server *s)
+{
+	char services[MAX_SERVICES * (SERVICE_NAME_SIZE + 7)];
+
+	services_text(s->config->services, s->config->service_count, services, sizeof(services));
+	log_line("ready iface=%s mode=%s queues=%u services=%s", s->config->iface,
+			mode_name(s->sockets.mode), s->sockets.count, services);
+	sd_notify(0, "READY=1");
+	watchdog_start(&s->watchdog);
+}
+
+int server_run(const struct server_config *config)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	struct local_net *net = addresses_read(config->ifindex, s ? &s->was_up : NULL);
+	int status = EXIT_RUNTIME;
+
+	if (!s || !net) {
+		status = errno == ENODEV || errno == ENOTSUP ? EXIT_INTERFACE : EXIT_RUNTIME;
+		log_line("reading the addresses of %s failed: %s; is it an Ethernet interface?",
+				config->iface, strerror(errno));
+		free(s);
+		free(net);
+		return status;
+	}
+	s->config = config;
+	s->notice_bell = -1;
+	gethostname(s->hostname, sizeof(s->hostname) - 1);
+	if (net->mtu > AFXDP_MTU_MAX) {
+		log_line("%s has an MTU of %u: a umem chunk takes %u at most; lower it with ip link "
+			 "set %s mtu %u",
+				config->iface, net->mtu, AFXDP_MTU_MAX, config->iface,
+				AFXDP_MTU_MAX);
+		status = EXIT_INTERFACE;
+	} else {
+		status = server_start(s, &net);
+	}
+	if (!status) {
+		say_ready(s);
+		status = sd_event_loop(s->loop);
+		if (status < 0) {
+			log_line("the event loop failed: %s", strerror(-status));
+			status = EXIT_RUNTIME;
+		}
+		sd_notify(0, "STOPPING=1");
+	}
+	server_stop(s);
+	free(net);
+	free(s);
+	return status;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The server: everything of `udpxdp serve` put together, run and taken apart again. */
+#ifndef UDPXDP_SERVER_H
+#define UDPXDP_SERVER_H
+
+#include "xdp/sockets.h"
+#include "server/workers.h"
+
+#define MAX_RULES 256 /* --allow and --deny together */
+
+struct server_rule {
+	struct source_rule_key key;
+	__u32 verdict; /* RULE_ALLOW or RULE_DENY */
+};
+
+struct server_config {
+	const char *iface;
+	int ifindex;
+	struct service_config services[MAX_SERVICES];
+	unsigned service_count;
+	enum mode mode;
+	bool dispatcher;
+	unsigned first_queue, last_queue;
+	enum wait_policy wait;
+	unsigned coalesce_us, busy_poll;
+	int cpus[MAX_QUEUES]; /* for the first worker and so on */
+	unsigned cpu_count;   /* 0: workers are pinned round-robin where there are CPUs enough */
+	const char *capture;  /* NULL: none */
+	const char *control, *pin_dir;
+	bool control_asked; /* by name: without it there is no serving */
+	bool quiet;
+	enum log_format log_format; /* of the messages on standard output */
+	bool no_sandbox;
+	const char *user; /* to become; NULL: nobody */
+	__u64 limit_interval, limit_burst; /* as in struct filter_config */
+	bool default_deny;
+	struct server_rule rules[MAX_RULES];
+	unsigned rule_count;
+};
+
+/* Serves until SIGINT or SIGTERM. Returns the exit status, an error line said. */
+int server_run(const struct server_config *config);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* Puts the server together: load, sockets, maps, attach last; then it gives up its privileges and
+ * starts its threads. */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "server/internal.h"
+#include "privsep/monitor.h"
+#include "base/log.h"
+#include "privsep/sandbox.h"
+#include "services/service_table.h"
+
+static int failed(const char *what, const char *advice)
+{
+	log_line("%s failed: %s; %s", what, strerror(errno), advice);
+	return EXIT_RUNTIME;
+}
+
+static int make_loop(struct server *s)
+{
+	static const int stops[] = {SIGINT, SIGTERM};
+	sigset_t set;
+	int error;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	error = sd_event_new(&s->loop);
+	for (unsigned i = 0; i < 2 && error >= 0; i++)
+		error = sd_event_add_signal(s->loop, NULL, stops[i], server_on_signal, s);
+	if (error >= 0)
+		error = sd_event_add_signal(s->loop, NULL, SIGHUP, server_on_hangup, s);
+	s->notice_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (error >= 0)
+		error = sd_event_add_io(s->loop, NULL, s->notice_bell, EPOLLIN, server_on_notices, s);
+	if (error >= 0)
+		return EXIT_CLEAN;
+	errno = -error;
+	return failed("making the event loop", "is the system out of memory?");
+}
+
+/* Loading through the dispatcher attaches, and so decides about the mode. */
+static int load_dispatched(struct server *s, struct filter_settings *settings,
+		struct sockets_config *sockets, char *error, size_t size)
+{
+	unsigned id = filter_find_dispatched(settings->ifindex);
+	int status = sockets_settle_mode(sockets);
+	bool generic;
+
+	if (status)
+		return status;
+	if (id && sockets_are_taken(sockets)) {
+		log_line("interface %s is busy: another udpxdp serves it (XDP program %u); stop it",
+				sockets->iface, id);
+		return EXIT_BUSY;
+	}
+	settings->generic = sockets->mode == MODE_SKB;
+	settings->native = sockets->mode == MODE_ZEROCOPY || sockets->mode == MODE_COPY;
+	s->filter = filter_load_dispatched(settings, &generic, error, size);
+	if (s->filter && generic)
+		sockets->mode = MODE_SKB;
+	if (s->filter || errno != EOPNOTSUPP)
+		return EXIT_CLEAN;
+	log_line("attaching through the dispatcher failed: the kernel refuses programs of type EXT, "
+		 "which libxdp needs for it; use --attach link");
+	return EXIT_INTERFACE;
+}
+
+static int load_filter(struct server *s, unsigned workers, struct sockets_config *sockets)
+{
+	const struct server_config *c = s->config;
+	struct filter_settings settings = {
+			.ifindex = c->ifindex,
+			.counter_rows = workers * c->service_count,
+			.limit_interval = c->limit_interval,
+			.limit_burst = c->limit_burst,
+			.rules = c->rule_count != 0,
+			.default_deny = c->default_deny,
+	};
+	char error[256];
+	int status = EXIT_CLEAN;
+
+	if (c->dispatcher)
+		status = load_dispatched(s, &settings, sockets, error, sizeof(error));
+	else
+		s->filter = filter_load(&settings, error, sizeof(error));
+	if (status)
+		return status;
+	if (!s->filter) {
+		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's reasons",
+				error);
+		return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
+	}
+	for (unsigned i = 0; i < c->service_count; i++)
+		if (filter_serve_port(s->filter, c->services[i].port,
+				    c->services[i].class->wants_broadcast) < 0)
+			return failed("filling the filter's maps", "see udpxdp -vv");
+	for (unsigned i = 0; i < c->rule_count; i++)
+		if (filter_set_rule(s->filter, &c->rules[i].key, c->rules[i].verdict) < 0)
+			return failed("filling the filter's maps", "see udpxdp -vv");
+	if (!filter_pin(s->filter, c->pin_dir))
+		return EXIT_CLEAN;
+	if (errno == EBUSY) {
+		log_line("%s is in use: another udpxdp counts there; stop it or give another "
+			 "--pin-dir",
+				c->pin_dir);
+		return EXIT_BUSY;
+	}
+	log_line("counters are not pinned in %s: %s; %s", c->pin_dir, strerror(errno),
+			errno == EPERM && strchr(c->pin_dir, '.')
+				? "a bpf file system takes no dot in a name"
+				: "mount bpffs there to read them with bpftool");
+	return EXIT_CLEAN;
+}
+
+static int open_control(struct server *s)
+{
+	struct control_config config = {
+			.loop = s->loop,
+			.path = s->config->control,
+			.services = s->config->services,
+			.service_count = s->config->service_count,
+			.context = s,
+			.request = server_on_request,
+	};
+
+	s->control = control_open(&config);
+	if (s->control)
+		return EXIT_CLEAN;
+	if (errno == EADDRINUSE) {
+		log_line("%s is in use: another udpxdp answers there; stop it or give another "
+			 "--control",
+				s->config->control);
+		return EXIT_BUSY;
+	}
+	/* A plain user may not write where it is by default, but may serve. */
+	if (!s->config->control_asked && (errno == EACCES || errno == EPERM || errno == EROFS)) {
+		log_line("no consoles: making %s failed: %s; give --control to have them",
+				s->config->control, strerror(errno));
+		return EXIT_CLEAN;
+	}
+	log_line("making %s failed: %s; give another --control", s->config->control,
+			strerror(errno));
+	return EXIT_RUNTIME;
+}
+
+static int open_capture(struct server *s)
+{
+	char error[256];
+
+	if (!s->config->capture)
+		return EXIT_CLEAN;
+	if (keeper_register(s->config->capture) < 0)
+		return failed("preparing the capture", "give a shorter path");
+	s->capture = capture_open(s->config->capture, keeper_open, error, sizeof(error));
+	if (s->capture)
+		return EXIT_CLEAN;
+	log_line("writing a capture failed: %s; give another --write", error);
+	return EXIT_RUNTIME;
+}
+
+/* What the keeper may open beside the capture, and what it removes at the end. */
+static int instruct_keeper(const struct server *s)
+{
+	const struct server_config *c = s->config;
+	char path[PIN_PATH_SIZE];
+	uint32_t sync;
+	int error = 0;
+
+	for (unsigned i = 0; i < c->service_count && !error; i++) {
+		const char *history = service_history(&c->services[i], &sync);
+
+		error = history ? keeper_register(history) : 0;
+	}
+	if (!error && s->control)
+		error = keeper_remove_at_end(c->control);
+	for (unsigned i = 0; !error && filter_pin_path(s->filter, i, path); i++)
+		error = keeper_remove_at_end(path);
+	keeper_seal();
+	return error;
+}
+
+/* Everything that needs a privilege is open now. */
+static int enter_sandbox(struct server *s)
+{
+	char error[256];
+
+	if (s->config->no_sandbox) {
+		log_line("NO SANDBOX: serving with all privileges, as --no-sandbox asks; for "
+			 "debugging only");
+		return EXIT_CLEAN;
+	}
+	if (instruct_keeper(s) < 0)
+		return failed("preparing the sandbox", "give shorter paths");
+	if (!sandbox_enter(s->config->user, error, sizeof(error)))
+		return EXIT_CLEAN;
+	log_line("entering the sandbox failed: %s; give another --user, or --no-sandbox to serve "
+		 "without",
+			error);
+	return EXIT_RUNTIME;
+}
+
+static int open_outputs(struct server *s, unsigned workers)
+{
+	const struct server_config *c = s->config;
+
+	for (unsigned i = 0; i < c->service_count; i++) {
+		uint32_t sync;
+		const char *path = service_history(&c->services[i], &sync);
+
+		if (path && !(s->histories[i] = history_start(path, sync)))
+			return failed("starting the history", "is the system out of memory?");
+	}
+	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
+					  STDOUT_FILENO, c->log_format)))
+		return failed("starting the printer", "is the system out of memory?");
+	return EXIT_CLEAN;
+}
+
+static int decorate(struct server *s)
+{
+	for (unsigned i = 0; i < s->sockets.count; i++) {
+		struct frame_io *io = s->sockets.ios[i];
+
+		s->afxdp[i] = io;
+		if (s->capture && !(io = capture_wrap(io, s->capture)))
+			return failed("starting the capture", "is the system out of memory?");
+		s->sockets.ios[i] = io;
+	}
+	return EXIT_CLEAN;
+}
+
+/* Lists the CPUs that we may run on, as taskset or the service manager say; returns their number. */
+static unsigned list_cpus(int cpus[CPU_SETSIZE])
+{
+	unsigned count = 0;
+	cpu_set_t allowed;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		CPU_ZERO(&allowed);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &allowed))
+			cpus[count++] = cpu;
+	return count;
+}
+
+static int start_workers(struct server *s, struct local_net *net)
+{
+	const struct server_config *c = s->config;
+	int cpus[MAX_QUEUES], allowed[CPU_SETSIZE];
+	unsigned available = list_cpus(allowed);
+	struct workers_config config = {
+			.count = s->sockets.count,
+			.ios = s->sockets.ios,
+			.doorbells = s->sockets.doorbells,
+			.cpus = cpus,
+			.wait = c->wait,
+			.coalesce_us = c->coalesce_us,
+			.services = c->services,
+			.service_count = c->service_count,
+			.counters = filter_counters(s->filter),
+			.hostname = s->hostname,
+			.net = net,
+			.printer = s->printer,
+			.notice_bell = s->notice_bell,
+			.enter = sandbox_enter_data_path,
+	};
+
+	for (unsigned i = 0; i < config.count; i++) {
+		cpus[i] = -1;
+		if (c->cpu_count)
+			cpus[i] = c->cpus[i % c->cpu_count];
+		else if (config.count > 1 && config.count <= available)
+			cpus[i] = allowed[i];
+	}
+	/* Two workers on one CPU that spin only steal each other's time. */
+	if (config.wait == WAIT_ADAPTIVE && config.count > available)
+		config.wait = WAIT_BLOCK;
+	memcpy(config.histories, s->histories, sizeof(config.histories));
+	s->workers = workers_start(&config);
+	return s->workers ? EXIT_CLEAN
+			  : failed("starting the workers", "is the system out of memory?");
+}
+
+static int watch_host(struct server *s)
+{
+	int error;
+
+	s->addresses = addresses_watch(s->loop, server_on_addresses, s);
+	s->neighbours = neighbours_open(s->loop, s->config->ifindex);
+	if (!s->addresses || !s->neighbours)
+		return failed("listening to rtnetlink", "see udpxdp -vv");
+	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
+	if (error >= 0)
+		error = sd_event_add_time_relative(s->loop, NULL, CLOCK_MONOTONIC, USEC_PER_SEC, 0,
+				server_on_second, s);
+	if (error >= 0)
+		return EXIT_CLEAN;
+	errno = -error;
+	return failed("making the event loop", "is the system out of memory?");
+}
+
+int server_start(struct server *s, struct local_net **net)
+{
+	const struct server_config *c = s->config;
+	struct sockets_config sockets = {
+			.iface = c->iface,
+			.ifindex = c->ifindex,
+			.first = c->first_queue,
+			.last = c->last_queue,
+			.mtu = (*net)->mtu,
+			.mode = c->mode,
+			.busy_poll = c->busy_poll,
+	};
+	bool exact;
+	unsigned queues = sockets_count_queues(c->iface, &exact);
+	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
+	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
+	int status;
+
+	if (exact && asked >= queues) {
+		log_line("queue %u does not exist: %s has %u; give other --queues", asked,
+				c->iface, queues);
+		return EXIT_INTERFACE;
+	}
+	s->queues = queues;
+	if (queues > MAX_QUEUES && c->last_queue == MAX_QUEUES - 1)
+		log_line("%s has %u RX queues, of which %d can be served: what arrives on the others "
+			 "goes to the kernel; lower their number with ethtool -L",
+				c->iface, queues, MAX_QUEUES);
+	if (queues > MAX_QUEUES)
+		queues = MAX_QUEUES;
+	sockets.most = queues;
+	s->mtu_max = (*net)->mtu;
+	if (!c->no_sandbox && sandbox_changes_user() && keeper_start() < 0)
+		return failed("starting the keeper", "is the system out of memory?");
+	if ((status = make_loop(s)) || (status = open_control(s)) ||
+			(status = load_filter(s, queues, &sockets)) ||
+			(status = open_capture(s)))
+		return status;
+	server_check_ipv4(s, *net);
+	server_update_filter(s, NULL, *net);
+	if ((status = sockets_open(&s->sockets, &sockets, s->filter)) || (status = decorate(s)) ||
+			(status = watch_host(s)) || (status = enter_sandbox(s)) ||
+			(status = open_outputs(s, s->sockets.count)) ||
+			(status = start_workers(s, *net)))
+		return status;
+	s->net = *net;
+	*net = NULL;
+	return EXIT_CLEAN;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* What workers.c (start, stop, the event loop's side) and worker.c (a worker's thread) share. */
+#ifndef UDPXDP_WORKER_H
+#define UDPXDP_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/queue.h"
+#include "server/workers.h"
+
+#define OWNER 0 /* the worker on which the single services live */
+#define ORDERS 127   /* under way at a time; as many notices are kept free for their answers */
+#define NOTICES 1023
+
+/* A datagram on its way to the worker that owns its service. */
+struct handed {
+	unsigned instance;
+	struct datagram datagram;
+	uint8_t payload[COMMAND_TEXT_MAX];
+};
+
+/* A console's line on its way to the owner. */
+struct order {
+	unsigned instance;
+	uint64_t ticket;
+	struct command command;
+	uint8_t text[COMMAND_TEXT_MAX];
+};
+
+struct worker {
+	_Alignas(64) struct workers *all;
+	unsigned number;
+	struct frame_io *io;
+	struct engine *engine;
+	struct queue *handover; /* to the owner; NULL on the owner itself */
+	const struct local_net *net;
+	bool told; /* the owner has something new in a ring since the last bell */
+	uint64_t history_lost[MAX_SERVICES]; /* to the disk, counted so far */
+	pthread_t thread;
+	bool started;
+	_Alignas(64) atomic_bool stop;
+	atomic_bool asleep;
+	_Atomic(const struct local_net *) seen; /* what the engine uses */
+	atomic_uint_fast64_t turns;
+};
+
+struct workers {
+	struct workers_config config;
+	_Atomic(const struct local_net *) net;
+	atomic_bool watched;
+	struct queue *orders, *notices;
+	struct local_net *current, *retired[16];
+	unsigned retired_count;
+	struct worker worker[];
+};
+
+/* Rings an eventfd. */
+void doorbell_ring(int doorbell);
+
+/* Wakes a worker that sleeps, or is about to, so that it looks into its rings. */
+void worker_wake(struct worker *worker);
+
+/* Makes the engine and the ring of all->worker[number]. Returns 0, or -1 with errno. */
+int worker_init(struct workers *all, unsigned number);
+
+/* The thread: serves until worker->stop. */
+void *worker_run(void *worker);
+
+#endif

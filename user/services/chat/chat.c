@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A chat room: whoever speaks is a member, and what a member says goes to all the others.
+ *
+ * An answer of the room itself begins with "* ". Rooms and echo servers can be made to talk to
+ * each other by forged source addresses, or by people who speak from one room's console to
+ * another room, so
+ *  - a text that begins with "* " is shown, but neither answered nor sent on;
+ *  - a text in front of which MAX_SPEAKERS rooms or people stand already is refused;
+ *  - what another room sent on goes to people, not to a third room.
+ */
+#include "services/chat/chat.h"
+
+#define LOWEST_CLIENT_PORT 1024 /* below it live services, which might answer */
+#define MAX_SPEAKERS 3
+
+static const struct service_option options[] = {
+		{.key = "members",
+				.kind = OPTION_NUMBER,
+				.offset = offsetof(struct chat_options, members),
+				.min = 1,
+				.max = 65536,
+				.fallback = "1024",
+				.help = "how many members the room holds"},
+		{.key = "idle",
+				.kind = OPTION_NUMBER,
+				.offset = offsetof(struct chat_options, idle),
+				.min = 1,
+				.max = 86400,
+				.fallback = "300",
+				.help = "seconds of silence after which a member leaves"},
+		{.key = "challenge",
+				.kind = OPTION_ON_OFF,
+				.offset = offsetof(struct chat_options, challenge),
+				.fallback = "on",
+				.help = "who speaks from off the subnet repeats a word to join"},
+		{.key = "history",
+				.kind = OPTION_PATH,
+				.offset = offsetof(struct chat_options, history),
+				.max = SERVICE_PATH_SIZE,
+				.fallback = "chat.txt",
+				.help = "the file that keeps every message, or off"},
+		{.key = "sync",
+				.kind = OPTION_NUMBER,
+				.offset = offsetof(struct chat_options, sync),
+				.max = 3600,
+				.fallback = "1",
+				.help = "seconds after which the history is on disk; 0: when it likes"},
+		{},
+};
+
+static size_t state_size(const void *o)
+{
+	const struct chat_options *opts = o;
+
+	return offsetof(struct chat, members) + members_size(opts->members);
+}
+
+static void start(void *state, const void *o, uint16_t port)
+{
+	struct chat *chat = state;
+
+	chat->options = o;
+	chat->port = port;
+	chat->gate.seed = chat->options->seed;
+	members_init(&chat->members, chat->options->members);
+}
+
+/* Time passes: members who were silent too long leave. A clock set back strands nobody. */
+static void advance(struct chat *chat, uint64_t time_ns)
+{
+	if (time_ns + NSEC_PER_SEC < chat->now_ns)
+		members_rewind(&chat->members, time_ns);
+	chat->now_ns = time_ns;
+	members_expire(&chat->members, time_ns, chat->options->idle * NSEC_PER_SEC);
+}
+
+/* ---- what a text is ---- */
+
+/* Is it what a room, this one or another, says of itself? */
+static bool is_answer(const struct datagram *d)
+{
+	return d->len >= 2 && !memcmp(d->payload, "* ", 2);
+}
+
+static bool is_command(const struct datagram *d)
+{
+	return d->len && d->payload[0] == '/';
+}
+
+/* How many times, up to MAX_SPEAKERS, the text begins with "NAME: ". */
+static unsigned count_speakers(const struct datagram *d)
+{
+	const uint8_t *text = d->payload;
+	size_t len = d->len;
+	unsigned count = 0;
+
+	while (count < MAX_SPEAKERS) {
+		size_t limit = len < ADDR_TEXT_MAX ? len : ADDR_TEXT_MAX;
+		size_t i = 0;
+
+		while (i < limit && text[i] > ' ')
+			i++;
+		if (i == limit || i < 2 || text[i] != ' ' || text[i - 1] != ':')
+			break;
+		text += i + 1;
+		len -= i + 1;
+		count++;
+	}
+	return count;
+}
+
+static bool could_loop(const struct datagram *d)
+{
+	return d->path.peer.port < LOWEST_CLIENT_PORT || stamp_starts(d->payload, d->len);
+}
+
+/* Shows a received text to whom it concerns: commands are no conversation, and answers of
+ * another room none that is worth keeping. */
+static void show(const struct talk *talk)
+{
+	const struct datagram *d = talk->d;
+	const struct message message = {
+			.time_ns = d->time_ns,
+			.direction = RECEIVED,
+			.addr = d->path.peer.addr,
+			.port = d->path.peer.port,
+			.text = d->payload,
+			.len = d->len,
+	};
+
+	print(talk->out, &message);
+	if (is_command(d))
+		return;
+	notify(talk->out, &message);
+	if (!is_answer(d))
+		record(talk->out, &message);
+}
+
+/* ---- the conversation ---- */
+
+/* Does this member get what the speaker says? A room does not get what another room sent on. */
+static bool hears(const struct talk *talk, const struct member *member, bool sent_on)
+{
+	return member != talk->speaker && !(sent_on && member->path.peer.port == talk->chat->port);
+}
+
+static void relay(const struct talk *talk)
+{
+	struct chat *chat = talk->chat;
+	const struct members *members = &chat->members;
+	const struct datagram *d = talk->d;
+	bool sent_on = d->path.peer.port == chat->port && count_speakers(d);
+	size_t name_len = talk->speaker->name_len;
+	size_t len = name_len + 2 + d->len, max = sizeof(chat->line);
+
+	for (uint32_t i = 0; i < members->count; i++) {
+		const struct member *member = members_at(members, i);
+		size_t fits = emit_max(talk->out, &member->path);
+
+		if (fits < max && hears(talk, member, sent_on))
+			max = fits;
+	}
+	if (len > max) {
+		chat_refuse(talk, DROP_reply_too_big, "* message too long: %u bytes, at most %zu",
+				d->len, max > name_len + 2 ? max - name_len - 2 : 0);
+		return;
+	}
+
+	show(talk);
+	memcpy(chat->line, talk->speaker->name, name_len);
+	memcpy(chat->line + name_len, ": ", 2);
+	memcpy(chat->line + name_len + 2, d->payload, d->len);
+	for (uint32_t i = 0; i < members->count; i++) {
+		const struct member *member = members_at(members, i);
+
+		if (hears(talk, member, sent_on))
+			emit(talk->out, &member->path, chat->line, len);
+	}
+}
+
+/* ---- membership ---- */
+
+static bool needs_word(const struct talk *talk)
+{
+	const struct chat *chat = talk->chat;
+	const struct local_net *net = outlet_net(talk->out);
+
+	return chat->options->challenge && !net->any_unicast &&
+	       !local_net_on_link(net, &talk->d->path.peer.addr) &&
+	       !gate_invited(&chat->gate, talk->id, talk->d->time_ns);
+}
+
+static bool join(struct talk *talk)
+{
+	struct chat *chat = talk->chat;
+
+	talk->speaker = members_join(
+			&chat->members, talk->id, &talk->d->path, talk->d->time_ns);
+	if (!talk->speaker)
+		chat_refuse(talk, DROP_room_full, "* not sent: the room is full, with %u members",
+				chat->members.count);
+	return talk->speaker;
+}
+
+/* Somebody from off the subnet who is no member yet. */
+static void challenge(struct talk *talk)
+{
+	const struct datagram *d = talk->d;
+	const struct endpoint *peer = &d->path.peer;
+	struct text text = trimmed(d);
+	char word[GATE_WORD_LEN];
+
+	if (gate_knows_word(&talk->chat->gate, peer, d->time_ns, text.bytes, text.len)) {
+		if (join(talk))
+			chat_answer(talk, "* welcome: %u here", talk->chat->members.count);
+		return;
+	}
+	if (d->len)
+		show(talk);
+	gate_word(&talk->chat->gate, peer, d->time_ns, word);
+	chat_refuse(talk, DROP_unconfirmed, "* to join, send: %.*s", GATE_WORD_LEN, word);
+}
+
+static void hear(struct talk *talk)
+{
+	struct chat *chat = talk->chat;
+	const struct datagram *d = talk->d;
+
+	talk->speaker = members_find(&chat->members, talk->id, &d->path.peer);
+	if (talk->speaker) {
+		members_touch(&chat->members, talk->speaker, &d->path, d->time_ns);
+	} else if (needs_word(talk)) {
+		challenge(talk);
+		return;
+	} else if (!join(talk)) {
+		return;
+	}
+	if (is_command(d)) {
+		show(talk);
+		chat_run_command(talk);
+	} else if (d->len) {
+		relay(talk);
+	}
+}
+
+/* ---- what the engine calls ---- */
+
+static void receive(void *state, struct outlet *out, const struct datagram *d)
+{
+	struct chat *chat = state;
+	struct talk talk = {.chat = chat, .out = out, .d = d};
+
+	advance(chat, d->time_ns);
+	if (could_loop(d)) {
+		count_drop(out, DROP_loop);
+		return;
+	}
+	talk.id = gate_id(&chat->gate, &d->path.peer);
+	if (is_answer(d)) {
+		show(&talk);
+		count_drop(out, DROP_loop);
+	} else if (count_speakers(d) == MAX_SPEAKERS) {
+		chat_refuse(&talk, DROP_loop, "* not sent: %d names stand in front of it",
+				MAX_SPEAKERS);
+	} else if (text_is_utf8(d->payload, d->len)) {
+		hear(&talk);
+	} else {
+		chat_refuse(&talk, DROP_invalid_text, "* not sent: the text is not valid UTF-8");
+	}
+}
+
+static void tick(void *state, struct outlet *out, uint64_t time_ns)
+{
+	advance(state, time_ns);
+}
+
+static const char *command(void *state, struct outlet *out, const struct command *c)
+{
+	struct chat *chat = state;
+	struct path path = c->path;
+	const struct message message = {
+			.time_ns = c->time_ns,
+			.direction = SENT,
+			.addr = path.peer.addr,
+			.port = path.peer.port,
+			.text = c->text,
+			.len = c->len,
+	};
+
+	advance(chat, c->time_ns);
+	if (!text_is_utf8(c->text, c->len))
+		return "the text is not valid UTF-8; set the terminal to it";
+	path.local.port = chat->port;
+	if (!emit(out, &path, c->text, c->len))
+		return c->len > emit_max(out, &path)
+				       ? "the text does not fit the interface's MTU; shorten it"
+				       : "no transmit frame is free; try again";
+	gate_invite(&chat->gate, gate_id(&chat->gate, &path.peer),
+			c->time_ns + chat->options->idle * NSEC_PER_SEC);
+	print(out, &message);
+	record(out, &message);
+	return NULL;
+}
+
+const struct service_class chat_service = {
+		.name = "chat",
+		.port = 8090,
+		.single = true,
+		.options = options,
+		.has_history = true,
+		.history_offset = offsetof(struct chat_options, history),
+		.sync_offset = offsetof(struct chat_options, sync),
+		.has_seed = true,
+		.seed_offset = offsetof(struct chat_options, seed),
+		.state_size = state_size,
+		.start = start,
+		.receive = receive,
+		.tick = tick,
+		.command = command,
+};

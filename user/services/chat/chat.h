@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the chat service share: the room, and one datagram from a speaker. */
+#ifndef UDPXDP_CHAT_H
+#define UDPXDP_CHAT_H
+
+#include "services/chat/challenge.h"
+#include "services/chat/members.h"
+
+#define ANSWER_MAX 256 /* bytes of an answer, so that little comes of a forged question */
+
+struct chat_options {
+	uint32_t members;
+	uint32_t idle;
+	uint32_t sync;
+	bool challenge;
+	char history[SERVICE_PATH_SIZE];
+	struct seed seed;
+};
+
+_Static_assert(sizeof(struct chat_options) <= SERVICE_OPTIONS_SIZE, "options fit their place");
+
+struct chat {
+	const struct chat_options *options;
+	uint16_t port;
+	uint64_t now_ns;
+	struct gate gate;
+	uint8_t line[ADDR_TEXT_MAX + 2 + DATAGRAM_PAYLOAD_MAX]; /* a message as it is sent on */
+	struct members members; /* and its records behind it: nothing may follow */
+};
+
+/* A datagram from a speaker, and what the room made of it. */
+struct talk {
+	struct chat *chat;
+	struct outlet *out;
+	const struct datagram *d;
+	uint64_t id;
+	struct member *speaker;
+};
+
+struct text {
+	const uint8_t *bytes;
+	size_t len;
+};
+
+/* Without the line's end and spaces before it. */
+static inline struct text trimmed(const struct datagram *d)
+{
+	struct text text = {d->payload, d->len};
+
+	while (text.len && text.bytes[text.len - 1] <= ' ')
+		text.len--;
+	return text;
+}
+
+/*
+ * Answers the speaker alone, in one line: what the format says, which is to begin with "* ". It
+ * ends as the question did, which is how the speaker's program shows lines.
+ */
+void chat_answer(const struct talk *talk, const char *format, ...)
+		__attribute__((format(printf, 2, 3)));
+
+/* Counts a refusal, and answers why, but not many times a second. */
+void chat_refuse(const struct talk *talk, enum drop_reason reason, const char *format, ...)
+		__attribute__((format(printf, 3, 4)));
+
+/* Carries out a text that begins with a slash; the speaker is a member. */
+void chat_run_command(const struct talk *talk);
+
+#endif

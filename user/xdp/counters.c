@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "xdp/counters.h"
+#include "xdp/filter.h"
+#include "udpxdp/datagram.h"
+
+#define PROGRAM_NAME "udpxdp" /* what the program's name begins with */
+#define MAPS_MAX 64           /* of one program */
+
+const char *const port_value_names[PORT_VALUES] = {
+	"rx_packets", "rx_bytes", "redirected", "passed"};
+const char *const port_value_texts[PORT_VALUES] = {
+	"frames to an address of this host and this port", "bytes of those frames, without FCS",
+	"frames redirected to a socket of udpxdp",
+	"frames passed to the kernel for want of a socket on their RX queue"};
+const char *const verdict_value_names[VERDICT_VALUES] = {"frames", "bytes"};
+
+const char *const service_value_names[SERVICE_VALUES] = {
+	"rx", "tx", "rx_bytes", "tx_bytes",
+#define X(name, text) #name,
+	DROP_REASONS(X)
+#undef X
+};
+
+const char *const service_value_texts[SERVICE_VALUES] = {
+	"datagrams that reached the service", "datagrams that the service sent",
+	"bytes of payload that reached the service", "bytes of payload that the service sent",
+#define X(name, text) text,
+	DROP_REASONS(X)
+#undef X
+};
+
+const char *const verdict_names[FRAME_VERDICT_COUNT] = {
+#define X(name, label, text) #label,
+	FRAME_VERDICTS(X)
+#undef X
+};
+
+const char *const verdict_texts[FRAME_VERDICT_COUNT] = {
+#define X(name, label, text) text,
+	FRAME_VERDICTS(X)
+#undef X
+};
+
+_Static_assert(sizeof(struct port_counters) == PORT_VALUES * sizeof(uint64_t),
+		"the values of a port are an array of 64-bit counters");
+_Static_assert(offsetof(struct verdict_row, frames) == sizeof(uint64_t) &&
+				offsetof(struct verdict_row, bytes) == 2 * sizeof(uint64_t),
+		"the values of a verdict are its second and third 64-bit word");
+#define X(name, text) +1
+_Static_assert(offsetof(struct service_counters, tx_bytes) ==
+				offsetof(struct service_counters, rx) + 3 * sizeof(uint64_t) &&
+				sizeof(struct service_counters) >=
+						offsetof(struct service_counters, rx) +
+								(4 DROP_REASONS(X)) * sizeof(uint64_t),
+		"the values of a service are an array of 64-bit counters");
+#undef X
+
+/* ---- opening ------------------------------------------------------------------------- */
+
+static const struct counter_maps closed = {-1, -1, -1};
+
+static int *map_of(struct counter_maps *maps, const char *name)
+{
+	static const char *const names[] = {PIN_PORT_COUNTERS, PIN_VERDICTS, PIN_SERVICE_COUNTERS};
+	int *const fds[] = {&maps->ports, &maps->verdicts, &maps->services};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strncmp(names[i], name, BPF_OBJ_NAME_LEN - 1))
+			return fds[i];
+	return NULL;
+}
+
+static int open_pin(const char *dir, const char *name)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, options, .file_flags = BPF_F_RDONLY);
+	char path[4096];
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return bpf_obj_get_opts(path, &options);
+}
+
+int counter_maps_open(struct counter_maps *maps, const char *dir)
+{
+	int saved;
+
+	*maps = closed;
+	maps->ports = open_pin(dir, PIN_PORT_COUNTERS);
+	if (maps->ports >= 0)
+		maps->verdicts = open_pin(dir, PIN_VERDICTS);
+	if (maps->verdicts >= 0)
+		maps->services = open_pin(dir, PIN_SERVICE_COUNTERS);
+	if (maps->services >= 0)
+		return 0;
+	saved = errno;
+	counter_maps_close(maps);
+	errno = saved;
+	return -1;
+}
+
+/* Keeps the map with this id open when it is one of ours. */
+static int take_map(struct counter_maps *maps, __u32 id)
+{
+	LIBBPF_OPTS(bpf_get_fd_by_id_opts, options, .open_flags = BPF_F_RDONLY);
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int fd = bpf_map_get_fd_by_id_opts(id, &options);
+	int *slot;
+
+	if (fd < 0)
+		return -1;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0) {
+		close(fd);
+		return -1;
+	}
+	slot = map_of(maps, info.name);
+	if (slot && *slot < 0)
+		*slot = fd;
+	else
+		close(fd);
+	return 0;
+}
+
+static int find_program(int ifindex)
+{
+	char name[BPF_OBJ_NAME_LEN];
+	__u32 id;
+
+	if (!filter_find_attached(ifindex, &id, name, sizeof(name))) {
+		errno = ENOENT;
+		return -1;
+	}
+	return bpf_prog_get_fd_by_id(id);
+}
+
+int counter_maps_find(struct counter_maps *maps, int ifindex)
+{
+	__u32 ids[MAPS_MAX];
+	struct bpf_prog_info info = {
+		.nr_map_ids = MAPS_MAX, .map_ids = (__u64)(uintptr_t)ids};
+	__u32 len = sizeof(info);
+	int saved = ENOENT, program = find_program(ifindex);
+
+	*maps = closed;
+	if (program < 0)
+		return -1;
+	if (bpf_obj_get_info_by_fd(program, &info, &len) < 0) {
+		saved = errno;
+		info.nr_map_ids = 0;
+	} else if (strncmp(info.name, PROGRAM_NAME, strlen(PROGRAM_NAME))) {
+		info.nr_map_ids = 0;
+	}
+	close(program);
+	for (__u32 i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++) {
+		if (take_map(maps, ids[i]) < 0) {
+			saved = errno;
+			break;
+		}
+	}
+	if (maps->ports >= 0 && maps->verdicts >= 0 && maps->services >= 0)
+		return 0;
+	counter_maps_close(maps);
+	errno = saved;
+	return -1;
+}
+
+void counter_maps_close(struct counter_maps *maps)
+{
+	const int fds[] = {maps->ports, maps->verdicts, maps->services};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	*maps = closed;
+}
+
+/*
+ * A server holds a lock on its pin directory. It is looked up, not tried: a lock of ours, however
+ * short, could make a server fail that starts just then.
+ */
+bool counter_pins_alive(const char *dir)
+{
+	FILE *locks = fopen("/proc/locks", "re");
+	struct stat wanted;
+	char line[256];
+	bool alive = false;
+
+	if (!locks)
+		return false;
+	while (!stat(dir, &wanted) && !alive && fgets(line, sizeof(line), locks)) {
+		unsigned device_major, device_minor;
+		unsigned long inode;
+
+		alive = sscanf(line, "%*u: FLOCK %*s WRITE %*d %x:%x:%lu", &device_major,
+					&device_minor, &inode) == 3 &&
+			device_major == major(wanted.st_dev) &&
+			device_minor == minor(wanted.st_dev) && inode == wanted.st_ino;
+	}
+	fclose(locks);
+	return alive;
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
+
+void counters_sum(uint64_t *sums, size_t count, const uint64_t *values, size_t stride,
+		unsigned cpus)
+{
+	memset(sums, 0, count * sizeof(*sums));
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		for (size_t i = 0; i < count; i++)
+			sums[i] += values[cpu * stride + i];
+}
+
+size_t counters_by_service(const struct counters *counters, struct service_total *totals)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < counters->service_count; i++) {
+		const struct service_total *row = &counters->services[i];
+		size_t at = 0;
+
+		while (at < count && (totals[at].port != row->port ||
+						     strcmp(totals[at].service, row->service)))
+			at++;
+		if (at == count) {
+			totals[count] = *row;
+			totals[count++].worker = 0;
+			continue;
+		}
+		for (size_t v = 0; v < SERVICE_VALUES; v++)
+			totals[at].values[v] += row->values[v];
+	}
+	return count;
+}
+
+/* Checks a map's layout; returns how many entries it may have, or -1. */
+static int map_entries(int fd, __u32 key_size, __u32 value_size)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -1;
+	if (info.key_size != key_size || info.value_size != value_size) {
+		errno = EPROTO;
+		return -1;
+	}
+	return (int)info.max_entries;
+}
+
+static int compare_ports(const void *a, const void *b)
+{
+	return ((const struct port_total *)a)->port - ((const struct port_total *)b)->port;
+}
+
+static bool has_port(const struct counters *counters, uint16_t port)
+{
+	for (size_t i = 0; i < counters->port_count; i++)
+		if (counters->ports[i].port == port)
+			return true;
+	return false;
+}
+
+static int read_ports(struct counters *counters, int fd, uint64_t *values, unsigned cpus)
+{
+	int entries = map_entries(fd, sizeof(__u16), sizeof(struct port_counters));
+	__u16 key, *previous = NULL;
+
+	if (entries < 0)
+		return -1;
+	counters->ports = calloc((size_t)entries + 1, sizeof(*counters->ports));
+	if (!counters->ports)
+		return -1;
+	for (int i = 0; i < entries && !bpf_map_get_next_key(fd, previous, &key); i++) {
+		struct port_total *total = &counters->ports[counters->port_count];
+
+		previous = &key;
+		/* When a key goes meanwhile, the kernel begins the walk anew. */
+		if (has_port(counters, key) || bpf_map_lookup_elem(fd, &key, values))
+			continue;
+		total->port = key;
+		counters_sum(total->values, PORT_VALUES, values, PORT_VALUES, cpus);
+		counters->port_count++;
+	}
+	qsort(counters->ports, counters->port_count, sizeof(*counters->ports), compare_ports);
+	return 0;
+}
+
+static int read_verdicts(struct counters *counters, int fd, uint64_t *values, unsigned cpus)
+{
+	const size_t words = sizeof(struct verdict_row) / sizeof(uint64_t);
+	int entries = map_entries(fd, sizeof(__u32), sizeof(struct verdict_row));
+
+	if (entries < 0)
+		return -1;
+	for (__u32 key = 0; key < FRAME_VERDICT_COUNT && key < (__u32)entries; key++) {
+		if (bpf_map_lookup_elem(fd, &key, values))
+			return -1;
+		counters_sum(counters->verdicts[key], VERDICT_VALUES, values + 1, words, cpus);
+	}
+	return 0;
+}
+
+static int read_services(struct counters *counters, int fd)
+{
+	int entries = map_entries(fd, sizeof(__u32), sizeof(struct service_counters));
+
+	if (entries < 0)
+		return -1;
+	counters->services = calloc((size_t)entries + 1, sizeof(*counters->services));
+	if (!counters->services)
+		return -1;
+	for (__u32 key = 0; key < (__u32)entries; key++) {
+		struct service_total *total = &counters->services[counters->service_count];
+		struct service_counters row;
+
+		if (bpf_map_lookup_elem(fd, &key, &row))
+			return -1;
+		if (!row.service[0])
+			continue; /* not yet in use */
+		memcpy(total->service, row.service, sizeof(total->service) - 1);
+		total->port = row.port;
+		total->worker = row.worker;
+		memcpy(total->values, &row.rx, sizeof(total->values));
+		counters->service_count++;
+	}
+	return 0;
+}
+
+int counters_read(const struct counter_maps *maps, struct counters *counters)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *values;
+	struct timespec now;
+	int result, saved;
+
+	*counters = (struct counters){};
+	if (cpus < 0) {
+		errno = -cpus;
+		return -1;
+	}
+	values = calloc((size_t)cpus, sizeof(struct port_counters));
+	if (!values)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	counters->time_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	result = read_ports(counters, maps->ports, values, (unsigned)cpus);
+	if (!result)
+		result = read_verdicts(counters, maps->verdicts, values, (unsigned)cpus);
+	if (!result)
+		result = read_services(counters, maps->services);
+	saved = errno;
+	free(values);
+	if (result)
+		counters_free(counters);
+	errno = saved;
+	return result;
+}
+
+void counters_free(struct counters *counters)
+{
+	free(counters->ports);
+	free(counters->services);
+	*counters = (struct counters){};
+}

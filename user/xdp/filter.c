@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+#include "xdp/filter.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+
+#include "xdp/dispatcher.h"
+#include "base/log.h"
+#include "udpxdp.skel.h"
+
+struct filter {
+	struct udpxdp_bpf *skeleton;
+	struct bpf_program *program; /* the one that is loaded */
+	int ifindex;
+	int link; /* of an attachment by bpf_link, or -1 */
+	struct dispatched *dispatched; /* attached through the dispatcher, or NULL */
+	struct service_counters *counters;
+	size_t counters_size;
+	struct pins pins;
+	struct pin pinned[3];
+};
+
+/* ---- what libbpf and libxdp say ------------------------------------------------------- */
+
+static _Thread_local char kernel_says[256];
+
+static void keep_kernel_message(const char *line)
+{
+	static const char mark[] = "Kernel error message: ";
+	const char *found = strstr(line, mark);
+
+	if (!found)
+		return;
+	snprintf(kernel_says, sizeof(kernel_says), "%s", found + sizeof(mark) - 1);
+	kernel_says[strcspn(kernel_says, "\n")] = '\0';
+}
+
+static int say(const char *format, va_list args)
+{
+	char *text, *rest, *line;
+
+	/* The verifier's log is one message of many lines. */
+	if (vasprintf(&text, format, args) < 0)
+		return 0;
+	keep_kernel_message(text);
+	for (rest = text; log_level >= 2 && (line = strsep(&rest, "\n"));)
+		if (line[0])
+			log_line("%s", line);
+	free(text);
+	return 0;
+}
+
+static int from_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return say(format, args);
+}
+
+static int from_libxdp(enum libxdp_print_level level, const char *format, va_list args)
+{
+	return say(format, args);
+}
+
+void filter_log_setup(void)
+{
+	libbpf_set_print(from_libbpf);
+	libxdp_set_print(from_libxdp);
+}
+
+/* ---- load ----------------------------------------------------------------------------- */
+
+static int map_counters(struct filter *f, unsigned rows)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	void *area;
+
+	f->counters_size = (rows * sizeof(*f->counters) + page - 1) & ~((size_t)page - 1);
+	area = mmap(NULL, f->counters_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			bpf_map__fd(f->skeleton->maps.service_counters), 0);
+	if (area == MAP_FAILED)
+		return -1;
+	f->counters = area;
+	return 0;
+}
+
+/* Every row says which verdict it counts, on every CPU. */
+static int name_verdicts(struct filter *f)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct verdict_row *rows = cpus > 0 ? calloc(cpus, sizeof(*rows)) : NULL;
+	int result = rows ? 0 : -1;
+
+	for (__u32 v = 0; !result && v < FRAME_VERDICT_COUNT; v++) {
+		for (int i = 0; i < cpus; i++)
+			rows[i].reason = v;
+		result = bpf_map_update_elem(
+				bpf_map__fd(f->skeleton->maps.verdicts), &v, rows, BPF_ANY);
+	}
+	free(rows);
+	return result;
+}
+
+static void configure(struct filter *f, const struct filter_settings *s)
+{
+	/* The skeleton maps .rodata for writing until the object is loaded. */
+	struct filter_config *config = (struct filter_config *)&f->skeleton->rodata->filter_config;
+
+	config->limit_interval = s->limit_interval;
+	config->limit_burst = s->limit_burst;
+	config->rules = s->rules;
+	config->default_deny = s->default_deny;
+	bpf_map__set_max_entries(f->skeleton->maps.service_counters, s->counter_rows);
+}
+
+/*
+ * A rule for ::/0 means IPv6, but IPv4 lies within it in its mapped form: so IPv4 begins with a rule
+ * of its own, which says what holds where no rule matches.
+ */
+static int part_families(struct filter *f, const struct filter_settings *s)
+{
+	const struct source_rule_key ipv4 = {.prefix_len = 96, .addr.b = {[10] = 0xff, 0xff}};
+
+	return s->rules ? filter_set_rule(f, &ipv4, s->default_deny ? RULE_DENY : RULE_ALLOW) : 0;
+}
+
+static void choose_program(struct filter *f)
+{
+	bool helper = libbpf_probe_bpf_helper(
+			BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+
+	bpf_program__set_autoload(f->skeleton->progs.udpxdp_filter, helper);
+	bpf_program__set_autoload(f->skeleton->progs.udpxdp_filter_5, !helper);
+	f->program = helper ? f->skeleton->progs.udpxdp_filter : f->skeleton->progs.udpxdp_filter_5;
+}
+
+/* Makes what depends on the maps being there. */
+static int prepare(struct filter *f, const struct filter_settings *s)
+{
+	/* No instruction names this map; bound, it can be found through the program (Linux 5.10). */
+	bpf_prog_bind_map(bpf_program__fd(f->program),
+			bpf_map__fd(f->skeleton->maps.service_counters), NULL);
+	if (map_counters(f, s->counter_rows) < 0 || name_verdicts(f) < 0)
+		return -1;
+	return part_families(f, s);
+}
+
+static struct filter *open_filter(const struct filter_settings *settings)
+{
+	struct filter *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->link = f->pins.lock = -1;
+	f->ifindex = settings->ifindex;
+	f->skeleton = udpxdp_bpf__open();
+	if (f->skeleton) {
+		configure(f, settings);
+		choose_program(f);
+	}
+	return f;
+}
+
+/* Always NULL: gives up, with errno as it is now. */
+static struct filter *give_up(struct filter *f, char *error, size_t size)
+{
+	int saved = errno;
+	bool older = f && f->skeleton && f->program == f->skeleton->progs.udpxdp_filter_5;
+
+	snprintf(error, size, "%s%s", strerror(saved),
+			older && (saved == EPERM || saved == EACCES)
+					? ": before Linux 5.18 it needs CAP_PERFMON as well, and "
+					  "before 5.11 a memlock limit for its maps (ulimit -l, "
+					  "LimitMEMLOCK=)"
+					: "");
+	filter_close(f);
+	errno = saved;
+	return NULL;
+}
+
+struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size)
+{
+	struct filter *f = open_filter(settings);
+
+	if (f && f->skeleton && !udpxdp_bpf__load(f->skeleton) && !prepare(f, settings))
+		return f;
+	return give_up(f, error, size);
+}
+
+struct filter *filter_load_dispatched(const struct filter_settings *settings, bool *generic,
+		char *error, size_t size)
+{
+	unsigned stale = filter_find_dispatched(settings->ifindex);
+
+	if (stale)
+		dispatcher_remove(settings->ifindex, stale);
+	for (*generic = settings->generic;; *generic = true) {
+		struct filter *f = open_filter(settings);
+
+		if (!f || !f->skeleton)
+			return give_up(f, error, size);
+		f->dispatched = dispatcher_attach(
+				f->skeleton->obj, f->program, settings->ifindex, *generic);
+		if (f->dispatched && !prepare(f, settings))
+			return f;
+		give_up(f, error, size);
+		if (*generic || settings->native || errno == EOPNOTSUPP)
+			return NULL;
+		log_line("no native mode: attaching through the dispatcher: %s, trying skb", error);
+	}
+}
+
+unsigned filter_find_dispatched(int ifindex)
+{
+	/* libxdp keeps what it needs there. */
+	bpffs_mount();
+	return dispatcher_find(ifindex, "udpxdp_filter");
+}
+
+struct service_counters *filter_counters(const struct filter *f)
+{
+	return f->counters;
+}
+
+/* ---- maps ----------------------------------------------------------------------------- */
+
+int filter_set_socket(struct filter *f, __u32 queue, int socket)
+{
+	return bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.sockets), &queue, &socket, BPF_ANY);
+}
+
+int filter_clear_socket(struct filter *f, __u32 queue)
+{
+	return bpf_map_delete_elem(bpf_map__fd(f->skeleton->maps.sockets), &queue);
+}
+
+int filter_serve_port(struct filter *f, __u16 port, bool broadcast)
+{
+	int cpus = libbpf_num_possible_cpus(), result;
+	struct port_counters *zero = cpus > 0 ? calloc(cpus, sizeof(*zero)) : NULL;
+	__u8 yes = 1;
+
+	if (!zero)
+		return -1;
+	result = bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.port_counters), &port, zero, BPF_ANY);
+	free(zero);
+	if (!result && broadcast)
+		result = bpf_map_update_elem(bpf_map__fd(f->skeleton->maps.broadcast_ports), &port,
+				&yes, BPF_ANY);
+	return result;
+}
+
+int filter_set_address(struct filter *f, const struct ip_addr *addr, __u32 flags)
+{
+	return bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.local_addrs), addr, &flags, BPF_ANY);
+}
+
+int filter_clear_address(struct filter *f, const struct ip_addr *addr)
+{
+	return bpf_map_delete_elem(bpf_map__fd(f->skeleton->maps.local_addrs), addr);
+}
+
+int filter_set_rule(struct filter *f, const struct source_rule_key *key, __u32 rule)
+{
+	return bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.source_rules), key, &rule, BPF_ANY);
+}
+
+/* ---- pins ----------------------------------------------------------------------------- */
+
+int filter_pin(struct filter *f, const char *dir)
+{
+	f->pinned[0] = (struct pin){
+			PIN_PORT_COUNTERS, bpf_map__fd(f->skeleton->maps.port_counters)};
+	f->pinned[1] = (struct pin){PIN_VERDICTS, bpf_map__fd(f->skeleton->maps.verdicts)};
+	f->pinned[2] = (struct pin){
+			PIN_SERVICE_COUNTERS, bpf_map__fd(f->skeleton->maps.service_counters)};
+	return pins_make(&f->pins, dir, f->pinned, sizeof(f->pinned) / sizeof(f->pinned[0]));
+}
+
+bool filter_pin_path(const struct filter *f, unsigned i, char path[PIN_PATH_SIZE])
+{
+	return pins_path(&f->pins, i, path);
+}
+
+/* ---- attach --------------------------------------------------------------------------- */
+
+/*
+ * bpf_link_create() has no place for the kernel's explanation; the netlink attach has. If, against
+ * the odds, it succeeds now, it is undone.
+ */
+static void explain(struct filter *f, __u32 flags, char *error, size_t size)
+{
+	int program = bpf_program__fd(f->program);
+
+	kernel_says[0] = '\0';
+	if (!bpf_xdp_attach(f->ifindex, program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL)) {
+		LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = program);
+
+		bpf_xdp_detach(f->ifindex, flags | XDP_FLAGS_REPLACE, &opts);
+	}
+	snprintf(error, size, "%s", kernel_says);
+}
+
+static int attach_link(struct filter *f, __u32 flags, char *error, size_t size)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
+	int saved;
+
+	f->link = bpf_link_create(bpf_program__fd(f->program), f->ifindex, BPF_XDP, &opts);
+	if (f->link >= 0)
+		return 0;
+	saved = errno == EEXIST ? EBUSY : errno;
+	if (saved != EBUSY)
+		explain(f, flags, error, size);
+	errno = saved;
+	return -1;
+}
+
+int filter_attach(struct filter *f, bool generic, char *error, size_t size)
+{
+	error[0] = '\0';
+	if (f->dispatched)
+		return 0;
+	return attach_link(f, generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE, error, size);
+}
+
+bool filter_is_attached(const struct filter *f)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+
+	if (f->link < 0) /* the dispatcher's attachment has none */
+		return f->dispatched != NULL;
+	return bpf_obj_get_info_by_fd(f->link, &info, &len) || (int)info.xdp.ifindex == f->ifindex;
+}
+
+void filter_detach(struct filter *f)
+{
+	if (f->link >= 0)
+		close(f->link);
+	f->link = -1;
+	dispatcher_detach(f->dispatched);
+	f->dispatched = NULL;
+}
+
+void filter_close(struct filter *f)
+{
+	if (!f)
+		return;
+	filter_detach(f);
+	pins_remove(&f->pins);
+	if (f->counters)
+		munmap(f->counters, f->counters_size);
+	udpxdp_bpf__destroy(f->skeleton);
+	free(f);
+}
+
+bool filter_find_attached(int ifindex, __u32 *id, char *name, size_t size)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd;
+
+	if (bpf_xdp_query(ifindex, 0, &query) < 0)
+		return false;
+	*id = query.prog_id ? query.prog_id : query.drv_prog_id;
+	if (!*id)
+		*id = query.skb_prog_id ? query.skb_prog_id : query.hw_prog_id;
+	if (!*id)
+		return false;
+	snprintf(name, size, "?");
+	fd = bpf_prog_get_fd_by_id(*id);
+	if (fd >= 0) {
+		if (!bpf_obj_get_info_by_fd(fd, &info, &len))
+			snprintf(name, size, "%s", info.name);
+		close(fd);
+	}
+	return true;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The filter in the kernel: load, configure, attach, pin; see bpf/udpxdp.bpf.c and abi.h.
+ * Order of use: load, add sockets, ports and addresses, attach last; then backwards.
+ */
+#ifndef UDPXDP_FILTER_H
+#define UDPXDP_FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "xdp/pins.h"
+#include "udpxdp/abi.h"
+
+struct filter;
+
+struct filter_settings {
+	int ifindex;
+	unsigned counter_rows; /* of service_counters: workers * services */
+	__u64 limit_interval;  /* as in struct filter_config */
+	__u64 limit_burst;
+	bool rules;
+	bool default_deny;
+	bool native, generic; /* the dispatcher: attach only so; neither: as it can */
+};
+
+/* Loads the program and makes its maps. Returns NULL with one line in error and errno. */
+struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size);
+
+/*
+ * The same through libxdp's dispatcher, which runs beside other programs: there, loading is
+ * attaching, natively or else generically (*generic says which). What a crashed instance left
+ * behind is replaced; see filter_find_dispatched() first. EOPNOTSUPP: the kernel does not let it
+ * (it needs BPF_PROG_TYPE_EXT); nothing is left attached then.
+ */
+struct filter *filter_load_dispatched(const struct filter_settings *settings, bool *generic,
+		char *error, size_t size);
+
+/* Is there a filter of ours in the interface's dispatcher already, a live or a dead instance's?
+ * Returns its id, or 0. */
+unsigned filter_find_dispatched(int ifindex);
+
+/* The rows of service_counters, mapped. */
+struct service_counters *filter_counters(const struct filter *filter);
+
+/* Each returns 0, or -1 with errno. */
+int filter_set_socket(struct filter *filter, __u32 queue, int socket);
+int filter_clear_socket(struct filter *filter, __u32 queue);
+int filter_serve_port(struct filter *filter, __u16 port, bool broadcast);
+int filter_set_address(struct filter *filter, const struct ip_addr *addr, __u32 flags);
+int filter_clear_address(struct filter *filter, const struct ip_addr *addr);
+int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __u32 rule);
+
+/*
+ * Pins the counters in dir, replacing what a dead process left there; mounts bpffs when it is
+ * not there. Returns 0; or -1 with errno EBUSY when a live process has dir, else why there can be
+ * no pins (the filter works without).
+ */
+int filter_pin(struct filter *filter, const char *dir);
+
+/* The paths of what filter_pin() made, in the order in which they can be removed: i from 0 on.
+ * Returns false when there is no more. */
+bool filter_pin_path(const struct filter *filter, unsigned i, char path[PIN_PATH_SIZE]);
+
+/*
+ * Attaches by a bpf_link, which the kernel takes back when the process dies: in the driver, or
+ * generically in the stack. A filter that was loaded through the dispatcher is left as it is.
+ * Returns 0, or -1 with errno and in error what the kernel itself says, if it does (else "").
+ * EBUSY: another program is attached.
+ */
+int filter_attach(struct filter *filter, bool generic, char *error, size_t size);
+
+/* Is it still attached to the interface it was attached to? False when that was removed, even if
+ * another has its index now, or when somebody detached the filter. */
+bool filter_is_attached(const struct filter *filter);
+
+/* Detaches: from here on every frame is the kernel's. */
+void filter_detach(struct filter *filter);
+
+/* Detaches, removes the pins and their directory, frees everything. */
+void filter_close(struct filter *filter);
+
+/* Is there an XDP program on the interface? Then its id and name (size >= 16). */
+bool filter_find_attached(int ifindex, __u32 *id, char *name, size_t size);
+
+/* Sets up what libbpf and libxdp print: nothing below log_level 2. Call once at start. */
+void filter_log_setup(void);
+
+#endif
