@@ -39,7 +39,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_LOCAL_ADDRS);
-	__type(key, struct ip_addr);
+	__type(key, struct udpxdp_addr);
 	__type(value, __u32);
 } local_addrs SEC(".maps");
 
@@ -61,7 +61,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
-	__type(key, struct ip_addr);
+	__type(key, struct udpxdp_addr);
 	__type(value, __u64);
 } source_limits SEC(".maps");
 
@@ -75,11 +75,11 @@ struct {
 /*
  * What the maps are asked with. It is copied from the frame_info, whose address is never taken, so
  * that one lives in registers. Each key begins on 8 bytes of its own and an address is stored in
- * whole halves, for the reason that ip_addr_set() has; in one structure the compiler does not
+ * whole halves, for the reason that packet_addr_set() has; in one structure the compiler does not
  * let keys share a place.
  */
 struct keys {
-	struct ip_addr dest;
+	struct udpxdp_addr dest;
 	__u64 net[2];
 	__u32 padding;
 	struct source_rule_key source; /* its address on 8 bytes */
@@ -172,7 +172,7 @@ static __always_inline int filter(struct xdp_md *ctx, __u32 len)
 
 	keys.queue = ctx->rx_queue_index;
 	verdict = frame_classify(data, data_end, len, &info);
-	if (verdict == FRAME_REDIRECTED)
+	if (verdict == FRAME_UDP)
 		verdict = admit(&info, &keys, len);
 
 	keys.verdict = verdict;

@@ -19,13 +19,13 @@ static const struct verb *find_verb(const char *name)
 	for (size_t i = 0; verbs[i]; i++)
 		if (!strcmp(verbs[i]->name, name))
 			return verbs[i];
-	fail(EXIT_USAGE, "verb '%s': unknown; see udpxdp --help", name);
+	log_fail(EXIT_USAGE, "verb '%s': unknown; see udpxdp --help", name);
 }
 
 static int printed(void)
 {
 	if (fflush(stdout) || ferror(stdout))
-		fail(EXIT_RUNTIME, "standard output: %m");
+		log_fail(EXIT_RUNTIME, "standard output: %m");
 	return EXIT_CLEAN;
 }
 
@@ -48,7 +48,7 @@ static int help(int argc, char **argv)
 	if (argc < 2)
 		return overview();
 	if (argc > 2)
-		fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp --help", argv[2]);
+		log_fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp --help", argv[2]);
 	options_help(find_verb(argv[1]));
 	return printed();
 }

@@ -25,7 +25,7 @@
  * An IP address in network byte order. An IPv4 address is held in its IPv4-mapped form
  * ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that one key, one table and one comparison serve both.
  */
-struct ip_addr {
+struct udpxdp_addr {
 	union {
 		__u8 b[16];
 		__u32 w[4];
@@ -53,7 +53,10 @@ enum frame_verdict {
 #define X(name, label, text) name,
 	FRAME_VERDICTS(X)
 #undef X
-	FRAME_VERDICT_COUNT
+	FRAME_VERDICT_COUNT,
+
+	/* The grammar's answer: a whole UDP datagram, on which whoever asked has yet to decide. */
+	FRAME_UDP = FRAME_VERDICT_COUNT
 };
 
 /*
@@ -81,7 +84,7 @@ struct verdict_row {
 };
 
 /*
- * Map local_addrs: hash, key struct ip_addr, value __u32 of these flags. Which destinations are
+ * Map local_addrs: hash, key struct udpxdp_addr, value __u32 of these flags. Which destinations are
  * this host: its unicast addresses on whatever interface, and the IPv4 broadcast addresses of
  * the interface, which count only for the ports in the map broadcast_ports.
  */
@@ -102,7 +105,7 @@ struct verdict_row {
 
 struct source_rule_key {
 	__u32 prefix_len; /* 0-128, counted in the mapped form */
-	struct ip_addr addr;
+	struct udpxdp_addr addr;
 };
 
 /* What user space sets before the filter is loaded; constant from then on. */
@@ -118,7 +121,7 @@ struct filter_config {
  * Why a service did not do what a datagram asked for: exactly one for each datagram or reply
  * that is refused. X(name, explanation); the order is that of the fields in service_counters.
  */
-#define DROP_REASONS(X)                                                                            \
+#define UDPXDP_DROP_REASONS(X)                                                                            \
 	X(bad_ip_checksum, "the IPv4 header checksum is wrong")                                    \
 	X(bad_udp_checksum, "the UDP checksum is wrong, or absent in IPv6")                        \
 	X(source_port_zero, "the source port is 0")                                                \
@@ -135,14 +138,15 @@ struct filter_config {
 	X(history_lost, "a message could not be written to the history file")                      \
 	X(print_lost, "a message was not printed because the printer was behind")
 
-enum drop_reason {
-#define X(name, text) DROP_##name,
-	DROP_REASONS(X)
+enum udpxdp_drop {
+#define X(name, text) UDPXDP_DROP_##name,
+	UDPXDP_DROP_REASONS(X)
 #undef X
-	DROP_REASON_COUNT
+	UDPXDP_DROP_COUNT,
+	UDPXDP_DROP_NONE = UDPXDP_DROP_COUNT /* nothing speaks against it */
 };
 
-#define SERVICE_NAME_SIZE 12
+#define UDPXDP_NAME_SIZE 12
 
 /*
  * Map service_counters: array, BPF_F_MMAPABLE, key __u32 = worker * instances + instance.
@@ -152,7 +156,7 @@ enum drop_reason {
  * tx, tx_bytes: the same for what it sent.
  */
 struct service_counters {
-	char service[SERVICE_NAME_SIZE];
+	char service[UDPXDP_NAME_SIZE];
 	__u16 port;
 	__u16 worker;
 	__u64 rx;
@@ -160,13 +164,13 @@ struct service_counters {
 	__u64 rx_bytes;
 	__u64 tx_bytes;
 #define X(name, text) __u64 name;
-	DROP_REASONS(X)
+	UDPXDP_DROP_REASONS(X)
 #undef X
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct port_counters) == 32, "port_counters is four 64-bit counters");
 _Static_assert(sizeof(PIN_VERDICTS) <= 16 && sizeof(PIN_PORT_COUNTERS) <= 16,
 		"the kernel cuts a map's name at 15 characters");
-_Static_assert(sizeof(struct ip_addr) == 16, "an address is 16 bytes");
+_Static_assert(sizeof(struct udpxdp_addr) == 16, "an address is 16 bytes");
 
 #endif

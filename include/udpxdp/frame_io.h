@@ -20,7 +20,7 @@ struct frame {
 	uint64_t time_ns; /* nanoseconds since the epoch: when it was received; of an allocated
 			   * frame, what its builder says. A capture shows it */
 	uint64_t cookie;  /* the back end's own: which buffer this is. Keep it untouched */
-	bool lent;        /* received, and so lent; false: from allocate() */
+	bool is_rx;        /* received, and so lent; false: from allocate() */
 };
 
 struct frame_io;
@@ -34,10 +34,10 @@ struct frame_io_ops {
 	int (*receive)(struct frame_io *io, struct frame *frames, int max);
 
 	/* Takes back a lent frame that was not sent; data may have moved within the buffer. */
-	void (*give_back)(struct frame_io *io, const struct frame *frame);
+	void (*release)(struct frame_io *io, const struct frame *frame);
 
 	/*
-	 * A free frame to build in: *frame gets data and room, len 0, lent false. Reaps what has
+	 * A free frame to build in: *frame gets data and room, len 0, is_rx false. Reaps what has
 	 * been transmitted, never waits. Returns false, with *frame untouched, when there is none.
 	 */
 	bool (*allocate)(struct frame_io *io, struct frame *frame);

@@ -87,8 +87,8 @@ struct frame_info {
 	__u16 dest_port;
 	__u8 version; /* 4 or 6 */
 	__u8 tags;
-	struct ip_addr source;
-	struct ip_addr dest;
+	struct udpxdp_addr source;
+	struct udpxdp_addr dest;
 };
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -129,27 +129,27 @@ struct frame_info {
  * An address is written as two numbers of 64 bits: without CAP_PERFMON, the verifier of Linux 5.16
  * to 6.7 takes a narrower store over a part of an earlier one for an attempt to corrupt a pointer.
  */
-PACKET_INLINE void ip_addr_set(struct ip_addr *to, __u64 first, __u64 second)
+PACKET_INLINE void packet_addr_set(struct udpxdp_addr *to, __u64 first, __u64 second)
 {
 	__builtin_memcpy(&to->w[0], &first, sizeof(first));
 	__builtin_memcpy(&to->w[2], &second, sizeof(second));
 }
 
 /* The IPv4-mapped form of an address whose two halves stand at q, both in network byte order. */
-PACKET_INLINE void ip_addr_from_ipv4(struct ip_addr *to, const __u16 q[2])
+PACKET_INLINE void packet_addr_from_ipv4(struct udpxdp_addr *to, const __u16 q[2])
 {
 	__u32 word;
 
 	__builtin_memcpy(&word, q, sizeof(word));
-	ip_addr_set(to, 0, PACKET_MAPPED(word));
+	packet_addr_set(to, 0, PACKET_MAPPED(word));
 }
 
-PACKET_INLINE void ip_addr_from_ipv6(struct ip_addr *to, const __u16 q[8])
+PACKET_INLINE void packet_addr_from_ipv6(struct udpxdp_addr *to, const __u16 q[8])
 {
-	ip_addr_set(to, PACKET_HALF(q[0], q[1], q[2], q[3]), PACKET_HALF(q[4], q[5], q[6], q[7]));
+	packet_addr_set(to, PACKET_HALF(q[0], q[1], q[2], q[3]), PACKET_HALF(q[4], q[5], q[6], q[7]));
 }
 
-PACKET_INLINE int ip_addr_is_mapped(const struct ip_addr *a)
+PACKET_INLINE int packet_addr_is_mapped(const struct udpxdp_addr *a)
 {
 	return !a->w[0] && !a->w[1] && !a->b[8] && !a->b[9] && a->b[10] == 0xff &&
 			a->b[11] == 0xff;
@@ -165,7 +165,7 @@ PACKET_INLINE int ipv6_is_extension(__u8 next_header)
 
 /*
  * Says what a frame is. data to data_end is the frame (2-byte aligned), len its length in
- * bytes. Returns FRAME_REDIRECTED for a whole UDP datagram, in which case *info is filled;
+ * bytes. Returns FRAME_UDP for a whole UDP datagram, in which case *info is filled;
  * otherwise the reason why it is none, and *info holds nothing of use. Does not judge
  * addresses, ports or checksums, but for one: an IPv6 packet that carries an IPv4-mapped address
  * is FRAME_NOT_OURS (RFC 4038, 4.2), since it would be taken for IPv4 from here on.
@@ -215,8 +215,8 @@ PACKET_INLINE enum frame_verdict frame_classify(
 			return FRAME_NOT_UDP;
 		if (ip->fragment & PACKET_BE16(0x3fff)) /* more fragments, or an offset */
 			return FRAME_FRAGMENT;
-		ip_addr_from_ipv4(&info->source, ip->source);
-		ip_addr_from_ipv4(&info->dest, ip->dest);
+		packet_addr_from_ipv4(&info->source, ip->source);
+		packet_addr_from_ipv4(&info->dest, ip->dest);
 		info->version = 4;
 		l4_len = l3_len - header_len;
 		info->l4 = l3_offset + header_len;
@@ -243,9 +243,9 @@ PACKET_INLINE enum frame_verdict frame_classify(
 			return FRAME_IPV6_EXTENSION;
 		if (ip->next_header != IP_PROTO_UDP)
 			return FRAME_NOT_UDP;
-		ip_addr_from_ipv6(&info->source, ip->source);
-		ip_addr_from_ipv6(&info->dest, ip->dest);
-		if (ip_addr_is_mapped(&info->source) || ip_addr_is_mapped(&info->dest))
+		packet_addr_from_ipv6(&info->source, ip->source);
+		packet_addr_from_ipv6(&info->dest, ip->dest);
+		if (packet_addr_is_mapped(&info->source) || packet_addr_is_mapped(&info->dest))
 			return FRAME_NOT_OURS;
 		info->version = 6;
 		info->l4 = l3_offset + IPV6_HEADER_LEN;
@@ -263,7 +263,7 @@ PACKET_INLINE enum frame_verdict frame_classify(
 	info->payload_len = l4_len - UDP_HEADER_LEN;
 	info->source_port = PACKET_BE16(udp->source);
 	info->dest_port = PACKET_BE16(udp->dest);
-	return FRAME_REDIRECTED;
+	return FRAME_UDP;
 }
 
 #endif

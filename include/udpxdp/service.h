@@ -4,7 +4,7 @@
  * changes its own state and says what to send. It opens nothing, allocates nothing, knows no
  * clock, no frame and no socket; that is why replaying a capture gives the same bytes.
  *
- * A new service is one file that defines `const struct service_class NAME_service`, and one row
+ * A new service is one file that defines `const struct udpxdp_service NAME_service`, and one row
  * in user/services/services.def.
  */
 #ifndef UDPXDP_SERVICE_H
@@ -15,23 +15,23 @@
 #include <stdint.h>
 
 #include "datagram.h"
-#include "local_net.h"
+#include "host.h"
 
-struct outlet; /* what the engine lends a service for the duration of one call */
+struct udpxdp_ctx; /* what the engine lends a service for the duration of one call */
 
 /* ---- messages: what people see of the traffic ---------------------------------------- */
 
-enum direction { RECEIVED, SENT };
+enum udpxdp_direction { UDPXDP_RECEIVED, UDPXDP_SENT };
 
 /*
  * One message of a service, for the printer, the history file or a console. text is lent for
  * the call and is raw bytes from the wire: whoever shows it makes it safe.
  */
-struct message {
+struct udpxdp_message {
 	uint64_t time_ns;
-	enum direction direction;
+	enum udpxdp_direction direction;
 	bool broadcast;       /* it was sent to everybody: an announcement */
-	struct ip_addr addr;  /* the peer's */
+	struct udpxdp_addr addr;  /* the peer's */
 	uint16_t port;
 	uint32_t len;
 	const uint8_t *text;
@@ -43,57 +43,57 @@ struct message {
  * Text to stand in front of a payload, with its checksum contribution prepared once. It stands
  * at the end of text, so that a copy of fixed length can put it in place.
  */
-struct prefix {
+struct udpxdp_prefix {
 	uint8_t text[64];
 	uint32_t len;
 	uint32_t sum; /* RFC 1071, at an even offset; see checksum_sum() */
 };
 
 /* Sets a prefix's text (at most 64 bytes, else it is cut) and prepares its sum. */
-void prefix_set(struct prefix *prefix, const void *text, size_t len);
+void udpxdp_prefix_set(struct udpxdp_prefix *prefix, const void *text, size_t len);
 
 /*
  * Answers the datagram of this call with prefix (NULL: nothing) followed by its own payload,
  * built in the frame that it arrived in. At most once for each datagram; its payload is void
  * afterwards. Returns true when the answer is queued; otherwise it has counted why.
  */
-bool reply(struct outlet *out, const struct datagram *d, const struct prefix *prefix);
+bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix);
 
 /*
  * Sends a datagram of its own along path: UDP from path->local to path->peer, checksums
  * computed, DF set. payload is copied. Returns true when it is queued; otherwise it has counted
  * why (reply_too_big, no_tx_frame).
  */
-bool emit(struct outlet *out, const struct path *path, const void *payload, size_t len);
+bool udpxdp_send(struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len);
 
 /* The longest payload that fits the interface's MTU on this path, in bytes. */
-size_t emit_max(const struct outlet *out, const struct path *path);
+size_t udpxdp_send_max(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path);
 
-/* Does anybody see what print() shows? If not, the message need not be made. */
-bool outlet_prints(const struct outlet *out);
+/* Does anybody see what udpxdp_print() shows? If not, the message need not be made. */
+bool udpxdp_prints(const struct udpxdp_ctx *ctx);
 
 /* Shows a message on the server's standard output. Never waits; what does not fit is counted. */
-void print(struct outlet *out, const struct message *message);
+void udpxdp_print(struct udpxdp_ctx *ctx, const struct udpxdp_message *message);
 
 /* Writes a message to the service's history file. Never waits; what does not fit is counted.
  * Only a single service has a history. */
-void record(struct outlet *out, const struct message *message);
+void udpxdp_record(struct udpxdp_ctx *ctx, const struct udpxdp_message *message);
 
 /* Hands a message to the consoles attached to this service. Never waits. Only a single service
  * has consoles. */
-void notify(struct outlet *out, const struct message *message);
+void udpxdp_notify(struct udpxdp_ctx *ctx, const struct udpxdp_message *message);
 
-/* Counts one refusal. reply() and emit() count their own. */
-void count_drop(struct outlet *out, enum drop_reason reason);
+/* Counts one refusal. udpxdp_reply() and udpxdp_send() count their own. */
+void udpxdp_count_drop(struct udpxdp_ctx *ctx, enum udpxdp_drop reason);
 
 /* The host's addresses, the interface's MAC and MTU, as of this call. */
-const struct local_net *outlet_net(const struct outlet *out);
+const struct udpxdp_host *udpxdp_host(const struct udpxdp_ctx *ctx);
 
 /* Is this port one that any service of this process serves? */
-bool outlet_serves(const struct outlet *out, uint16_t port);
+bool udpxdp_serves(const struct udpxdp_ctx *ctx, uint16_t port);
 
 /* The name of this host, NUL-terminated. */
-const char *outlet_hostname(const struct outlet *out);
+const char *udpxdp_hostname(const struct udpxdp_ctx *ctx);
 
 /* ---- what a console asks of a service ------------------------------------------------ */
 
@@ -101,9 +101,9 @@ const char *outlet_hostname(const struct outlet *out);
  * A line typed at a console. For a service that announces, path is void; for one that speaks
  * to a peer, path says how to reach it. text is lent for the call.
  */
-struct command {
+struct udpxdp_command {
 	uint64_t time_ns;
-	struct path path;
+	struct udpxdp_path path;
 	uint32_t len;
 	const uint8_t *text;
 };
@@ -111,9 +111,9 @@ struct command {
 /* ---- what a service is --------------------------------------------------------------- */
 
 /* One KEY=VALUE of `-s NAME:PORT,KEY=VALUE`, written to offset in the service's options. */
-struct service_option {
+struct udpxdp_option {
 	const char *key;
-	enum { OPTION_ON_OFF, OPTION_NUMBER, OPTION_PATH } kind; /* bool, uint32_t, char[] */
+	enum { UDPXDP_OPTION_BOOL, UDPXDP_OPTION_UINT, UDPXDP_OPTION_PATH } kind; /* bool, uint32_t, char[] */
 	size_t offset;
 	uint32_t min, max;      /* of a number; max is the size of the array for a path */
 	const char *fallback;   /* the value when it is not given, written as a user would */
@@ -121,15 +121,15 @@ struct service_option {
 };
 
 /* Random bits that nobody outside knows: the key of a keyed hash. */
-struct seed {
+struct udpxdp_seed {
 	uint64_t key[2];
 };
 
-#define SERVICE_OPTIONS_SIZE 512 /* the most that a service's options may take */
-#define SERVICE_PATH_SIZE 256    /* of an OPTION_PATH */
+#define UDPXDP_OPTIONS_SIZE 512 /* the most that a service's options may take */
+#define UDPXDP_PATH_SIZE 256    /* of an UDPXDP_OPTION_PATH */
 
-struct service_class {
-	const char *name; /* less than SERVICE_NAME_SIZE bytes */
+struct udpxdp_service {
+	const char *name; /* less than UDPXDP_NAME_SIZE bytes */
 	uint16_t port;    /* the default */
 
 	/*
@@ -140,14 +140,14 @@ struct service_class {
 	bool single;
 	bool wants_broadcast; /* datagrams to a broadcast address on its port are its business */
 
-	const struct service_option *options; /* ends with a NULL key; NULL: none */
+	const struct udpxdp_option *options; /* ends with a NULL key; NULL: none */
 
-	/* Offset in the options of the OPTION_PATH that names the history file, and of the
+	/* Offset in the options of the UDPXDP_OPTION_PATH that names the history file, and of the
 	 * number of seconds between syncs; has_history false: it keeps none. */
 	bool has_history;
 	size_t history_offset, sync_offset;
 
-	/* Offset in the options of a struct seed, for a service that keeps secrets. Not an option
+	/* Offset in the options of a struct udpxdp_seed, for a service that keeps secrets. Not an option
 	 * that a user can give: services_seed() sets it; all zero, as in replay, it is no secret. */
 	bool has_seed;
 	size_t seed_offset;
@@ -160,49 +160,49 @@ struct service_class {
 	 * one it is served on, which need not be the default. */
 	void (*start)(void *state, const void *options, uint16_t port);
 
-	/* A datagram to this service. reply() works only here. */
-	void (*receive)(void *state, struct outlet *out, const struct datagram *d);
+	/* A datagram to this service. udpxdp_reply() works only here. */
+	void (*receive)(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d);
 
 	/* About once a second; time_ns never goes far back. NULL: not interested. */
-	void (*tick)(void *state, struct outlet *out, uint64_t time_ns);
+	void (*tick)(void *state, struct udpxdp_ctx *ctx, uint64_t time_ns);
 
 	/* A line from a console. Returns NULL, or why it was refused (a static string).
 	 * NULL: this service has no console. */
-	const char *(*command)(void *state, struct outlet *out, const struct command *command);
+	const char *(*command)(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_command *command);
 };
 
 /* ---- text ---------------------------------------------------------------------------- */
 
 /* Is this well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates)? Empty text is. */
-bool text_is_utf8(const uint8_t *text, size_t len);
+bool udpxdp_text_is_utf8(const uint8_t *text, size_t len);
 
 /* Is this well-formed UTF-8 of which every character prints: no C0, C1, DEL, no line or
  * paragraph separators, no bidi controls, nothing unassigned or private? Empty text is not. */
-bool text_is_printable(const uint8_t *text, size_t len);
+bool udpxdp_text_is_printable(const uint8_t *text, size_t len);
 
 /* The same, and without a space of any kind. */
-bool text_is_word(const uint8_t *text, size_t len);
+bool udpxdp_text_is_word(const uint8_t *text, size_t len);
 
-#define ADDR_TEXT_MAX 56 /* "[IPv6]:65535" and its NUL */
+#define UDPXDP_ADDR_TEXT_MAX 56 /* "[IPv6]:65535" and its NUL */
 
 /* Writes ADDR:PORT, IPv6 in brackets (RFC 5952), IPv4 dotted. Returns its length. */
-size_t addr_port_format(char text[ADDR_TEXT_MAX], const struct ip_addr *addr, uint16_t port);
+size_t udpxdp_addr_port_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr, uint16_t port);
 
 /* Writes the address alone, without brackets. Returns its length. */
-size_t addr_format(char text[ADDR_TEXT_MAX], const struct ip_addr *addr);
+size_t udpxdp_addr_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr);
 
 /* ---- the stamp ----------------------------------------------------------------------- */
 
-#define STAMP_MAX 40 /* bytes: 【 (3) + ctime (24) + 】 (3), and some room */
+#define UDPXDP_STAMP_MAX 40 /* bytes: 【 (3) + ctime (24) + 】 (3), and some room */
 
 /*
  * Writes 【ctime】 for a time in nanoseconds since the epoch, in the local time zone, in UTF-8,
  * not NUL-terminated. Returns its length in bytes. Call it once a second, not once a datagram:
  * it converts time zones.
  */
-size_t stamp_format(uint8_t stamp[STAMP_MAX], uint64_t time_ns);
+size_t udpxdp_stamp_format(uint8_t stamp[UDPXDP_STAMP_MAX], uint64_t time_ns);
 
-/* Does a text begin with what stamp_format() writes, whatever the time and day it says? */
-bool stamp_starts(const uint8_t *text, size_t len);
+/* Does a text begin with what udpxdp_stamp_format() writes, whatever the time and day it says? */
+bool udpxdp_stamp_starts(const uint8_t *text, size_t len);
 
 #endif

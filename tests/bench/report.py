@@ -26,7 +26,7 @@ RATIOS = [
     ("CPU per echo, 100 kpps evenly spaced", "cost", "udpxdp block", "recvmmsg", None, None),
     ("one at a time, p50", "latency", "udpxdp spin", "recvfrom spin", "<=", 0.70),
     ("one at a time, p50", "latency", "udpxdp adaptive", "udpxdp spin", "<=", 1.15),
-    ("chat message to 500 members", "crowd", "udpxdp chat", "sendmmsg relay", ">=", 1.5),
+    ("chat message to 500 members", "many_clients", "udpxdp chat", "sendmmsg relay", ">=", 1.5),
 ]
 # Blue is ours.
 COLOURS = {
@@ -48,7 +48,7 @@ WORKS = {
     "cost, bursts of 64": ("the same, bursts of 64", "us", 1, 2),
     "latency": ("one at a time, p50", "us", 1, 1),
     "idle": ("idle CPU", "%", 100, 2),
-    "crowd": ("copies to 500 members", "k/s", 1e-3, 0),
+    "many_clients": ("copies to 500 members", "k/s", 1e-3, 0),
 }
 
 
@@ -185,7 +185,7 @@ def remarks(rounds):
                      ". The receive path of a veth runs on the sender's CPU.")
     wrong = sum(piece.get("wrong", 0) for piece in rounds.slices)
     lost = sum(piece.get("lost", 0) for piece in rounds.slices
-               if piece["work"].startswith(("closed", "crowd")) or piece["work"] == "latency")
+               if piece["work"].startswith(("closed", "many_clients")) or piece["work"] == "latency")
     lines.append(f"Wrong answers: {wrong}. Lost in closed loops: {lost}.")
     if rounds.rejections:
         said = ", ".join(f"{count} because {why}" for why, count in rounds.rejections.items())

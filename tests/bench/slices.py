@@ -208,11 +208,11 @@ class Bench:
         server.freeze()
         return {"value": watch.server / watch.wall, "rejected": None}
 
-    def crowd(self, server, members):
+    def many_clients(self, server, members):
         """A chat message to all other members, one message after the other."""
         def work():
             got = self._result(self._generator([
-                f"{self.build}/tests/bench/crowd", server.address, str(CHAT_PORT), str(members),
+                f"{self.build}/tests/bench/many_clients", server.address, str(CHAT_PORT), str(members),
                 str(self.seconds), server.pin]))
             return {"value": got["copies"] / got["seconds"], "lost": got["lost"],
                     "messages": got["messages"]}

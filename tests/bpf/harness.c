@@ -177,9 +177,9 @@ void probe_unserve(const struct udpxdp_bpf *filter, uint16_t port)
 	must(bpf_map_delete_elem(bpf_map__fd(filter->maps.port_counters), &port), "port_counters");
 }
 
-static struct ip_addr addr_of(const char *text)
+static struct udpxdp_addr addr_of(const char *text)
 {
-	struct ip_addr addr = {};
+	struct udpxdp_addr addr = {};
 
 	if (inet_pton(AF_INET6, text, &addr) == 1)
 		return addr;
@@ -190,7 +190,7 @@ static struct ip_addr addr_of(const char *text)
 
 void probe_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags)
 {
-	const struct ip_addr key = addr_of(addr);
+	const struct udpxdp_addr key = addr_of(addr);
 
 	must(bpf_map_update_elem(bpf_map__fd(filter->maps.local_addrs), &key, &flags, BPF_ANY),
 			"local_addrs");
@@ -211,7 +211,7 @@ void probe_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t ru
 
 static void over_limit(const struct udpxdp_bpf *filter, const char *net)
 {
-	const struct ip_addr key = addr_of(net);
+	const struct udpxdp_addr key = addr_of(net);
 	const uint64_t arrival = UINT64_MAX / 2; /* in some 292 years */
 
 	must(bpf_map_update_elem(bpf_map__fd(filter->maps.source_limits), &key, &arrival, BPF_ANY),
@@ -241,9 +241,9 @@ void world_apply(const struct udpxdp_bpf *filter)
 	over_limit(filter, "2001:db8:bad::");
 }
 
-static bool in_prefix(const struct ip_addr *addr, const char *text, unsigned len)
+static bool in_prefix(const struct udpxdp_addr *addr, const char *text, unsigned len)
 {
-	const struct ip_addr prefix = addr_of(text);
+	const struct udpxdp_addr prefix = addr_of(text);
 	unsigned i;
 
 	if (!strchr(text, ':'))
@@ -259,10 +259,10 @@ enum frame_verdict world_verdict(const void *frame, uint32_t len, bool has_socke
 {
 	const enum frame_verdict verdict =
 			frame_classify(frame, (const uint8_t *)frame + len, len, info);
-	const struct ip_addr *source = &info->source, *dest = &info->dest;
+	const struct udpxdp_addr *source = &info->source, *dest = &info->dest;
 	const uint16_t port = info->dest_port;
 
-	if (verdict != FRAME_REDIRECTED)
+	if (verdict != FRAME_UDP)
 		return verdict;
 	if (in_prefix(dest, "10.0.0.255", 32) || in_prefix(dest, "255.255.255.255", 32)) {
 		if (port != 8086)
@@ -303,7 +303,7 @@ const char *verdict_name(enum frame_verdict verdict)
 #undef X
 	};
 
-	return verdict < FRAME_VERDICT_COUNT ? names[verdict] : "none";
+	return verdict < FRAME_VERDICT_COUNT ? names[verdict] : verdict == FRAME_UDP ? "udp" : "none";
 }
 
 /* The lengths in the table hold the zeroes at the end that the bytes leave out. */

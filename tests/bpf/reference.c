@@ -30,7 +30,7 @@ static enum frame_verdict reference_udp(
 	info->payload_len = size - 8;
 	info->source_port = be16(frame + at);
 	info->dest_port = be16(frame + at + 2);
-	return FRAME_REDIRECTED;
+	return FRAME_UDP;
 }
 
 /* RFC 791, section 3.1. */

@@ -91,11 +91,11 @@ static void has_names(json_t *object, const char *const *names)
 }
 
 static const char *const port_names[] = {"rx_packets", "rx_bytes", "redirected", "passed", NULL};
-static const char *const verdict_names[] = {"reason", "reserved", "frames", "bytes", NULL};
+static const char *const counters_verdict_names[] = {"reason", "reserved", "frames", "bytes", NULL};
 static const char *const service_names[] = {"service", "port", "worker", "rx", "tx", "rx_bytes",
 	"tx_bytes",
 #define X(name, text) #name,
-	DROP_REASONS(X)
+	UDPXDP_DROP_REASONS(X)
 #undef X
 	NULL};
 
@@ -179,9 +179,9 @@ static void test_verdicts_print(void **state)
 							    json_object_get(cpu, "value"),
 							    "reason")),
 					reasons[i]);
-		assert_int_equal(over_cpus(row, "frames", verdict_names),
+		assert_int_equal(over_cpus(row, "frames", counters_verdict_names),
 				probe_verdict(filter, i).frames);
-		assert_int_equal(over_cpus(row, "bytes", verdict_names),
+		assert_int_equal(over_cpus(row, "bytes", counters_verdict_names),
 				probe_verdict(filter, i).bytes);
 	}
 	json_decref(dump);

@@ -234,7 +234,7 @@ static void compare_with_reference(const struct mutant *m, const uint8_t *frame,
 
 	if (a != b)
 		refuse(m, i, "packet.h and reference", verdict_name(a), verdict_name(b));
-	if (a != FRAME_REDIRECTED)
+	if (a != FRAME_UDP)
 		return;
 	if (memcmp(&info.source, &reference.source, 16) || memcmp(&info.dest, &reference.dest, 16) ||
 			info.l3 != reference.l3 || info.l4 != reference.l4 ||

@@ -171,8 +171,8 @@ static int action_of(const char *name)
 /* As the server loads it, a rule for ::/0 is one for IPv6 alone. */
 static void test_rule_for_all_of_ipv6(void **state)
 {
-	const struct ip_addr here4 = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 1}};
-	const struct ip_addr here6 = {.b = {0x20, 1, 0xd, 0xb8, [15] = 1}};
+	const struct udpxdp_addr here4 = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 1}};
+	const struct udpxdp_addr here6 = {.b = {0x20, 1, 0xd, 0xb8, [15] = 1}};
 	const struct source_rule_key all = {};
 
 	(void)state;
@@ -254,7 +254,7 @@ static uint64_t monotonic(void)
 	return now.tv_sec * SECOND + now.tv_nsec;
 }
 
-static uint64_t arrival_of(const struct udpxdp_bpf *filter, const struct ip_addr *net)
+static uint64_t arrival_of(const struct udpxdp_bpf *filter, const struct udpxdp_addr *net)
 {
 	uint64_t arrival = 0;
 
@@ -271,7 +271,7 @@ static void test_rate(void **state)
 {
 	const struct filter_config config = {
 		.limit_interval = 5 * SECOND, .limit_burst = 60 * SECOND};
-	const struct ip_addr net = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 0}};
+	const struct udpxdp_addr net = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 0}};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	const int fd = bpf_map__fd(filter->maps.source_limits);
 	uint64_t before, after, arrival;

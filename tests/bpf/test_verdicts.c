@@ -61,7 +61,7 @@ static void check_grammar(const struct fixture *f)
 
 	check(world_verdict(frame, f->len, f->queue == 0, &info) == f->verdict, f);
 	check(reference_classify(frame, f->len, &reference) == grammar, f);
-	if (grammar == FRAME_REDIRECTED) {
+	if (grammar == FRAME_UDP) {
 		check(info.l3 == reference.l3 && info.l4 == reference.l4, f);
 		check(info.payload == reference.payload, f);
 		check(info.payload_len == reference.payload_len, f);

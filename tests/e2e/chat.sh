@@ -85,7 +85,7 @@ equal "in the order in which they came" "" \
 rm -f chat*.txt
 server_start server --service "chat,members=$CROWD" --quiet --verbose
 check "$CROWD members, $MESSAGES messages: all in order, none twice" \
-	on alice "$e2e/crowd.py" $v4 8090 "$CROWD" "$MESSAGES"
+	on alice "$e2e/many_clients.py" $v4 8090 "$CROWD" "$MESSAGES"
 result=$(tail -n 1 "$work/output")
 note "$result"
 sent=$(service_counter server tx) refused=$(service_counter server no_tx_frame)

@@ -48,28 +48,28 @@ int main(int argc, char **argv)
 	struct filter_settings settings = {.counter_rows = WORKERS * SERVICES};
 	struct service_counters *rows;
 	struct filter *filter;
-	struct ip_addr addr;
+	struct udpxdp_addr addr;
 	char error[256], line[16];
 	uint8_t *b = addr.b;
 
 	if (argc != 4)
 		return EXIT_USAGE;
 	settings.ifindex = (int)if_nametoindex(argv[1]);
-	addr = ip_addr_ipv4(0, 0, 0, 0);
+	addr = udpxdp_addr_ipv4(0, 0, 0, 0);
 	if (inet_pton(AF_INET, argv[2], b + 12) != 1)
 		return EXIT_USAGE;
 	filter_log_setup();
 	filter = filter_load(&settings, error, sizeof(error));
 	if (!filter)
-		fail(EXIT_RUNTIME, "%s", error);
+		log_fail(EXIT_RUNTIME, "%s", error);
 	rows = filter_counters(filter);
 	fill(rows);
 	if (filter_serve_port(filter, 8080, false) || filter_serve_port(filter, 8090, false) ||
 			filter_set_address(filter, &addr, LOCAL_UNICAST) ||
 			(*argv[3] && filter_pin(filter, argv[3])))
-		fail(EXIT_RUNTIME, "%m");
+		log_fail(EXIT_RUNTIME, "%m");
 	if (filter_attach(filter, true, error, sizeof(error)))
-		fail(EXIT_RUNTIME, "%s: %m", error);
+		log_fail(EXIT_RUNTIME, "%s: %m", error);
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {

@@ -43,7 +43,7 @@ stop() {
 forge() {
 	local family=$1 from=$2 from_port=$3 to=$4 to_port=$5 text=$6
 	local -n address=$family
-	on switch "$e2e/guards.py" spoof "${port[$to]}" br0 "${mac[$from]}" "${address[$from]}" "$from_port" \
+	on switch "$e2e/acl_ratelimit.py" spoof "${port[$to]}" br0 "${mac[$from]}" "${address[$from]}" "$from_port" \
 		"${mac[$to]}" "${address[$to]}" "$to_port" "$text" >"$work/spoof.log" 2>&1
 	frames=$(head -n 1 "$work/spoof.log")
 }

@@ -28,17 +28,17 @@ static void print_mac(const char *before, const uint8_t mac[6])
 			mac[5]);
 }
 
-static void on_done(void *context, const struct path *path, const char *error)
+static void on_done(void *context, const struct udpxdp_path *path, const char *error)
 {
 	const struct request *request = context;
-	char addr[ADDR_TEXT_MAX];
+	char addr[UDPXDP_ADDR_TEXT_MAX];
 
 	if (error) {
 		printf("%s: error %s\n", request->text, error);
 	} else {
-		addr_format(addr, &path->peer.addr);
+		udpxdp_addr_format(addr, &path->peer.addr);
 		printf("%s:%s from ", request->text, strcmp(addr, request->text) ? " not" : "");
-		addr_format(addr, &path->local.addr);
+		udpxdp_addr_format(addr, &path->local.addr);
 		fputs(addr, stdout);
 		print_mac("", path->local.mac);
 		print_mac("to ", path->peer.mac);
@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	for (int i = 2; i < argc; i++) {
-		struct ip_addr addr = ip_addr_ipv4(0, 0, 0, 0);
+		struct udpxdp_addr addr = udpxdp_addr_ipv4(0, 0, 0, 0);
 
 		if (inet_pton(AF_INET, argv[i], addr.b + 12) != 1 &&
 				inet_pton(AF_INET6, argv[i], addr.b) != 1)

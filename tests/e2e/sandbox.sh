@@ -48,7 +48,7 @@ expected() {
 	done
 }
 
-keeper_of() {
+monitor_of() {
 	pgrep -P "$1"
 }
 
@@ -98,10 +98,10 @@ equal "nobody; no thread but the event loop's has any capability, and that one C
 	"$(expected "$nobody" "$group" "")" "$(threads "$pid")"
 equal "the bounding set is empty" "$NONE" "$(of "$pid" CapBnd)"
 equal "--write makes its file, too, where only root may" 1 "$(find "$work/private" -name all.pcap | wc -l)"
-keeper=$(keeper_of "$pid")
-equal "the keeper is root with CAP_DAC_OVERRIDE alone" \
+monitor=$(monitor_of "$pid")
+equal "the monitor is root with CAP_DAC_OVERRIDE alone" \
 	"0 0 0 0 0000000000000002 0000000000000002 $NONE 1 $filtered" \
-	"$(of "$keeper" Uid) $(of "$keeper" CapPrm) $(of "$keeper" CapEff) $(of "$keeper" CapBnd) $(of "$keeper" NoNewPrivs) $(of "$keeper" Seccomp)"
+	"$(of "$monitor" Uid) $(of "$monitor" CapPrm) $(of "$monitor" CapEff) $(of "$monitor" CapBnd) $(of "$monitor" NoNewPrivs) $(of "$monitor" Seccomp)"
 check "echo works" exchange
 rotates "$work/private" "a directory of root's alone"
 check "a peer never seen before is resolved" on server ip neigh flush all
@@ -112,7 +112,7 @@ equal "by the console" 0 $?
 check "and hears it" wait_for 3 grep -q "are you there?" "$work/peer.out"
 equal "the control socket is root's alone" "srw-rw---- root root" "$(stat -c '%A %U %G' "$(control server)")"
 check "SIGTERM ends it with status 0" server_stop server
-check "the keeper has gone" is_gone "$keeper"
+check "the monitor has gone" is_gone "$monitor"
 check "and has removed the control socket" test ! -e "$(control server)"
 check "and the pins" test ! -e "$(pin_dir server)"
 equal "the old capture holds what was said before the rotation" "1 0" \
@@ -185,14 +185,14 @@ is_detached() {
 }
 
 server_start server --mode copy -s echo
-old=${server_pid[server]} keeper=$(keeper_of "${server_pid[server]}")
-kill -STOP "$keeper"
+old=${server_pid[server]} monitor=$(monitor_of "${server_pid[server]}")
+kill -STOP "$monitor"
 kill "$old"
 wait_for 5 is_detached || not_ok "it detaches first"
 unset "server_pid[server]"
-server_refuses "it is refused as long as the keeper has files to remove" 5 "is in use" server \
+server_refuses "it is refused as long as the monitor has files to remove" 5 "is in use" server \
 	--mode copy -s echo
-kill -CONT "$keeper"
+kill -CONT "$monitor"
 check "the one before ends well then" finish "$old" 5
 server_start server --mode copy -s echo
 check "and the next keeps its files" test -S "$(control server)" -a -d "$(pin_dir server)"
@@ -214,7 +214,7 @@ matches "--no-sandbox says so loudly" "^udpxdp: NO SANDBOX" "$(cat "$(server_err
 pid=${server_pid[server]}
 equal "--no-sandbox: root, capabilities, no filter" "0 0 0 0 $(of $$ CapEff) 0" \
 	"$(of "$pid" Uid) $(of "$pid" CapEff) $(of "$pid" Seccomp)"
-equal "--no-sandbox: and no keeper" "" "$(keeper_of "$pid")"
+equal "--no-sandbox: and no monitor" "" "$(monitor_of "$pid")"
 check "--no-sandbox: echo works" exchange
 server_stop server || not_ok "--no-sandbox: it ends well"
 
@@ -254,7 +254,7 @@ equal "a plain user with ambient capabilities: what is left of them" \
 	"$(expected "$nobody" "$group" "")" "$(threads "$pid")"
 matches "a plain user: counters are not pinned, and that is said" \
 	"^udpxdp: counters are not pinned in .*$NETNS-roots/server: Permission denied" "$(cat "$(server_err server)")"
-equal "a plain user needs no keeper" "" "$(keeper_of "$pid")"
+equal "a plain user needs no monitor" "" "$(monitor_of "$pid")"
 check "a plain user: echo works" exchange
 equal "a plain user: stats finds the counters through the program" "50" \
 	"$(on server "$server" stats -i eth0 -j | jq '.services[] | select(.service == "echo") | .rx')"

@@ -6,7 +6,7 @@
 #include "cli/config.h"
 #include "cmd/serve/options.h"
 #include "cli/verbs.h"
-#include "fuzz/ledger_io.h"
+#include "fuzz/accounting_io.h"
 #include "services/service_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "bpf/harness.h"
-#include "fuzz/ledger_io.h"
+#include "fuzz/accounting_io.h"
 #include "server/control.h"
 #include "server/control_request.h"
 #include "services/service_table.h"
@@ -49,11 +49,11 @@ static void judge_request(const struct control_request *r, const uint8_t *packet
 {
 	if (r->verb == CONTROL_WATCH) {
 		require(r->instance >= 0 && r->instance < (int)SERVICES, packet, len);
-		require(services[r->instance].class->command, packet, len);
+		require(services[r->instance].service->command, packet, len);
 		return;
 	}
 	require(r->text > packet && r->text + r->len == packet + len, packet, len);
-	require(r->len <= DATAGRAM_PAYLOAD_MAX, packet, len);
+	require(r->len <= UDPXDP_PAYLOAD_MAX, packet, len);
 	require(r->verb != CONTROL_SAY || r->port, packet, len);
 }
 
@@ -65,11 +65,11 @@ static void answer_waiting(void)
 }
 
 static void on_request(void *context, unsigned instance, uint64_t ticket,
-		const struct ip_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
+		const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
 {
 	uint8_t sum = 0;
 
-	require(instance < SERVICES && services[instance].class->command, text, len);
+	require(instance < SERVICES && services[instance].service->command, text, len);
 	require(!peer || port, text, len);
 	for (uint32_t i = 0; i < len; i++)
 		sum ^= text[i];
@@ -136,8 +136,8 @@ static void hang_up(unsigned c)
 static void notify_all(void)
 {
 	static const uint8_t text[] = "hello";
-	const struct message message = {
-		.addr = ip_addr_ipv4(10, 0, 0, 2), .port = 4711, .text = text, .len = 5};
+	const struct udpxdp_message message = {
+		.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 4711, .text = text, .len = 5};
 
 	for (unsigned i = 0; i < SERVICES; i++)
 		control_notify(run.control, i, &message);

@@ -19,8 +19,8 @@
 #include <string.h>
 
 #include "bpf/harness.h"
-#include "fuzz/judge.h"
-#include "fuzz/ledger_io.h"
+#include "fuzz/oracle.h"
+#include "fuzz/accounting_io.h"
 #include "services/service_table.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -38,15 +38,15 @@ static const char *const specs[] = {
 #define SERVICES (sizeof(specs) / sizeof(specs[0]))
 
 static struct service_config services[SERVICES];
-static struct local_net *nets[4];
+static struct udpxdp_host *nets[4];
 static const uint32_t mtus[4] = {1500, 576, 3000, 1500};
 
 /* One run. */
 static struct line {
-	struct ledger_io io[WORKERS];
+	struct accounting_io io[WORKERS];
 	struct engine *engine[WORKERS];
 	struct service_counters counters[WORKERS][SERVICES];
-	const struct local_net *net;
+	const struct udpxdp_host *net;
 	uint64_t time_ns;
 	bool no_sink, commanded;
 	uint64_t fed[WORKERS], verdicts[FRAME_VERDICT_COUNT];
@@ -54,9 +54,9 @@ static struct line {
 	struct frame_info question; /* that is being answered, if its payload offset is not 0 */
 	uint32_t answer_bytes;
 	uint8_t word[8];
-	struct handed {
+	struct handover {
 		unsigned instance;
-		struct datagram d;
+		struct udpxdp_datagram d;
 	} handed[FRAME_BATCH];
 	unsigned handed_count;
 } line;
@@ -85,10 +85,10 @@ static void on_sent(void *context, const struct frame *frame)
 	const struct frame_info *q = &line.question;
 
 	require(instance < SERVICES, frame->data, frame->len);
-	if (!strcmp(services[instance].class->name, "chat"))
-		require(text_is_utf8(frame->data + info.payload, info.payload_len), frame->data,
+	if (!strcmp(services[instance].service->name, "chat"))
+		require(udpxdp_text_is_utf8(frame->data + info.payload, info.payload_len), frame->data,
 				frame->len);
-	require(local_net_kind(line.net, &info.dest) != LOCAL_BROADCAST || line.commanded,
+	require(udpxdp_host_kind(line.net, &info.dest) != LOCAL_BROADCAST || line.commanded,
 			frame->data, frame->len);
 	line.sent[instance]++;
 	line.sent_bytes[instance] += info.payload_len;
@@ -102,16 +102,16 @@ static void on_sent(void *context, const struct frame *frame)
 	}
 }
 
-static bool on_message(void *context, unsigned instance, const struct message *message)
+static bool on_message(void *context, unsigned instance, const struct udpxdp_message *message)
 {
 	require(instance < SERVICES, NULL, 0);
 	judge_message(message);
 	return !line.no_sink;
 }
 
-static bool on_hand_over(void *context, unsigned instance, const struct datagram *d)
+static bool on_hand_over(void *context, unsigned instance, const struct udpxdp_datagram *d)
 {
-	struct handed *h = &line.handed[line.handed_count];
+	struct handover *h = &line.handed[line.handed_count];
 
 	if (line.no_sink || line.handed_count == FRAME_BATCH)
 		return false;
@@ -125,7 +125,7 @@ static bool on_hand_over(void *context, unsigned instance, const struct datagram
 static void deliver_handed(void)
 {
 	for (unsigned i = 0; i < line.handed_count; i++) {
-		struct handed *h = &line.handed[i];
+		struct handover *h = &line.handed[i];
 
 		engine_deliver(line.engine[0], h->instance, &h->d);
 		free((void *)h->d.payload);
@@ -160,7 +160,7 @@ static void line_start(void)
 				.notify = on_message, .hand_over = on_hand_over},
 		};
 
-		ledger_io_init(&line.io[w]);
+		accounting_io_init(&line.io[w]);
 		line.io[w].sent = on_sent;
 		line.engine[w] = engine_new(&config);
 		require(line.engine[w], NULL, 0);
@@ -171,15 +171,15 @@ static void line_start(void)
 /* Every frame is one verdict, every datagram of a service one count, and nothing is kept. */
 static void line_end(void)
 {
-	uint64_t rx = 0, redirected = 0;
+	uint64_t rx = 0, delivered = 0;
 
 	for (unsigned w = 0; w < WORKERS; w++) {
 		uint64_t verdicts = 0;
 
-		for (unsigned v = 0; v < FRAME_VERDICT_COUNT; v++)
+		for (unsigned v = 0; v <= FRAME_UDP; v++)
 			verdicts += engine_verdict(line.engine[w], v);
 		require(verdicts == line.fed[w] - line.io[w].queued, NULL, 0);
-		redirected += engine_verdict(line.engine[w], FRAME_REDIRECTED);
+		delivered += engine_verdict(line.engine[w], FRAME_UDP);
 		require(!line.io[w].out && !line.io[w].unflushed, NULL, 0);
 	}
 	for (unsigned i = 0; i < SERVICES; i++) {
@@ -190,7 +190,7 @@ static void line_end(void)
 		require(a->tx_bytes + b->tx_bytes == line.sent_bytes[i], specs[i],
 				strlen(specs[i]));
 	}
-	require(rx == redirected, NULL, 0);
+	require(rx == delivered, NULL, 0);
 	for (unsigned w = 0; w < WORKERS; w++) {
 		line.io[w].io.ops->close(&line.io[w].io);
 		engine_free(line.engine[w]);
@@ -229,7 +229,7 @@ static void flags_apply(uint8_t op)
 static void step_frame(struct input *in, uint8_t op)
 {
 	const unsigned w = !!(op & WORKER);
-	struct ledger_io *io = &line.io[w];
+	struct accounting_io *io = &line.io[w];
 	uint8_t frame[FRAME_MAX];
 	uint32_t len;
 
@@ -247,25 +247,25 @@ static void step_frame(struct input *in, uint8_t op)
 		memcpy(frame + len - sizeof(line.word), line.word, sizeof(line.word));
 	if (op & MEND)
 		mend_frame(frame, len);
-	ledger_io_put(io, frame, len, line.time_ns);
+	accounting_io_put(io, frame, len, line.time_ns);
 	line.fed[w]++;
 	if (op & HOLD && io->queued < FRAME_BATCH)
 		return;
 	line.answer_bytes = 0;
-	if (io->queued != 1 || reference_classify(frame, len, &line.question) != FRAME_REDIRECTED)
+	if (io->queued != 1 || reference_classify(frame, len, &line.question) != FRAME_UDP)
 		line.question.payload = 0;
-	require(engine_turn(line.engine[w]) >= 1, frame, len);
+	require(engine_poll(line.engine[w]) >= 1, frame, len);
 	deliver_handed();
 	line.question.payload = 0;
 	require(!io->out, frame, len);
 }
 
 /* A peer on the subnet, one behind a router, one with tags, one over IPv6. */
-static struct path path_to(uint8_t peer)
+static struct udpxdp_path path_to(uint8_t peer)
 {
-	struct path path = {
-		.local = {.addr = ip_addr_ipv4(10, 0, 0, 1), .mac = {2, 0, 0, 0, 0, 1}},
-		.peer = {.addr = ip_addr_ipv4(10, 0, 0, 2), .port = 4711, .mac = {2, 0, 0, 0, 0, 2}},
+	struct udpxdp_path path = {
+		.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .mac = {2, 0, 0, 0, 0, 1}},
+		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 4711, .mac = {2, 0, 0, 0, 0, 2}},
 		.tag_count = peer & 3,
 		.tags = {{0x88a8, 100}, {0x8100, 7}},
 	};
@@ -273,10 +273,10 @@ static struct path path_to(uint8_t peer)
 	if (path.tag_count > MAX_VLAN_TAGS)
 		path.tag_count = 0;
 	if (peer & 4)
-		path.peer.addr = ip_addr_ipv4(198, 51, 100, 7);
+		path.peer.addr = udpxdp_addr_ipv4(198, 51, 100, 7);
 	if (peer & 8) {
-		path.local.addr = (struct ip_addr){.b = {0x20, 1, 0xd, 0xb8, [15] = 1}};
-		path.peer.addr = (struct ip_addr){.b = {0x20, 1, 0xd, 0xb8, [15] = 2}};
+		path.local.addr = (struct udpxdp_addr){.b = {0x20, 1, 0xd, 0xb8, [15] = 1}};
+		path.peer.addr = (struct udpxdp_addr){.b = {0x20, 1, 0xd, 0xb8, [15] = 2}};
 	}
 	if (peer & 16)
 		path.peer.port = 8090;
@@ -286,7 +286,7 @@ static struct path path_to(uint8_t peer)
 static void step_command(struct input *in)
 {
 	const unsigned instance = take(in) % SERVICES;
-	struct command command = {.time_ns = line.time_ns, .path = path_to(take(in))};
+	struct udpxdp_command command = {.time_ns = line.time_ns, .path = path_to(take(in))};
 	uint32_t len = take(in);
 	uint8_t *text;
 
@@ -297,7 +297,7 @@ static void step_command(struct input *in)
 	in->left -= len;
 	command.text = text;
 	command.len = len;
-	if (services[instance].class->command) {
+	if (services[instance].service->command) {
 		line.commanded = true;
 		engine_command(line.engine[0], instance, &command);
 		engine_flush(line.engine[0]);
@@ -339,11 +339,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const struct local_addr addrs[] = {
-		{.addr = ip_addr_ipv4(10, 0, 0, 1), .broadcast = ip_addr_ipv4(10, 0, 0, 255),
+	const struct udpxdp_host_addr addrs[] = {
+		{.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
 			.prefix_len = 24, .on_iface = true},
 		{.addr = {.b = {0x20, 1, 0xd, 0xb8, [15] = 1}}, .prefix_len = 64, .on_iface = true},
-		{.addr = ip_addr_ipv4(192, 0, 2, 1), .prefix_len = 32},
+		{.addr = udpxdp_addr_ipv4(192, 0, 2, 1), .prefix_len = 32},
 	};
 	const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
 	char error[256];
@@ -353,10 +353,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		require(!service_parse(&services[i], specs[i], error, sizeof(error)), specs[i],
 				strlen(specs[i]));
 	/* All addresses; a small MTU; none of IPv4; none at all, every unicast address being ours. */
-	nets[0] = local_net_new(mac, mtus[0], addrs, 3);
-	nets[1] = local_net_new(mac, mtus[1], addrs, 3);
-	nets[2] = local_net_new(mac, mtus[2], addrs + 1, 1);
-	nets[3] = local_net_new(mac, mtus[3], addrs, 0);
+	nets[0] = udpxdp_host_new(mac, mtus[0], addrs, 3);
+	nets[1] = udpxdp_host_new(mac, mtus[1], addrs, 3);
+	nets[2] = udpxdp_host_new(mac, mtus[2], addrs + 1, 1);
+	nets[3] = udpxdp_host_new(mac, mtus[3], addrs, 0);
 	nets[3]->any_unicast = true;
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bpf/harness.h"
-#include "fuzz/ledger_io.h"
+#include "fuzz/accounting_io.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame = exact_copy(data + 1, len);
 	grammar = frame_classify(frame, frame + len, len, &info);
 	require(grammar == reference_classify(frame, len, &reference), frame, len);
-	if (grammar == FRAME_REDIRECTED)
+	if (grammar == FRAME_UDP)
 		compare_fields(frame, len, &info, &reference);
 	if (len >= ETH_HEADER_LEN) { /* the kernel tries none that is shorter */
 		verdict = world_verdict(frame, len, !arrival.queue, &info);

@@ -13,7 +13,7 @@
 #define PCAP_DONT_INCLUDE_PCAP_BPF_H
 #include <pcap/pcap.h>
 
-#include "fuzz/ledger_io.h"
+#include "fuzz/accounting_io.h"
 #include "io/pcap.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -37,11 +37,11 @@ static unsigned run(struct frame_io *io)
 
 	while ((n = io->ops->receive(io, frames, FRAME_BATCH)) >= 0) {
 		for (i = 0; i < n; i++) {
-			require(frames[i].lent && frames[i].room >= frames[i].len, NULL, 0);
+			require(frames[i].is_rx && frames[i].room >= frames[i].len, NULL, 0);
 			memset(frames[i].data - FRAME_HEADROOM, 0, FRAME_HEADROOM);
 			memset(frames[i].data, 0, frames[i].len);
 			if (i % 2) {
-				io->ops->give_back(io, &frames[i]);
+				io->ops->release(io, &frames[i]);
 				continue;
 			}
 			sent += io->ops->send(io, &frames[i]);

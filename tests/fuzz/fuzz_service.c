@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/ledger_io.h"
+#include "fuzz/accounting_io.h"
 #include "services/service_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,26 +22,26 @@ static void judge_error(const char *error, size_t size)
 
 static void judge_service(const struct service_config *config, const char *spec)
 {
-	const size_t size = config->class->state_size(config->options);
+	const size_t size = config->service->state_size(config->options);
 	uint32_t sync;
 	const char *history = service_history(config, &sync);
 	uint8_t *state;
 
-	require(config->class && config->port, spec, strlen(spec));
-	require(!history || (*history && strlen(history) < SERVICE_PATH_SIZE), spec, strlen(spec));
+	require(config->service && config->port, spec, strlen(spec));
+	require(!history || (*history && strlen(history) < UDPXDP_PATH_SIZE), spec, strlen(spec));
 	if (size > STATE_MAX)
 		return;
 	state = aligned_alloc(64, (size + 63) & ~(size_t)63);
 	require(state, spec, strlen(spec));
 	memset(state, 0, size);
-	config->class->start(state, config->options, config->port);
+	config->service->start(state, config->options, config->port);
 	free(state);
 }
 
 /* What is said of the services that run names each of them once. */
 static void judge_list(struct service_config *configs, unsigned count, char *error, size_t size)
 {
-	char text[MAX_SERVICES * (SERVICE_NAME_SIZE + 7)], *name, *rest = text;
+	char text[MAX_SERVICES * (UDPXDP_NAME_SIZE + 7)], *name, *rest = text;
 	struct service_config again;
 
 	if (services_check(configs, count, error, size)) {
@@ -52,7 +52,7 @@ static void judge_list(struct service_config *configs, unsigned count, char *err
 	for (unsigned i = 0; i < count; i++) {
 		name = strsep(&rest, ",");
 		require(name && !service_parse(&again, name, error, size), name, 0);
-		require(again.class == configs[i].class && again.port == configs[i].port, name,
+		require(again.service == configs[i].service && again.port == configs[i].port, name,
 				strlen(name));
 	}
 	require(!rest || !count, text, 0);

@@ -77,7 +77,7 @@ replay() {
 	elif LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]' "$err.out"; then
 		echo "$1: control characters are printed"
 	elif [ "$status" = 0 ]; then
-		grep -q ' redirected=' "$err" && echo heard
+		grep -q ' udp=' "$err" && echo heard
 		echo replayed
 	else
 		echo refused

@@ -6,7 +6,7 @@
 #   tests/replay/run.sh [CASE...]            run the cases of tests/replay/cases, all by default
 #   tests/replay/run.sh --update             write tests/replay/golden anew
 #
-# What is golden was never recorded from udpxdp. Echo: judge.py works it out from the capture.
+# What is golden was never recorded from udpxdp. Echo: oracle.py works it out from the capture.
 # Chat and broadcast: dialogues.py says, by hand, who hears what. --update asks these two (the
 # captures themselves are made by recipes.py and dialogues.py: /usr/bin/python3 and scapy).
 #
@@ -18,7 +18,7 @@ root=$PWD
 udpxdp=$(realpath "${BUILD:-build}")/udpxdp
 fixtures=$root/tests/fixtures/replay
 golden=$root/tests/replay/golden
-judge=$root/tests/replay/judge.py
+judge=$root/tests/replay/oracle.py
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 number=0 failures=0

@@ -4,7 +4,7 @@
 #define FAKE_NODE_H
 
 #include "services/service_table.h"
-#include "unit/fake_outlet.h"
+#include "unit/fake_ctx.h"
 
 #define T0 (1795399200 * NSEC_PER_SEC) /* Mon Nov 23 02:00:00 2026, UTC */
 #define SEC NSEC_PER_SEC
@@ -12,33 +12,33 @@
 struct node {
 	struct service_config *config; /* stays where it is when the node moves */
 	void *state;
-	struct outlet out;
+	struct udpxdp_ctx out;
 	uint64_t now;
 };
 
 static const uint8_t fake_mac[6] = {2, 0, 0, 0, 0, 1};
 
 /* The host 10.0.0.1/24 and 2001:db8::1/64 when addr is NULL, else just addr/24. */
-static inline struct local_net *fake_net(const struct ip_addr *addr, uint32_t mtu)
+static inline struct udpxdp_host *fake_net(const struct udpxdp_addr *addr, uint32_t mtu)
 {
-	const struct local_addr both[2] = {
-			{.addr = ip_addr_ipv4(10, 0, 0, 1),
-					.broadcast = ip_addr_ipv4(10, 0, 0, 255),
+	const struct udpxdp_host_addr both[2] = {
+			{.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
+					.broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
 					.prefix_len = 24,
 					.on_iface = true},
 			{.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 1}},
 					.prefix_len = 64,
 					.on_iface = true},
 	};
-	struct local_addr one = both[0];
+	struct udpxdp_host_addr one = both[0];
 
 	if (!addr)
-		return local_net_new(fake_mac, mtu, both, 2);
+		return udpxdp_host_new(fake_mac, mtu, both, 2);
 	one.addr = *addr;
-	return local_net_new(fake_mac, mtu, &one, 1);
+	return udpxdp_host_new(fake_mac, mtu, &one, 1);
 }
 
-static inline void node_start(struct node *node, const char *spec, struct local_net *net)
+static inline void node_start(struct node *node, const char *spec, struct udpxdp_host *net)
 {
 	char error[256];
 	size_t size;
@@ -47,72 +47,72 @@ static inline void node_start(struct node *node, const char *spec, struct local_
 	node->config = aligned_alloc(_Alignof(struct service_config), sizeof(*node->config));
 	if (service_parse(node->config, spec, error, sizeof(error)) < 0)
 		fail_msg("%s", error);
-	size = (node->config->class->state_size(node->config->options) + 63) & ~(size_t)63;
+	size = (node->config->service->state_size(node->config->options) + 63) & ~(size_t)63;
 	node->state = aligned_alloc(64, size);
 	memset(node->state, 0, size);
-	node->config->class->start(node->state, node->config->options, node->config->port);
+	node->config->service->start(node->state, node->config->options, node->config->port);
 }
 
 static inline void node_stop(struct node *node)
 {
-	fake_outlet_forget(&node->out);
+	fake_ctx_forget(&node->out);
 	free(node->out.net);
 	free(node->state);
 	free(node->config);
 }
 
-static inline struct datagram node_datagram(struct node *node, struct endpoint peer,
+static inline struct udpxdp_datagram node_datagram(struct node *node, struct udpxdp_endpoint peer,
 		const void *payload, size_t len)
 {
-	struct datagram d = {.payload = payload, .len = (uint32_t)len, .time_ns = node->now};
+	struct udpxdp_datagram d = {.payload = payload, .len = (uint32_t)len, .time_ns = node->now};
 
 	d.path.peer = peer;
 	d.path.local.port = node->config->port;
 	d.path.local.addr = node->out.net->addrs[0].addr;
 	for (uint32_t i = 0; i < node->out.net->count; i++)
-		if (ip_addr_is_ipv4(&node->out.net->addrs[i].addr) == ip_addr_is_ipv4(&peer.addr))
+		if (udpxdp_addr_is_ipv4(&node->out.net->addrs[i].addr) == udpxdp_addr_is_ipv4(&peer.addr))
 			d.path.local.addr = node->out.net->addrs[i].addr;
 	memcpy(d.path.local.mac, fake_mac, 6);
 	return d;
 }
 
 /* The service gets the bytes in a block of exactly that size, which goes away afterwards. */
-static inline void node_receive(struct node *node, const struct datagram *d)
+static inline void node_receive(struct node *node, const struct udpxdp_datagram *d)
 {
-	struct datagram copy = *d;
+	struct udpxdp_datagram copy = *d;
 
 	copy.payload = fake_copy(d->payload, d->len);
-	node->config->class->receive(node->state, &node->out, &copy);
+	node->config->service->receive(node->state, &node->out, &copy);
 	free((void *)copy.payload);
 }
 
-static inline void node_hear_bytes(struct node *node, struct endpoint peer, const void *bytes,
+static inline void node_hear_bytes(struct node *node, struct udpxdp_endpoint peer, const void *bytes,
 		size_t len)
 {
-	struct datagram d = node_datagram(node, peer, bytes, len);
+	struct udpxdp_datagram d = node_datagram(node, peer, bytes, len);
 
 	node_receive(node, &d);
 }
 
-static inline void node_hear(struct node *node, struct endpoint peer, const char *text)
+static inline void node_hear(struct node *node, struct udpxdp_endpoint peer, const char *text)
 {
 	node_hear_bytes(node, peer, text, strlen(text));
 }
 
-static inline const char *node_command(struct node *node, struct endpoint peer, const char *text)
+static inline const char *node_command(struct node *node, struct udpxdp_endpoint peer, const char *text)
 {
-	struct datagram d = node_datagram(node, peer, text, strlen(text));
-	struct command command = {.time_ns = node->now,
+	struct udpxdp_datagram d = node_datagram(node, peer, text, strlen(text));
+	struct udpxdp_command command = {.time_ns = node->now,
 			.path = d.path,
 			.text = d.payload,
 			.len = d.len};
 
 	command.path.local.port = 0;
-	return node->config->class->command(node->state, &node->out, &command);
+	return node->config->service->command(node->state, &node->out, &command);
 }
 
 /* Has the service sent exactly this text, to this peer, as its n-th datagram? */
-static inline void expect_sent(const struct node *node, size_t n, struct endpoint peer,
+static inline void expect_sent(const struct node *node, size_t n, struct udpxdp_endpoint peer,
 		const char *text)
 {
 	const struct sent *sent;
@@ -130,7 +130,7 @@ static inline void expect_sent(const struct node *node, size_t n, struct endpoin
 }
 
 /* One answer, to this peer, that begins with this; everything is forgotten then. */
-static inline void expect_answer(struct node *node, struct endpoint peer, const char *start)
+static inline void expect_answer(struct node *node, struct udpxdp_endpoint peer, const char *start)
 {
 	assert_int_equal(node->out.sent_count, 1);
 	if (node->out.sent[0].len < strlen(start) ||
@@ -139,22 +139,22 @@ static inline void expect_answer(struct node *node, struct endpoint peer, const 
 				(const char *)node->out.sent[0].payload, start);
 	assert_memory_equal(&node->out.sent[0].path.peer.addr, &peer.addr, sizeof(peer.addr));
 	assert_int_equal(node->out.sent[0].path.peer.port, peer.port);
-	fake_outlet_forget(&node->out);
+	fake_ctx_forget(&node->out);
 }
 
 /* Nothing was sent, and one thing counted; everything is forgotten then. */
-static inline void expect_refused(struct node *node, enum drop_reason reason)
+static inline void expect_refused(struct node *node, enum udpxdp_drop reason)
 {
 	assert_int_equal(node->out.sent_count, 0);
 	assert_int_equal(fake_drops(&node->out), 1);
 	assert_int_equal(node->out.drops[reason], 1);
-	fake_outlet_forget(&node->out);
+	fake_ctx_forget(&node->out);
 }
 
 static inline void expect_message(const struct messages *messages, size_t n,
-		enum direction direction, struct endpoint peer, const char *text)
+		enum udpxdp_direction direction, struct udpxdp_endpoint peer, const char *text)
 {
-	const struct message *m;
+	const struct udpxdp_message *m;
 
 	assert_true(n < messages->count);
 	m = &messages->list[n];
@@ -166,25 +166,25 @@ static inline void expect_message(const struct messages *messages, size_t n,
 }
 
 /* 10.0.0.HOST:PORT, with a MAC of its own. */
-static inline struct endpoint on_link(uint8_t host, uint16_t port)
+static inline struct udpxdp_endpoint on_link(uint8_t host, uint16_t port)
 {
-	return (struct endpoint){.addr = ip_addr_ipv4(10, 0, 0, host),
+	return (struct udpxdp_endpoint){.addr = udpxdp_addr_ipv4(10, 0, 0, host),
 			.port = port,
 			.mac = {2, 0, 0, 0, 1, host}};
 }
 
 /* 192.0.2.HOST:PORT, behind a router. */
-static inline struct endpoint off_link(uint8_t host, uint16_t port)
+static inline struct udpxdp_endpoint off_link(uint8_t host, uint16_t port)
 {
-	return (struct endpoint){.addr = ip_addr_ipv4(192, 0, 2, host),
+	return (struct udpxdp_endpoint){.addr = udpxdp_addr_ipv4(192, 0, 2, host),
 			.port = port,
 			.mac = {2, 0, 0, 0, 2, 0xfe}};
 }
 
 /* 2001:db8::HOST, on the link. */
-static inline struct endpoint on_link6(uint8_t host, uint16_t port)
+static inline struct udpxdp_endpoint on_link6(uint8_t host, uint16_t port)
 {
-	return (struct endpoint){.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = host}},
+	return (struct udpxdp_endpoint){.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = host}},
 			.port = port,
 			.mac = {2, 0, 0, 0, 6, host}};
 }

@@ -37,7 +37,7 @@ static int memory_receive(struct frame_io *io, struct frame *frames, int max)
 				.room = MEMORY_ROOM,
 				.time_ns = f->time_ns,
 				.cookie = m->in_next,
-				.lent = true};
+				.is_rx = true};
 	}
 	return n;
 }
@@ -63,7 +63,7 @@ static bool memory_send(struct frame_io *io, const struct frame *frame)
 	struct memory_io *m = (struct memory_io *)io;
 	struct memory_frame *f = &m->out[m->out_count];
 
-	if (frame->lent) {
+	if (frame->is_rx) {
 		if (!m->tx_room || m->out_count == MEMORY_FRAMES)
 			return false;
 		m->tx_room--;
@@ -92,7 +92,7 @@ static int memory_close(struct frame_io *io)
 
 static const struct frame_io_ops memory_ops = {
 		.receive = memory_receive,
-		.give_back = memory_give_back,
+		.release = memory_give_back,
 		.allocate = memory_allocate,
 		.send = memory_send,
 		.flush = memory_flush,

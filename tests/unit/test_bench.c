@@ -310,7 +310,7 @@ static void run_against(struct peer *peer, struct load_config *config, struct lo
 	memcpy(&config->server, &address, len);
 	config->server_len = len;
 	config->stop = &go_on;
-	assert_int_equal(load_run(config, result, error, sizeof(error)), 0);
+	assert_int_equal(bench_load_run(config, result, error, sizeof(error)), 0);
 	/* An empty datagram tells the peer to end. */
 	assert_int_equal(sendto(peer->fd, "", 0, 0, (struct sockaddr *)&address, len), 0);
 	pthread_join(thread, NULL);

@@ -36,7 +36,7 @@ static int source_receive(struct frame_io *io, struct frame *frames, int max)
 				.room = 2048 - FRAME_HEADROOM,
 				.time_ns = s->time_ns,
 				.cookie = 1000 + (uint64_t)n,
-				.lent = true};
+				.is_rx = true};
 		fill_frame(frames[n].data, s->len, s->next++);
 		s->time_ns += s->step_ns;
 	}
@@ -63,7 +63,7 @@ static bool source_send(struct frame_io *io, const struct frame *frame)
 {
 	struct source *s = (struct source *)io;
 
-	if (s->refuse && frame->lent)
+	if (s->refuse && frame->is_rx)
 		return false;
 	s->sent++;
 	s->cookies += frame->cookie;
@@ -90,7 +90,7 @@ static int source_close(struct frame_io *io)
 
 static const struct frame_io_ops source_ops = {
 	.receive = source_receive,
-	.give_back = source_give_back,
+	.release = source_give_back,
 	.allocate = source_allocate,
 	.send = source_send,
 	.flush = source_flush,
@@ -134,7 +134,7 @@ static void drain(struct frame_io *io)
 
 	while ((n = io->ops->receive(io, frames, FRAME_BATCH)) > 0)
 		for (int i = 0; i < n; i++)
-			io->ops->give_back(io, &frames[i]);
+			io->ops->release(io, &frames[i]);
 }
 
 /* ---- the tests ----------------------------------------------------------------------- */
@@ -153,10 +153,10 @@ static void test_both_directions(void **state)
 	frames[0].data -= 31;
 	frames[0].len += 31;
 	assert_true(io->ops->send(io, &frames[0]));
-	io->ops->give_back(io, &frames[1]);
+	io->ops->release(io, &frames[1]);
 	s->refuse = true;
 	assert_false(io->ops->send(io, &frames[2]));
-	io->ops->give_back(io, &frames[2]);
+	io->ops->release(io, &frames[2]);
 	assert_true(io->ops->allocate(io, &built));
 	built.len = 99;
 	built.time_ns = START + 5 * SECOND + 123456789;
@@ -339,7 +339,7 @@ static void test_reopen_fails_and_recovers(void **state)
 	add(s, io, 4); /* lost: there is nowhere to write to */
 	assert_int_equal(capture_lost(file), 4);
 	assert_int_equal(mkdir(in_directory("inner"), 0755), 0);
-	capture_tend(file);
+	capture_periodic(file);
 	add(s, io, 3);
 	assert_int_equal(capture_lost(file), 4);
 	io->ops->close(io);

@@ -9,13 +9,13 @@
 
 #include "unit/fake_node.h"
 
-static const struct endpoint ann = {.addr = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 2}},
+static const struct udpxdp_endpoint ann = {.addr = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 2}},
 		.port = 4001,
 		.mac = {2, 0, 0, 0, 1, 2}};
-static const struct endpoint bob = {.addr = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 3}},
+static const struct udpxdp_endpoint bob = {.addr = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 3}},
 		.port = 4002,
 		.mac = {2, 0, 0, 0, 1, 3}};
-static const struct endpoint eve = {.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 9}},
+static const struct udpxdp_endpoint eve = {.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 9}},
 		.port = 4003,
 		.mac = {2, 0, 0, 0, 6, 9}};
 
@@ -35,7 +35,7 @@ static struct node room_of(const char *spec, unsigned count, ...)
 
 	va_start(peers, count);
 	while (count--)
-		node_hear(&node, va_arg(peers, struct endpoint), "");
+		node_hear(&node, va_arg(peers, struct udpxdp_endpoint), "");
 	va_end(peers);
 	assert_int_equal(node.out.sent_count, 0);
 	return node;
@@ -45,22 +45,22 @@ static void expect_quiet(struct node *node)
 {
 	assert_int_equal(node->out.sent_count, 0);
 	assert_int_equal(fake_drops(&node->out), 0);
-	fake_outlet_forget(&node->out);
+	fake_ctx_forget(&node->out);
 }
 
 /* What the speaker says reaches the listener alone, as this. */
-static void expect_heard(struct node *node, struct endpoint speaker, const char *text,
-		struct endpoint listener, const char *as)
+static void expect_heard(struct node *node, struct udpxdp_endpoint speaker, const char *text,
+		struct udpxdp_endpoint listener, const char *as)
 {
 	node_hear(node, speaker, text);
 	assert_int_equal(node->out.sent_count, 1);
 	expect_sent(node, 0, listener, as);
 	assert_int_equal(fake_drops(&node->out), 0);
-	fake_outlet_forget(&node->out);
+	fake_ctx_forget(&node->out);
 }
 
 /* What the speaker says is answered to it alone, beginning with this. */
-static void expect_told(struct node *node, struct endpoint speaker, const char *text,
+static void expect_told(struct node *node, struct udpxdp_endpoint speaker, const char *text,
 		const char *start)
 {
 	node_hear(node, speaker, text);
@@ -88,9 +88,9 @@ static void relays_to_the_others(void **state)
 	assert_int_equal(node.out.printed.count, 4);
 	assert_int_equal(node.out.recorded.count, 4);
 	assert_int_equal(node.out.notified.count, 4);
-	expect_message(&node.out.recorded, 2, RECEIVED, eve, "and me\n");
-	expect_message(&node.out.notified, 1, RECEIVED, bob, "me");
-	expect_message(&node.out.printed, 0, RECEIVED, ann, "anybody?");
+	expect_message(&node.out.recorded, 2, UDPXDP_RECEIVED, eve, "and me\n");
+	expect_message(&node.out.notified, 1, UDPXDP_RECEIVED, bob, "me");
+	expect_message(&node.out.printed, 0, UDPXDP_RECEIVED, ann, "anybody?");
 	assert_int_equal(node.out.printed.list[0].time_ns, T0);
 	assert_int_equal(fake_drops(&node.out), 0);
 	node_stop(&node);
@@ -99,26 +99,26 @@ static void relays_to_the_others(void **state)
 static void each_by_its_own_path(void **state)
 {
 	struct node node = room_of("chat", 1, ann);
-	struct datagram d = node_datagram(&node, bob, "x", 1);
+	struct udpxdp_datagram d = node_datagram(&node, bob, "x", 1);
 
 	d.path.tag_count = 2;
-	d.path.tags[0] = (struct vlan_tag){.tpid = 0x88a8, .tci = 7};
-	d.path.tags[1] = (struct vlan_tag){.tpid = 0x8100, .tci = 0xe064};
-	d.path.local.addr = ip_addr_ipv4(10, 0, 0, 77);
+	d.path.tags[0] = (struct udpxdp_vlan_tag){.tpid = 0x88a8, .tci = 7};
+	d.path.tags[1] = (struct udpxdp_vlan_tag){.tpid = 0x8100, .tci = 0xe064};
+	d.path.local.addr = udpxdp_addr_ipv4(10, 0, 0, 77);
 	d.path.local.mac[5] = 77;
 	node_receive(&node, &d);
 	assert_int_equal(node.out.sent[0].path.tag_count, 0);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 
 	node_hear(&node, ann, "hello");
 	assert_memory_equal(&node.out.sent[0].path, &d.path, sizeof(d.path));
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 
 	/* It moves: another MAC, no tags, another address of ours. */
 	d = node_datagram(&node, bob, "y", 1);
 	d.path.peer.mac[5] = 99;
 	node_receive(&node, &d);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 	node_hear(&node, ann, "hello");
 	assert_memory_equal(&node.out.sent[0].path, &d.path, sizeof(d.path));
 	assert_int_equal(node.out.sent_count, 1);
@@ -127,7 +127,7 @@ static void each_by_its_own_path(void **state)
 
 static void a_port_is_a_member(void **state)
 {
-	struct endpoint other_port = ann;
+	struct udpxdp_endpoint other_port = ann;
 	struct node node = room_of("chat", 1, ann);
 
 	other_port.port++;
@@ -222,13 +222,13 @@ static void who_is_bounded(void **state)
 		const struct sent *sent;
 
 		for (unsigned i = 0; i < count; i++) {
-			struct endpoint peer = on_link(9, (uint16_t)(5000 + i));
+			struct udpxdp_endpoint peer = on_link(9, (uint16_t)(5000 + i));
 
 			sprintf(name, "/nick %032u", i);
 			node_hear(&node, peer, name);
 			len += (size_t)sprintf(expected + len, "%s %032u", i ? "," : "", i);
 		}
-		fake_outlet_forget(&node.out);
+		fake_ctx_forget(&node.out);
 		node_hear(&node, on_link(9, 5000), "/who\n");
 		sent = &node.out.sent[0];
 		assert_true(sent->len <= 256);
@@ -293,7 +293,7 @@ static void idle_members_leave(void **state)
 	node.now = T0 + 15 * SEC;
 	node_hear(&node, ann, "");
 	node.now = T0 + 20 * SEC;
-	node.config->class->tick(node.state, &node.out, node.now); /* bob's time is up */
+	node.config->service->tick(node.state, &node.out, node.now); /* bob's time is up */
 	node_hear(&node, ann, "hello?");
 	expect_quiet(&node);
 	node_stop(&node);
@@ -318,7 +318,7 @@ static void full_room(void **state)
 	struct node node = room_of("chat,members=2,idle=10", 2, ann, bob);
 
 	node_hear(&node, eve, "let me in\n");
-	assert_int_equal(node.out.drops[DROP_room_full], 1);
+	assert_int_equal(node.out.drops[UDPXDP_DROP_room_full], 1);
 	assert_int_equal(fake_drops(&node.out), 1);
 	assert_int_equal(node.out.recorded.count + node.out.printed.count, 0);
 	expect_answer(&node, eve, "* not sent: the room is full, with 2 members\n");
@@ -337,7 +337,7 @@ static void invalid_text(void **state)
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++, node.now += SEC) {
 		node_hear(&node, i & 1 ? ann : bob, texts[i]);
-		assert_int_equal(node.out.drops[DROP_invalid_text], 1);
+		assert_int_equal(node.out.drops[UDPXDP_DROP_invalid_text], 1);
 		assert_int_equal(fake_drops(&node.out), 1);
 		assert_int_equal(node.out.recorded.count + node.out.notified.count, 0);
 		expect_answer(&node, i & 1 ? ann : bob, "* not sent: the text is not valid UTF-8");
@@ -353,7 +353,7 @@ static void refusals_are_told_a_few_times(void **state)
 
 	for (int i = 0; i < 100; i++)
 		node_hear(&node, ann, "\xff");
-	assert_int_equal(node.out.drops[DROP_invalid_text], 100);
+	assert_int_equal(node.out.drops[UDPXDP_DROP_invalid_text], 100);
 	assert_int_equal(node.out.sent_count, 8);
 	node_hear(&node, bob, "\xff");
 	assert_int_equal(node.out.sent_count, 9);
@@ -365,17 +365,17 @@ static void refusals_are_told_a_few_times(void **state)
 
 static void too_long(void **state)
 {
-	static uint8_t text[DATAGRAM_PAYLOAD_MAX];
+	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 	struct node node = room_of("chat", 2, ann, bob);
 	size_t most = 1500 - 28 - strlen("10.0.0.2:4001: ");
 
 	memset(text, 'a', sizeof(text));
 	node_hear_bytes(&node, ann, text, most);
 	assert_int_equal(node.out.sent[0].len, 1472);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 
 	node_hear_bytes(&node, ann, text, most + 1);
-	assert_int_equal(node.out.drops[DROP_reply_too_big], 1);
+	assert_int_equal(node.out.drops[UDPXDP_DROP_reply_too_big], 1);
 	assert_int_equal(fake_drops(&node.out), 1);
 	assert_int_equal(node.out.recorded.count + node.out.notified.count, 0);
 	expect_answer(&node, ann, "* message too long: 1458 bytes, at most 1457");
@@ -385,7 +385,7 @@ static void too_long(void **state)
 	node_hear(&node, eve, ""); /* her IPv6 header is longer */
 	node_hear_bytes(&node, ann, text, most - 20);
 	assert_int_equal(node.out.sent_count, 2);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 	node_hear_bytes(&node, ann, text, most - 19);
 	expect_answer(&node, ann, "* message too long: 1438 bytes, at most 1437");
 	node_stop(&node);
@@ -400,10 +400,10 @@ static void longest_datagram(void **state)
 	node_start(&node, "chat", fake_net(NULL, 70000));
 	node_hear_bytes(&node, ann, text, sizeof(text)); /* alone: nobody for whom it is too long */
 	assert_int_equal(node.out.recorded.list[0].len, sizeof(text));
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 	node_hear(&node, bob, "");
-	node_hear_bytes(&node, ann, text, DATAGRAM_PAYLOAD_MAX);
-	assert_int_equal(node.out.sent[0].len, DATAGRAM_PAYLOAD_MAX + 15);
+	node_hear_bytes(&node, ann, text, UDPXDP_PAYLOAD_MAX);
+	assert_int_equal(node.out.sent[0].len, UDPXDP_PAYLOAD_MAX + 15);
 	node_stop(&node);
 }
 
@@ -413,7 +413,7 @@ static void no_frames(void **state)
 
 	node.out.no_frame = true;
 	node_hear(&node, ann, "lost");
-	assert_int_equal(node.out.drops[DROP_no_tx_frame], 2); /* each loss is counted */
+	assert_int_equal(node.out.drops[UDPXDP_DROP_no_tx_frame], 2); /* each loss is counted */
 	assert_int_equal(node.out.recorded.count, 1);
 	node_stop(&node);
 }
@@ -445,7 +445,7 @@ static void two_hundred_members(void **state)
 			assert_int_equal(sent->len, strlen(expected));
 			assert_memory_equal(sent->payload, expected, sent->len);
 		}
-		fake_outlet_forget(&node.out);
+		fake_ctx_forget(&node.out);
 	}
 	for (unsigned a = 0; a < MEMBERS; a++)
 		for (unsigned b = 0; b < MEMBERS; b++)
@@ -461,10 +461,10 @@ static void console_line(void **state)
 	assert_int_equal(node.out.sent_count, 1);
 	expect_sent(&node, 0, bob, "hello, bob");
 	assert_int_equal(node.out.sent[0].path.local.port, 9000);
-	expect_message(&node.out.printed, 0, SENT, bob, "hello, bob");
-	expect_message(&node.out.recorded, 0, SENT, bob, "hello, bob");
+	expect_message(&node.out.printed, 0, UDPXDP_SENT, bob, "hello, bob");
+	expect_message(&node.out.recorded, 0, UDPXDP_SENT, bob, "hello, bob");
 	assert_int_equal(node.out.notified.count, 0);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 	node_hear(&node, ann, "bob is no member by that");
 	expect_quiet(&node);
 	expect_heard(&node, bob, "hello", ann, "10.0.0.3:4002: hello");
@@ -479,13 +479,13 @@ static void console_line_that_cannot_go(void **state)
 	memset(text, 'a', sizeof(text) - 1);
 	assert_string_equal(node_command(&node, bob, text),
 			"the text does not fit the interface's MTU; shorten it");
-	expect_refused(&node, DROP_reply_too_big);
+	expect_refused(&node, UDPXDP_DROP_reply_too_big);
 	assert_string_equal(node_command(&node, bob, "\xff"), "the text is not valid UTF-8; set the terminal to it");
 	node.out.no_frame = true;
 	assert_string_equal(node_command(&node, bob, "a"),
 			"no transmit frame is free; try again");
 	assert_int_equal(node.out.printed.count + node.out.recorded.count, 0);
-	expect_refused(&node, DROP_no_tx_frame);
+	expect_refused(&node, UDPXDP_DROP_no_tx_frame);
 	node_stop(&node);
 }
 

@@ -18,7 +18,7 @@
 
 /* A host: a service of ours, or (with no class) a program that answers what it gets. */
 struct host {
-	struct endpoint at;
+	struct udpxdp_endpoint at;
 	struct node node;
 	bool service;
 	const char *mangle; /* what a foreign echo puts in front */
@@ -26,7 +26,7 @@ struct host {
 };
 
 struct flight {
-	struct endpoint from, to;
+	struct udpxdp_endpoint from, to;
 	uint8_t *payload;
 	size_t len;
 };
@@ -53,21 +53,21 @@ static struct host *add_host(struct segment *s, const char *spec, uint16_t port)
 	return host;
 }
 
-static void launch(struct segment *s, struct endpoint from, struct endpoint to,
+static void launch(struct segment *s, struct udpxdp_endpoint from, struct udpxdp_endpoint to,
 		const void *payload, size_t len)
 {
 	s->flights = fake_grow(s->flights, s->sent, sizeof(*s->flights));
 	s->flights[s->sent++] = (struct flight){from, to, fake_copy(payload, len), len};
 }
 
-static void say(struct segment *s, struct endpoint from, const struct host *to, const char *text)
+static void say(struct segment *s, struct udpxdp_endpoint from, const struct host *to, const char *text)
 {
 	launch(s, from, to->at, text, strlen(text));
 }
 
 static void arrive(struct segment *s, struct host *host, const struct flight *flight)
 {
-	struct outlet *out = &host->node.out;
+	struct udpxdp_ctx *out = &host->node.out;
 
 	host->received++;
 	if (!host->service) {
@@ -82,11 +82,11 @@ static void arrive(struct segment *s, struct host *host, const struct flight *fl
 	}
 	node_hear_bytes(&host->node, flight->from, flight->payload, flight->len);
 	for (size_t i = 0; i < out->sent_count; i++) {
-		struct endpoint to = out->sent[i].path.peer;
+		struct udpxdp_endpoint to = out->sent[i].path.peer;
 
 		launch(s, host->at, to, out->sent[i].payload, out->sent[i].len);
 	}
-	fake_outlet_forget(out);
+	fake_ctx_forget(out);
 }
 
 /* Delivers until nothing is under way. Returns how many datagrams that took. */
@@ -100,7 +100,7 @@ static size_t settle(struct segment *s)
 		if (s->delivered - before > LIMIT)
 			fail_msg("an exchange does not end");
 		for (unsigned i = 0; i < s->count; i++)
-			if (ip_addr_equal(&s->hosts[i].at.addr, &flight.to.addr) &&
+			if (udpxdp_addr_equal(&s->hosts[i].at.addr, &flight.to.addr) &&
 					s->hosts[i].at.port == flight.to.port)
 				arrive(s, &s->hosts[i], &flight);
 	}
@@ -135,25 +135,25 @@ static void refuses_what_could_loop(void **state)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		node_hear(&node, on_link(2, 4001), texts[i]);
 		assert_int_equal(node.out.recorded.count + node.out.printed.count, 0);
-		expect_refused(&node, DROP_loop);
+		expect_refused(&node, UDPXDP_DROP_loop);
 	}
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		node_hear(&node, on_link(2, 4001), named[i]);
 		assert_int_equal(node.out.recorded.count + node.out.printed.count, 0);
-		assert_int_equal(node.out.drops[DROP_loop], 1);
+		assert_int_equal(node.out.drops[UDPXDP_DROP_loop], 1);
 		expect_answer(&node, on_link(2, 4001), "* not sent: 3 names stand");
 	}
 	node_hear(&node, on_link(2, 1023), "hello");
-	expect_refused(&node, DROP_loop);
+	expect_refused(&node, UDPXDP_DROP_loop);
 	node_hear(&node, on_link(2, 7), "\xff");
-	expect_refused(&node, DROP_loop);
+	expect_refused(&node, UDPXDP_DROP_loop);
 	node_hear(&node, on_link(2, 4001), "* an answer");
 	assert_int_equal(node.out.printed.count, 1);
 	assert_int_equal(node.out.notified.count, 1);
 	assert_int_equal(node.out.recorded.count, 0);
-	expect_refused(&node, DROP_loop);
+	expect_refused(&node, UDPXDP_DROP_loop);
 	node_hear(&node, on_link(2, 4001), "* an answer that is not UTF-8 \xff");
-	expect_refused(&node, DROP_loop);
+	expect_refused(&node, UDPXDP_DROP_loop);
 	node_hear(&node, on_link(9, 4000), "none of them is a member by that");
 	assert_int_equal(node.out.sent_count, 0);
 	node_stop(&node);
@@ -172,12 +172,12 @@ static void takes_what_only_looks_like_it(void **state)
 	node_hear(&node, on_link(2, 8080), "a port that a tutorial's program uses");
 	node_hear(&node, on_link(3, 1024), "the first port of a client");
 	assert_int_equal(node.out.sent_count, 3);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		node_hear(&node, on_link(9, 4000), texts[i]);
 		assert_int_equal(node.out.sent_count, 2);
 		assert_int_equal(fake_drops(&node.out), 0);
-		fake_outlet_forget(&node.out);
+		fake_ctx_forget(&node.out);
 	}
 	node_stop(&node);
 }
@@ -241,7 +241,7 @@ static void chat_and_a_mangler(void **state)
 /* Every room is a member of every other, and one person in the first speaks. */
 static size_t mesh(unsigned rooms, uint16_t (*port)(unsigned), bool named)
 {
-	const struct endpoint person = on_link(200, 5000);
+	const struct udpxdp_endpoint person = on_link(200, 5000);
 	struct segment s = {.count = 0};
 	size_t hops;
 

@@ -92,20 +92,20 @@ static void joins_at_odd_offsets(void **state)
 static void prefix_is_cut_and_summed(void **state)
 {
 	uint8_t text[100];
-	struct prefix prefix;
+	struct udpxdp_prefix prefix;
 
 	memset(text, 'x', sizeof(text));
-	prefix_set(&prefix, text, 31);
+	udpxdp_prefix_set(&prefix, text, 31);
 	assert_int_equal(prefix.len, 31);
 	assert_true(congruent(prefix.sum, by_the_book(text, 31)));
 	assert_memory_equal(prefix.text + sizeof(prefix.text) - 31, text, 31);
-	prefix_set(&prefix, text, 100);
+	udpxdp_prefix_set(&prefix, text, 100);
 	assert_int_equal(prefix.len, sizeof(prefix.text));
 }
 
 /* ---- headers ---- */
 
-static void build(uint8_t *frame, const struct path *path, const void *payload, uint32_t len)
+static void build(uint8_t *frame, const struct udpxdp_path *path, const void *payload, uint32_t len)
 {
 	headers_write(frame, path, len, checksum_sum(payload, len));
 	memcpy(frame + headers_len(path), payload, len);
@@ -126,19 +126,19 @@ static bool udp_checksum_right(const uint8_t *frame, const struct frame_info *in
 	return by_the_book(pseudo, n) == 0xffff;
 }
 
-static struct path example_path(bool ipv4)
+static struct udpxdp_path example_path(bool ipv4)
 {
-	struct path path = {
+	struct udpxdp_path path = {
 			.local = {.port = 8080, .mac = {2, 0, 0, 0, 0, 1}},
 			.peer = {.port = 40000, .mac = {2, 0, 0, 0, 0, 2}},
 	};
 
 	if (ipv4) {
-		path.local.addr = ip_addr_ipv4(10, 0, 0, 1);
-		path.peer.addr = ip_addr_ipv4(10, 0, 0, 2);
+		path.local.addr = udpxdp_addr_ipv4(10, 0, 0, 1);
+		path.peer.addr = udpxdp_addr_ipv4(10, 0, 0, 2);
 	} else {
-		path.local.addr = (struct ip_addr){.b = {0xfd, [15] = 1}};
-		path.peer.addr = (struct ip_addr){.b = {0xfd, [15] = 2}};
+		path.local.addr = (struct udpxdp_addr){.b = {0xfd, [15] = 1}};
+		path.peer.addr = (struct udpxdp_addr){.b = {0xfd, [15] = 2}};
 	}
 	return path;
 }
@@ -153,24 +153,24 @@ static void round_trips(void **state)
 	for (int tags = 0; tags <= MAX_VLAN_TAGS; tags++) {
 		for (int ipv4 = 0; ipv4 < 2; ipv4++) {
 			for (uint32_t len = 0; len < sizeof(payload); len += 13) {
-				struct path path = example_path(ipv4);
+				struct udpxdp_path path = example_path(ipv4);
 				struct frame_info info = {};
 				uint32_t total;
 
 				path.tag_count = tags;
-				path.tags[0] = (struct vlan_tag){0x88a8, 0x6064};
-				path.tags[1] = (struct vlan_tag){0x8100, 7};
+				path.tags[0] = (struct udpxdp_vlan_tag){0x88a8, 0x6064};
+				path.tags[1] = (struct udpxdp_vlan_tag){0x8100, 7};
 				build(frame, &path, payload, len);
 				total = headers_len(&path) + len;
 				assert_int_equal(frame_classify(frame, frame + total, total, &info),
-						FRAME_REDIRECTED);
+						FRAME_UDP);
 				assert_int_equal(info.tags, tags);
 				assert_int_equal(info.payload_len, len);
 				assert_int_equal(info.payload, headers_len(&path));
 				assert_int_equal(info.source_port, 8080);
 				assert_int_equal(info.dest_port, 40000);
-				assert_true(ip_addr_equal(&info.source, &path.local.addr));
-				assert_true(ip_addr_equal(&info.dest, &path.peer.addr));
+				assert_true(udpxdp_addr_equal(&info.source, &path.local.addr));
+				assert_true(udpxdp_addr_equal(&info.dest, &path.peer.addr));
 				assert_true(udp_checksum_right(frame, &info));
 				assert_memory_equal(frame, path.peer.mac, 6);
 				assert_memory_equal(frame + 6, path.local.mac, 6);
@@ -187,7 +187,7 @@ static void round_trips(void **state)
 static void zero_checksum_is_sent_as_ones(void **state)
 {
 	_Alignas(2) uint8_t frame[64];
-	struct path path = example_path(true);
+	struct udpxdp_path path = example_path(true);
 
 	/* Two bytes of payload can bring the sum to anything, so to 0xffff too. */
 	for (uint32_t v = 0; v <= 0xffff; v++) {
@@ -203,7 +203,7 @@ static void zero_checksum_is_sent_as_ones(void **state)
 static void ttl_is_taken_from_the_path(void **state)
 {
 	_Alignas(2) uint8_t frame[64];
-	struct path path = example_path(true);
+	struct udpxdp_path path = example_path(true);
 
 	path.ttl = 1;
 	build(frame, &path, "", 0);

@@ -149,7 +149,7 @@ static void options_of_serve(void **state)
 	assert_int_equal(o.server.service_count, 2);
 	assert_int_equal(o.server.services[0].port, 7);
 	assert_int_equal(o.server.services[1].port, 9000);
-	assert_int_equal(o.server.mode, MODE_SKB);
+	assert_int_equal(o.server.mode, XDP_MODE_SKB);
 	assert_int_equal(o.server.first_queue, 1);
 	assert_int_equal(o.server.last_queue, 2);
 	assert_int_equal(o.server.wait, WAIT_BLOCK);

@@ -22,20 +22,20 @@
 #define CONSOLES 64 /* that the server lets in */
 #define MAX_REQUESTS 1024
 
-static const char *take_line(void *state, struct outlet *out, const struct command *command)
+static const char *take_line(void *state, struct udpxdp_ctx *out, const struct udpxdp_command *command)
 {
 	return NULL;
 }
 
-static const struct service_class echo = {.name = "echo"};
-static const struct service_class chat = {.name = "chat", .command = take_line};
-static const struct service_class broadcast = {
+static const struct udpxdp_service echo = {.name = "echo"};
+static const struct udpxdp_service chat = {.name = "chat", .command = take_line};
+static const struct udpxdp_service broadcast = {
 		.name = "broadcast", .wants_broadcast = true, .command = take_line};
 static const struct service_config services[] = {
-		{.class = &echo, .port = 8080},
-		{.class = &broadcast, .port = 8086},
-		{.class = &chat, .port = 8090},
-		{.class = &chat, .port = 8091},
+		{.service = &echo, .port = 8080},
+		{.service = &broadcast, .port = 8086},
+		{.service = &chat, .port = 8090},
+		{.service = &chat, .port = 8091},
 };
 
 /* What the server was asked to do. */
@@ -43,7 +43,7 @@ struct seen {
 	unsigned instance;
 	uint64_t ticket;
 	bool announcement;
-	struct ip_addr peer;
+	struct udpxdp_addr peer;
 	uint16_t port;
 	uint32_t len;
 	char text[64]; /* its beginning */
@@ -58,7 +58,7 @@ struct fixture {
 	bool answer_at_once;
 };
 
-static void on_request(void *context, unsigned instance, uint64_t ticket, const struct ip_addr *peer,
+static void on_request(void *context, unsigned instance, uint64_t ticket, const struct udpxdp_addr *peer,
 		uint16_t port, const uint8_t *text, uint32_t len)
 {
 	struct fixture *f = context;
@@ -294,7 +294,7 @@ static void watching_a_service(void **state)
 static void requests_are_passed_on(void **state)
 {
 	struct fixture *f = *state;
-	struct ip_addr ipv6;
+	struct udpxdp_addr ipv6;
 	int fd = watch(f, "broadcast");
 
 	f->answer_at_once = true;
@@ -308,11 +308,11 @@ static void requests_are_passed_on(void **state)
 	assert_string_equal(ask(f, fd, "say 10.0.0.9 4711\nhello"), "ok");
 	assert_false(f->seen[1].announcement);
 	assert_int_equal(f->seen[1].instance, 3);
-	assert_true(ip_addr_equal(&f->seen[1].peer, &(struct ip_addr){.b = {[10] = 0xff, [11] = 0xff,
+	assert_true(udpxdp_addr_equal(&f->seen[1].peer, &(struct udpxdp_addr){.b = {[10] = 0xff, [11] = 0xff,
 								       [12] = 10, [15] = 9}}));
 	assert_int_equal(f->seen[1].port, 4711);
 	assert_string_equal(ask(f, fd, "say fd00::9 65535\n"), "ok");
-	assert_true(ip_addr_equal(&f->seen[2].peer, &ipv6));
+	assert_true(udpxdp_addr_equal(&f->seen[2].peer, &ipv6));
 	assert_int_equal(f->seen[2].port, 65535);
 	assert_int_equal(f->seen[2].len, 0);
 	assert_string_equal(ask(f, fd, "announce\nx"), "error that service takes say");
@@ -462,11 +462,11 @@ static void sizes_of_requests(void **state)
 	f->answer_at_once = true;
 	memset(packet, 'x', sizeof(packet));
 	memcpy(packet, line, strlen(line));
-	tell(fd, packet, strlen(line) + DATAGRAM_PAYLOAD_MAX);
+	tell(fd, packet, strlen(line) + UDPXDP_PAYLOAD_MAX);
 	settle(f);
 	assert_string_equal(heard(fd), "ok");
-	assert_int_equal(f->seen[0].len, DATAGRAM_PAYLOAD_MAX);
-	tell(fd, packet, strlen(line) + DATAGRAM_PAYLOAD_MAX + 1);
+	assert_int_equal(f->seen[0].len, UDPXDP_PAYLOAD_MAX);
+	tell(fd, packet, strlen(line) + UDPXDP_PAYLOAD_MAX + 1);
 	settle(f);
 	assert_string_equal(heard(fd), "error the text is longer than a datagram; shorten it");
 	tell(fd, packet, sizeof(packet));
@@ -486,8 +486,8 @@ static void sizes_of_requests(void **state)
 static void messages_to_who_watches(void **state)
 {
 	struct fixture *f = *state;
-	struct message message = {.time_ns = 1700000000123456789, .direction = RECEIVED,
-			.addr = ip_addr_ipv4(10, 0, 0, 2), .port = 8086, .len = 6,
+	struct udpxdp_message message = {.time_ns = 1700000000123456789, .direction = UDPXDP_RECEIVED,
+			.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 8086, .len = 6,
 			.text = (const uint8_t *)"a\nb\x1b\xff" "c"};
 	int one = watch(f, "broadcast"), two = watch(f, "broadcast"), other = watch(f, "chat:8090");
 	int silent = connect_to(f->path);
@@ -501,7 +501,7 @@ static void messages_to_who_watches(void **state)
 	assert_string_equal(heard(other), "nothing");
 	assert_string_equal(heard(silent), "nothing");
 	assert_string_equal(ask(f, two, "watch chat:8090"), "ok chat:8090");
-	message.direction = SENT;
+	message.direction = UDPXDP_SENT;
 	message.broadcast = true;
 	inet_pton(AF_INET6, "fd00::9", message.addr.b);
 	message.len = 0;
@@ -517,9 +517,9 @@ static void messages_to_who_watches(void **state)
 
 static void longest_message(void **state)
 {
-	static uint8_t text[DATAGRAM_PAYLOAD_MAX];
+	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 	struct fixture *f = *state;
-	const struct message message = {.time_ns = UINT64_MAX, .addr = {.b = {0xfd, 0xff, 0xff, 0xff,
+	const struct udpxdp_message message = {.time_ns = UINT64_MAX, .addr = {.b = {0xfd, 0xff, 0xff, 0xff,
 			0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
 			.port = 65535, .broadcast = true, .len = sizeof(text), .text = text};
 	int fd = watch(f, "broadcast");
@@ -535,7 +535,7 @@ static void frozen_console_is_cut_off(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t text[1000] = "x";
-	const struct message message = {.addr = ip_addr_ipv4(10, 0, 0, 2), .port = 1,
+	const struct udpxdp_message message = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 1,
 			.len = sizeof(text), .text = text};
 	int frozen = watch(f, "broadcast"), reader = watch(f, "broadcast");
 	unsigned sent = 0, kept = 0;
@@ -651,16 +651,16 @@ static void flood_starves_nobody(void **state)
 {
 	struct fixture *f = *state;
 	int flood = watch(f, "broadcast"), other = watch(f, "broadcast");
-	unsigned sent = 0, turns = 0;
+	unsigned sent = 0, polls = 0;
 
 	f->answer_at_once = true;
 	while (send(flood, "announce\nx", 10, MSG_NOSIGNAL) > 0)
 		sent++;
 	assert_true(sent > 150);
 	tell_text(other, "watch chat:8090");
-	while (!strcmp(heard(other), "nothing") && turns++ < 1000)
+	while (!strcmp(heard(other), "nothing") && polls++ < 1000)
 		assert_return_code(sd_event_run(f->loop, 1000000), 0);
-	assert_in_range(turns, 0, 4); /* and not only after the flood */
+	assert_in_range(polls, 0, 4); /* and not only after the flood */
 	while (f->count < 150)
 		assert_return_code(sd_event_run(f->loop, 1000000), 0);
 	while (!strcmp(heard(flood), "ok"))

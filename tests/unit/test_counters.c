@@ -12,7 +12,7 @@
 #include "cmd/stats/print.h"
 #include "udpxdp/datagram.h"
 
-#define AT(reason) [TRAFFIC_VALUES + DROP_##reason]
+#define AT(reason) [TRAFFIC_VALUES + UDPXDP_DROP_##reason]
 
 static struct port_total ports[] = {{80, {1, 64, 1, 0}}, {8080, {30, 2000, 20, 10}}};
 
@@ -74,8 +74,8 @@ static void sums_over_workers(void **state)
 	assert_int_equal(totals[0].port, 8080);
 	assert_int_equal(totals[0].values[0], 30);
 	assert_int_equal(totals[0].values[3], 260);
-	assert_int_equal(totals[0].values[TRAFFIC_VALUES + DROP_bad_udp_checksum], 2);
-	assert_int_equal(totals[0].values[TRAFFIC_VALUES + DROP_loop], 2);
+	assert_int_equal(totals[0].values[TRAFFIC_VALUES + UDPXDP_DROP_bad_udp_checksum], 2);
+	assert_int_equal(totals[0].values[TRAFFIC_VALUES + UDPXDP_DROP_loop], 2);
 	assert_string_equal(totals[1].service, "chat");
 	assert_int_equal(totals[1].values[1], 12);
 	assert_int_equal(totals[2].port, 80);
@@ -186,7 +186,7 @@ static void table_of_everything(void **state)
 			&(struct stats_view){.iface = "eth0", .now = &now, .all = true});
 
 	/* Headings and empty lines; ports, verdicts, services, and each reason of each. */
-	assert_int_equal(lines_in(text), 9 + 2 + FRAME_VERDICT_COUNT + 3 + 3 * DROP_REASON_COUNT);
+	assert_int_equal(lines_in(text), 9 + 2 + FRAME_VERDICT_COUNT + 3 + 3 * UDPXDP_DROP_COUNT);
 	assert_non_null(strstr(text, "\nfragment "));
 	assert_non_null(strstr(text, "\nchat:8090   print_lost "));
 	free(text);
@@ -248,7 +248,7 @@ static void json(void **state)
 	same_json(json_object_get(echo, "tx"), "26");
 	same_json(json_object_get(echo, "rx_bytes"), "300");
 	same_json(json_object_get(echo, "tx_bytes"), "260");
-	assert_int_equal(json_object_size(json_object_get(echo, "drops")), DROP_REASON_COUNT);
+	assert_int_equal(json_object_size(json_object_get(echo, "drops")), UDPXDP_DROP_COUNT);
 	same_json(json_object_get(json_object_get(echo, "drops"), "loop"), "2");
 	same_json(json_object_get(json_object_get(echo, "drops"), "room_full"), "0");
 	assert_int_equal(json_array_size(json_object_get(echo, "workers")), 2);

@@ -24,13 +24,13 @@ struct bench {
 	struct memory_io io;
 	struct service_config services[2];
 	struct service_counters counters[2];
-	struct local_net *net;
+	struct udpxdp_host *net;
 	struct engine *engine;
 	unsigned printed, handed;
 	bool room;
 };
 
-static bool on_print(void *context, unsigned instance, const struct message *m)
+static bool on_print(void *context, unsigned instance, const struct udpxdp_message *m)
 {
 	struct bench *b = context;
 
@@ -38,7 +38,7 @@ static bool on_print(void *context, unsigned instance, const struct message *m)
 	return b->room;
 }
 
-static bool on_hand_over(void *context, unsigned instance, const struct datagram *d)
+static bool on_hand_over(void *context, unsigned instance, const struct udpxdp_datagram *d)
 {
 	struct bench *b = context;
 
@@ -48,9 +48,9 @@ static bool on_hand_over(void *context, unsigned instance, const struct datagram
 
 static void open_bench(struct bench *b, const char *spec, bool owner)
 {
-	const struct local_addr addrs[] = {
-			{.addr = ip_addr_ipv4(10, 0, 0, 1),
-					.broadcast = ip_addr_ipv4(10, 0, 0, 255),
+	const struct udpxdp_host_addr addrs[] = {
+			{.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
+					.broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
 					.prefix_len = 24,
 					.on_iface = true},
 			{.addr = {.b = {0xfd, [15] = 1}}, .prefix_len = 64, .on_iface = true},
@@ -62,7 +62,7 @@ static void open_bench(struct bench *b, const char *spec, bool owner)
 	memory_open(&b->io);
 	assert_int_equal(service_parse(&b->services[0], spec, error, sizeof(error)), 0);
 	assert_int_equal(service_parse(&b->services[1], "broadcast", error, sizeof(error)), 0);
-	b->net = local_net_new(our_mac, 1500, addrs, 2);
+	b->net = udpxdp_host_new(our_mac, 1500, addrs, 2);
 	b->engine = engine_new(&(struct engine_config){
 			.io = &b->io.io,
 			.services = b->services,
@@ -82,19 +82,19 @@ static void close_bench(struct bench *b)
 	free(b->net);
 }
 
-static struct path request_path(bool ipv4)
+static struct udpxdp_path request_path(bool ipv4)
 {
-	struct path path = {.local = {.port = 40000}, .peer = {.port = 8080}};
+	struct udpxdp_path path = {.local = {.port = 40000}, .peer = {.port = 8080}};
 
 	memcpy(path.local.mac, peer_mac, 6);
 	memcpy(path.peer.mac, our_mac, 6);
-	path.local.addr = ipv4 ? ip_addr_ipv4(10, 0, 0, 2) : (struct ip_addr){.b = {0xfd, [15] = 2}};
-	path.peer.addr = ipv4 ? ip_addr_ipv4(10, 0, 0, 1) : (struct ip_addr){.b = {0xfd, [15] = 1}};
+	path.local.addr = ipv4 ? udpxdp_addr_ipv4(10, 0, 0, 2) : (struct udpxdp_addr){.b = {0xfd, [15] = 2}};
+	path.peer.addr = ipv4 ? udpxdp_addr_ipv4(10, 0, 0, 1) : (struct udpxdp_addr){.b = {0xfd, [15] = 1}};
 	return path;
 }
 
 /* Puts a request in; returns where it stands, to be spoilt. */
-static uint8_t *put(struct bench *b, const struct path *path, const void *payload, uint32_t len)
+static uint8_t *put(struct bench *b, const struct udpxdp_path *path, const void *payload, uint32_t len)
 {
 	uint8_t frame[2048];
 
@@ -109,7 +109,7 @@ static uint64_t drops(const struct service_counters *c)
 	uint64_t sum = 0;
 
 #define X(name, text) sum += c->name;
-	DROP_REASONS(X)
+	UDPXDP_DROP_REASONS(X)
 #undef X
 	return sum;
 }
@@ -117,7 +117,7 @@ static uint64_t drops(const struct service_counters *c)
 /* One turn over one frame that must be refused for this reason and no other. */
 #define ASSERT_REFUSED(b, reason)                                                                  \
 	do {                                                                                       \
-		assert_int_equal(engine_turn((b)->engine), 1);                                     \
+		assert_int_equal(engine_poll((b)->engine), 1);                                     \
 		assert_int_equal((b)->counters[0].reason, 1);                                      \
 		assert_int_equal(drops(&(b)->counters[0]), 1);                                     \
 		assert_int_equal((b)->counters[0].rx, 1);                                          \
@@ -127,19 +127,19 @@ static uint64_t drops(const struct service_counters *c)
 		close_bench(b);                                                                    \
 	} while (0)
 
-static void assert_answer(struct bench *b, const struct path *request, const char *payload)
+static void assert_answer(struct bench *b, const struct udpxdp_path *request, const char *payload)
 {
 	const struct memory_frame *out = &b->io.out[0];
 	struct frame_info info = {};
 
-	assert_int_equal(engine_turn(b->engine), 1);
+	assert_int_equal(engine_poll(b->engine), 1);
 	assert_int_equal(b->io.out_count, 1);
 	assert_int_equal(frame_classify(out->data, out->data + out->len, out->len, &info),
-			FRAME_REDIRECTED);
+			FRAME_UDP);
 	assert_int_equal(info.source_port, request->peer.port);
 	assert_int_equal(info.dest_port, request->local.port);
-	assert_true(ip_addr_equal(&info.source, &request->peer.addr));
-	assert_true(ip_addr_equal(&info.dest, &request->local.addr));
+	assert_true(udpxdp_addr_equal(&info.source, &request->peer.addr));
+	assert_true(udpxdp_addr_equal(&info.dest, &request->local.addr));
 	assert_memory_equal(out->data, peer_mac, 6);
 	assert_memory_equal(out->data + 6, our_mac, 6);
 	assert_int_equal(info.payload_len, strlen(payload));
@@ -154,7 +154,7 @@ static void assert_answer(struct bench *b, const struct path *request, const cha
 static void answers_ipv4_and_ipv6(void **state)
 {
 	for (int ipv4 = 0; ipv4 < 2; ipv4++) {
-		struct path path = request_path(ipv4);
+		struct udpxdp_path path = request_path(ipv4);
 		struct bench b;
 
 		open_bench(&b, "echo", true);
@@ -168,12 +168,12 @@ static void answers_ipv4_and_ipv6(void **state)
 
 static void answers_with_the_same_tags(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
 	path.tag_count = 2;
-	path.tags[0] = (struct vlan_tag){0x88a8, 0xe064};
-	path.tags[1] = (struct vlan_tag){0x8100, 0x0007};
+	path.tags[0] = (struct udpxdp_vlan_tag){0x88a8, 0xe064};
+	path.tags[1] = (struct udpxdp_vlan_tag){0x8100, 0x0007};
 	open_bench(&b, "echo,stamp=off", true);
 	put(&b, &path, "tagged", 6);
 	assert_answer(&b, &path, "tagged");
@@ -183,7 +183,7 @@ static void answers_with_the_same_tags(void **state)
 
 static void answers_nothing_with_a_stamp(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
 	open_bench(&b, "echo", true);
@@ -194,7 +194,7 @@ static void answers_nothing_with_a_stamp(void **state)
 
 static void accepts_a_partial_or_absent_checksum(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	const uint8_t pseudo_header[] = {10, 0, 0, 2, 10, 0, 0, 1, 0, 17, 0, 8 + 5};
 	uint16_t pseudo = checksum_sum(pseudo_header, sizeof(pseudo_header));
 	struct bench b;
@@ -215,7 +215,7 @@ static void accepts_a_partial_or_absent_checksum(void **state)
 
 static void refuses_bad_checksums(void **state)
 {
-	struct path path = request_path(true), path6 = request_path(false);
+	struct udpxdp_path path = request_path(true), path6 = request_path(false);
 	struct bench b;
 
 	open_bench(&b, "echo", true);
@@ -235,9 +235,9 @@ static void refuses_bad_sources(void **state)
 {
 	static const uint8_t bad[][4] = {{224, 0, 0, 1}, {239, 1, 2, 3}, {255, 255, 255, 255},
 			{0, 0, 0, 0}, {127, 0, 0, 1}, {10, 0, 0, 1}, {10, 0, 0, 255}};
-	static const struct ip_addr bad6[] = {
+	static const struct udpxdp_addr bad6[] = {
 			{.b = {0xff, 2, [15] = 1}}, {}, {.b = {[15] = 1}}, {.b = {0xfd, [15] = 1}}};
-	struct path path;
+	struct udpxdp_path path;
 	struct bench b;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -270,7 +270,7 @@ static void refuses_bad_sources(void **state)
 static void refuses_loops(void **state)
 {
 	static const uint16_t ports[] = {1, 7, 1023, 8080, 8086};
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
@@ -293,7 +293,7 @@ static void refuses_loops(void **state)
 static void refuses_what_does_not_fit(void **state)
 {
 	static const char big[1500];
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
 	open_bench(&b, "echo", true);
@@ -302,7 +302,7 @@ static void refuses_what_does_not_fit(void **state)
 
 	open_bench(&b, "echo", true);
 	put(&b, &path, big, 1500 - 28 - 31);
-	engine_turn(b.engine);
+	engine_poll(b.engine);
 	assert_int_equal(b.counters[0].tx, 1);
 	assert_int_equal(b.io.out[0].len, 1514);
 	close_bench(&b);
@@ -315,8 +315,8 @@ static void refuses_what_does_not_fit(void **state)
 
 static void assert_verdict(struct bench *b, enum frame_verdict verdict)
 {
-	assert_int_equal(engine_turn(b->engine), 1);
-	for (enum frame_verdict v = 0; v < FRAME_VERDICT_COUNT; v++)
+	assert_int_equal(engine_poll(b->engine), 1);
+	for (enum frame_verdict v = 0; v <= FRAME_UDP; v++)
 		assert_int_equal(engine_verdict(b->engine, v), v == verdict);
 	assert_int_equal(b->counters[0].rx + b->counters[1].rx, 0);
 	assert_int_equal(b->io.given_back, 1);
@@ -326,10 +326,10 @@ static void assert_verdict(struct bench *b, enum frame_verdict verdict)
 
 static void passes_what_is_not_ours(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
-	path.peer.addr = ip_addr_ipv4(10, 0, 0, 9);
+	path.peer.addr = udpxdp_addr_ipv4(10, 0, 0, 9);
 	open_bench(&b, "echo", true);
 	put(&b, &path, "hello", 5);
 	assert_verdict(&b, FRAME_NOT_OURS);
@@ -341,7 +341,7 @@ static void passes_what_is_not_ours(void **state)
 	assert_verdict(&b, FRAME_NOT_SERVED);
 
 	path = request_path(true); /* echo has no business with broadcasts */
-	path.peer.addr = ip_addr_ipv4(255, 255, 255, 255);
+	path.peer.addr = udpxdp_addr_ipv4(255, 255, 255, 255);
 	open_bench(&b, "echo", true);
 	put(&b, &path, "hello", 5);
 	assert_verdict(&b, FRAME_NOT_OURS);
@@ -367,7 +367,7 @@ static void passes_what_is_not_ours(void **state)
 /* An answer must not leave from a group address, whatever the request was sent to. */
 static void answers_from_our_own_mac(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
 	memset(path.peer.mac, 0xff, 6);
@@ -379,7 +379,7 @@ static void answers_from_our_own_mac(void **state)
 
 static void drops_ip_options_from_the_answer(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	uint8_t plain[64], frame[68];
 	struct bench b;
 	uint16_t sum;
@@ -403,20 +403,20 @@ static void drops_ip_options_from_the_answer(void **state)
 
 static void hands_single_services_over(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
 	path.peer.port = 8086;
 	open_bench(&b, "echo", false);
 	put(&b, &path, "reply", 5);
-	engine_turn(b.engine);
+	engine_poll(b.engine);
 	assert_int_equal(b.handed, 1);
 	assert_int_equal(b.counters[1].rx, 1);
 	assert_int_equal(drops(&b.counters[1]), 0);
 
 	b.room = false;
 	put(&b, &path, "reply", 5);
-	engine_turn(b.engine);
+	engine_poll(b.engine);
 	assert_int_equal(b.counters[1].handover_full, 1);
 	assert_int_equal(drops(&b.counters[1]), 1);
 	assert_int_equal(b.io.given_back, 2);
@@ -425,13 +425,13 @@ static void hands_single_services_over(void **state)
 
 static void a_full_printer_costs_the_line_alone(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
 	open_bench(&b, "echo", true);
 	b.room = false;
 	put(&b, &path, "hello", 5);
-	engine_turn(b.engine);
+	engine_poll(b.engine);
 	assert_int_equal(b.counters[0].tx, 1);
 	assert_int_equal(b.counters[0].print_lost, 1);
 	close_bench(&b);
@@ -439,7 +439,7 @@ static void a_full_printer_costs_the_line_alone(void **state)
 
 static void the_stamp_follows_the_datagrams_time(void **state)
 {
-	struct path path = request_path(true);
+	struct udpxdp_path path = request_path(true);
 	struct bench b;
 
 	open_bench(&b, "echo", true);
@@ -447,7 +447,7 @@ static void the_stamp_follows_the_datagrams_time(void **state)
 	put(&b, &path, "b", 1);
 	b.io.in[0].time_ns = NOW + NSEC_PER_SEC - 1;
 	b.io.in[1].time_ns = NOW + NSEC_PER_SEC;
-	assert_int_equal(engine_turn(b.engine), 2);
+	assert_int_equal(engine_poll(b.engine), 2);
 	assert_memory_equal(b.io.out[0].data + 42, "【Tue Nov 24 02:00:00 2026】 a", 32);
 	assert_memory_equal(b.io.out[1].data + 42, "【Tue Nov 24 02:00:01 2026】 b", 32);
 	close_bench(&b);
@@ -455,35 +455,35 @@ static void the_stamp_follows_the_datagrams_time(void **state)
 
 static void local_net_knows_its_addresses(void **state)
 {
-	struct local_addr many[1000] = {};
-	struct local_net *net;
-	struct ip_addr a;
+	struct udpxdp_host_addr many[1000] = {};
+	struct udpxdp_host *net;
+	struct udpxdp_addr a;
 
 	for (unsigned i = 0; i < 1000; i++) {
-		many[i].addr = ip_addr_ipv4(10, 1, i >> 8, i);
+		many[i].addr = udpxdp_addr_ipv4(10, 1, i >> 8, i);
 		many[i].prefix_len = 20;
 		many[i].on_iface = i == 7;
 	}
-	net = local_net_new(our_mac, 1500, many, 1000);
+	net = udpxdp_host_new(our_mac, 1500, many, 1000);
 	for (unsigned i = 0; i < 2000; i++) {
-		a = ip_addr_ipv4(10, 1, i >> 8, i);
-		assert_int_equal(local_net_kind(net, &a), i < 1000 ? LOCAL_UNICAST : 0);
+		a = udpxdp_addr_ipv4(10, 1, i >> 8, i);
+		assert_int_equal(udpxdp_host_kind(net, &a), i < 1000 ? LOCAL_UNICAST : 0);
 	}
-	assert_true(ip_addr_equal(&net->ipv4, &many[7].addr));
-	a = ip_addr_ipv4(10, 1, 15, 255);
-	assert_true(local_net_on_link(net, &a));
-	a = ip_addr_ipv4(10, 1, 16, 0);
-	assert_false(local_net_on_link(net, &a));
-	a = (struct ip_addr){.b = {10, 1}};
-	assert_false(local_net_on_link(net, &a));
-	a = ip_addr_ipv4(255, 255, 255, 255);
-	assert_int_equal(local_net_kind(net, &a), LOCAL_BROADCAST);
+	assert_true(udpxdp_addr_equal(&net->ipv4, &many[7].addr));
+	a = udpxdp_addr_ipv4(10, 1, 15, 255);
+	assert_true(udpxdp_host_on_link(net, &a));
+	a = udpxdp_addr_ipv4(10, 1, 16, 0);
+	assert_false(udpxdp_host_on_link(net, &a));
+	a = (struct udpxdp_addr){.b = {10, 1}};
+	assert_false(udpxdp_host_on_link(net, &a));
+	a = udpxdp_addr_ipv4(255, 255, 255, 255);
+	assert_int_equal(udpxdp_host_kind(net, &a), LOCAL_BROADCAST);
 	free(net);
 
-	net = local_net_new(our_mac, 1500, NULL, 0);
-	a = ip_addr_ipv4(10, 1, 0, 0);
-	assert_int_equal(local_net_kind(net, &a), 0);
-	assert_false(local_net_on_link(net, &a));
+	net = udpxdp_host_new(our_mac, 1500, NULL, 0);
+	a = udpxdp_addr_ipv4(10, 1, 0, 0);
+	assert_int_equal(udpxdp_host_kind(net, &a), 0);
+	assert_false(udpxdp_host_on_link(net, &a));
 	free(net);
 }
 

@@ -13,10 +13,10 @@
 
 typedef size_t escaper(char *out, size_t size, const uint8_t *text, size_t len);
 
-#define QUOTED(text, expected) check(text_quote, text, sizeof(text) - 1, expected, __LINE__)
-#define JSON(text, expected) check(text_json, text, sizeof(text) - 1, expected, __LINE__)
-#define SAFE(text, expected) check(text_safe, text, sizeof(text) - 1, expected, __LINE__)
-#define LINE(text, expected) check(text_one_line, text, sizeof(text) - 1, expected, __LINE__)
+#define QUOTED(text, expected) check(escape_quoted, text, sizeof(text) - 1, expected, __LINE__)
+#define JSON(text, expected) check(escape_json, text, sizeof(text) - 1, expected, __LINE__)
+#define SAFE(text, expected) check(escape_text, text, sizeof(text) - 1, expected, __LINE__)
+#define LINE(text, expected) check(escape_line, text, sizeof(text) - 1, expected, __LINE__)
 
 static void check(escaper *escape, const char *text, size_t len, const char *expected, int line)
 {
@@ -107,7 +107,7 @@ static void cut(void **state)
 
 	for (size_t size = 0; size <= sizeof(full); size++) {
 		char *out = malloc(size + !size); /* exact, for the address sanitizer */
-		size_t used = text_quote(out, size, (const uint8_t *)text, sizeof(text) - 1);
+		size_t used = escape_quoted(out, size, (const uint8_t *)text, sizeof(text) - 1);
 
 		assert_true(used <= size);
 		if (size >= sizeof(full) - 1) {
@@ -120,7 +120,7 @@ static void cut(void **state)
 		} else {
 			assert_int_equal(used, 0);
 		}
-		used = text_one_line(out, size, (const uint8_t *)"abcdef\n", 7);
+		used = escape_line(out, size, (const uint8_t *)"abcdef\n", 7);
 		assert_true(used <= size);
 		if (size >= 6)
 			assert_int_equal(used, 6);
@@ -145,11 +145,11 @@ static void any_bytes_stay_safe(void **state)
 			random = random * 1664525 + 1013904223;
 			text[i] = (uint8_t)(random >> 24);
 		}
-		used = text_quote(out, round & 1 ? sizeof(out) : 4096, text, sizeof(text));
+		used = escape_quoted(out, round & 1 ? sizeof(out) : 4096, text, sizeof(text));
 		assert_true(used <= (round & 1 ? sizeof(out) : 4096));
 		for (size_t i = 0; i < used; i++)
 			assert_true((uint8_t)out[i] >= 0x20 && out[i] != 0x7f);
-		used = text_one_line(out, sizeof(out), text, sizeof(text));
+		used = escape_line(out, sizeof(out), text, sizeof(text));
 		for (size_t i = 0; i < used; i++)
 			assert_true((uint8_t)out[i] >= 0x20 && out[i] != 0x7f);
 	}

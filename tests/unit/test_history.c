@@ -22,7 +22,7 @@
 
 #include "output/history.h"
 #include "base/thread.h"
-#include "unit/said.h"
+#include "unit/stderr_capture.h"
 
 #define THEN (1795395600ull * NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */
 #define LINE "【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:"
@@ -37,10 +37,10 @@ static char path[64], old_path[64];
 static bool put_long(struct history *history, unsigned n, size_t len)
 {
 	char text[8192];
-	struct message message = {
+	struct udpxdp_message message = {
 			.time_ns = THEN,
-			.direction = RECEIVED,
-			.addr = ip_addr_ipv4(10, 0, 0, 2),
+			.direction = UDPXDP_RECEIVED,
+			.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
 			.port = 4711,
 			.text = (const uint8_t *)text,
 	};
@@ -145,9 +145,9 @@ static void test_bytes(void **state)
 			LINE "hello\n"
 			"【Mon Nov 23 02:00:01 2026】向【('fe80::1', 8090)】发送数据:two\\nlines\n"
 			LINE "again\n";
-	struct message received = {.time_ns = THEN, .addr = ip_addr_ipv4(10, 0, 0, 2), .port = 4711,
+	struct udpxdp_message received = {.time_ns = THEN, .addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 4711,
 			.len = 5, .text = (const uint8_t *)"hello"};
-	struct message sent = {.time_ns = THEN + NSEC_PER_SEC, .direction = SENT,
+	struct udpxdp_message sent = {.time_ns = THEN + NSEC_PER_SEC, .direction = UDPXDP_SENT,
 			.addr = {.b = {0xfe, 0x80, [15] = 1}}, .port = 8090,
 			.len = 9, .text = (const uint8_t *)"two\nlines"};
 	struct history *history = start();
@@ -169,7 +169,7 @@ static void test_bytes(void **state)
 	text = contents(path);
 	assert_string_equal(text, want);
 	free(text);
-	assert_string_equal(said(), "");
+	assert_string_equal(stderr_capture(), "");
 }
 
 static void test_after_half_a_line(void **state)
@@ -266,7 +266,7 @@ static void test_rotation_under_load(void **state)
 	}
 	assert_true(with_lines > 2); /* it was under load */
 	assert_int_equal(check_file(path, next, false), load.messages);
-	assert_string_equal(said(), "");
+	assert_string_equal(stderr_capture(), "");
 }
 
 /* The new file cannot be opened: the old one goes on being used until it can. */
@@ -304,7 +304,7 @@ static void test_deleted(void **state)
 	wait_for_lines(path, 2);
 	history_stop(history);
 	assert_int_equal(check_file(path, 1, false), 3);
-	assert_string_equal(said(), "");
+	assert_string_equal(stderr_capture(), "");
 }
 
 /* ---- trouble ---------------------------------------------------------------------------- */
@@ -380,8 +380,8 @@ static void test_not_permitted(void **state)
 	put(history, 2);
 	history_stop(history);
 	assert_int_equal(seteuid(0), 0);
-	assert_non_null(strstr(said(), "Permission denied; trying again every second\n"));
-	assert_non_null(strstr(said(), "ended unwritten; lines lost: 2\n"));
+	assert_non_null(strstr(stderr_capture(), "Permission denied; trying again every second\n"));
+	assert_non_null(strstr(stderr_capture(), "ended unwritten; lines lost: 2\n"));
 	assert_int_equal(access(path, F_OK), -1);
 }
 

@@ -28,10 +28,10 @@ static struct members *room_for(uint32_t capacity)
 	return members;
 }
 
-static struct path path_of(unsigned n, uint16_t tag)
+static struct udpxdp_path path_of(unsigned n, uint16_t tag)
 {
-	return (struct path){
-			.peer = {.addr = ip_addr_ipv4(10, 0, 0, (uint8_t)(n / 4)),
+	return (struct udpxdp_path){
+			.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, (uint8_t)(n / 4)),
 					.port = (uint16_t)(2000 + n % 4)},
 			.tag_count = 1,
 			.tags = {{.tpid = 0x8100, .tci = tag}},
@@ -46,7 +46,7 @@ static uint64_t id_of(unsigned n)
 
 static struct member *find(const struct members *members, unsigned n)
 {
-	struct path path = path_of(n, 0);
+	struct udpxdp_path path = path_of(n, 0);
 
 	return members_find(members, id_of(n), &path.peer);
 }
@@ -89,7 +89,7 @@ static void like_a_plain_list(void **state)
 
 	for (unsigned step = 0; step < 20000; step++) {
 		unsigned n, what;
-		struct path path;
+		struct udpxdp_path path;
 		struct member *member;
 
 		random = random * 1664525 + 1013904223;
@@ -129,12 +129,12 @@ static void in_order_of_joining(void **state)
 	struct members *members = room_for(PEERS);
 
 	for (unsigned n = 0; n < PEERS; n++) {
-		struct path path = path_of(n, 0);
+		struct udpxdp_path path = path_of(n, 0);
 
 		members_join(members, id_of(n), &path, n);
 	}
 	for (unsigned n = 0; n < PEERS; n += 2) {
-		struct path path = path_of(n, 0);
+		struct udpxdp_path path = path_of(n, 0);
 
 		members_touch(members, find(members, n), &path, PEERS + n);
 	}
@@ -146,7 +146,7 @@ static void in_order_of_joining(void **state)
 static void names(void **state)
 {
 	struct members *members = room_for(2);
-	struct path path = path_of(1, 0);
+	struct udpxdp_path path = path_of(1, 0);
 	struct member *member = members_join(members, 1, &path, 0);
 
 	assert_int_equal(member->name_len, strlen("10.0.0.0:2001"));
@@ -165,7 +165,7 @@ static void names(void **state)
 static void one_and_most(void **state)
 {
 	struct members *one = room_for(1), *most = room_for(65536);
-	struct path path = path_of(0, 0), other = path_of(1, 0);
+	struct udpxdp_path path = path_of(0, 0), other = path_of(1, 0);
 	struct member *member = members_join(one, 0, &path, 5);
 
 	assert_null(members_join(one, 1, &other, 5));
@@ -191,7 +191,7 @@ static void rewound(void **state)
 	struct members *members = room_for(3);
 
 	for (unsigned n = 0; n < 3; n++) {
-		struct path path = path_of(n, 0);
+		struct udpxdp_path path = path_of(n, 0);
 
 		members_join(members, id_of(n), &path, 1000 + n);
 	}

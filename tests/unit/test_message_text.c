@@ -15,26 +15,26 @@
 /* 2026-11-23 01:00:00.123456789 UTC */
 #define THEN (1795395600ull * NSEC_PER_SEC + 123456789)
 
-static struct message message(const char *text, enum direction direction, uint64_t time_ns)
+static struct udpxdp_message message(const char *text, enum udpxdp_direction direction, uint64_t time_ns)
 {
-	return (struct message){
+	return (struct udpxdp_message){
 			.time_ns = time_ns,
 			.direction = direction,
-			.addr = ip_addr_ipv4(10, 0, 0, 2),
+			.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
 			.port = 4711,
 			.len = (uint32_t)strlen(text),
 			.text = (const uint8_t *)text,
 	};
 }
 
-static struct message from_ipv6(struct message m)
+static struct udpxdp_message from_ipv6(struct udpxdp_message m)
 {
-	m.addr = (struct ip_addr){.b = {0xfe, 0x80, [15] = 1}};
+	m.addr = (struct udpxdp_addr){.b = {0xfe, 0x80, [15] = 1}};
 	m.port = 8090;
 	return m;
 }
 
-static void check_printed(const struct message *m, const char *service, const char *want)
+static void check_printed(const struct udpxdp_message *m, const char *service, const char *want)
 {
 	char line[MESSAGE_LINE_MAX + 1];
 
@@ -42,17 +42,17 @@ static void check_printed(const struct message *m, const char *service, const ch
 	assert_string_equal(line, want);
 }
 
-static void check_history(const struct message *m, const char *want)
+static void check_history(const struct udpxdp_message *m, const char *want)
 {
 	static char line[HISTORY_LINE_MAX + 1];
 
-	line[history_format(line, HISTORY_LINE_MAX, m)] = '\0';
+	line[message_format_history(line, HISTORY_LINE_MAX, m)] = '\0';
 	assert_string_equal(line, want);
 }
 
 static void set_zone(const char *zone)
 {
-	struct message other = message("", RECEIVED, 0);
+	struct udpxdp_message other = message("", UDPXDP_RECEIVED, 0);
 	char line[MESSAGE_LINE_MAX];
 
 	setenv("TZ", zone, 1);
@@ -62,15 +62,15 @@ static void set_zone(const char *zone)
 
 static void test_printed_line(void **state)
 {
-	struct message m = message("hello", RECEIVED, THEN);
+	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
 
 	set_zone("CET-1");
 	check_printed(&m, "echo",
 			"2026-11-23T02:00:00.123456+01:00 echo recv 10.0.0.2:4711 \"hello\"\n");
-	m = from_ipv6(message("", SENT, THEN + 1000));
+	m = from_ipv6(message("", UDPXDP_SENT, THEN + 1000));
 	check_printed(&m, "chat:9000",
 			"2026-11-23T02:00:00.123457+01:00 chat:9000 send [fe80::1]:8090 \"\"\n");
-	m = message("a\"b\\c\n\x1b[31m\xff", RECEIVED, THEN + NSEC_PER_SEC);
+	m = message("a\"b\\c\n\x1b[31m\xff", UDPXDP_RECEIVED, THEN + NSEC_PER_SEC);
 	check_printed(&m, "chat",
 			"2026-11-23T02:00:01.123456+01:00 chat recv 10.0.0.2:4711 "
 			"\"a\\\"b\\\\c\\n\\x1b[31m\\xff\"\n");
@@ -78,7 +78,7 @@ static void test_printed_line(void **state)
 
 static void test_zones(void **state)
 {
-	struct message m = message("x", RECEIVED, THEN);
+	struct udpxdp_message m = message("x", UDPXDP_RECEIVED, THEN);
 
 	set_zone("UTC");
 	check_printed(&m, "echo",
@@ -95,8 +95,8 @@ static void test_zones(void **state)
 static void test_zone_changes(void **state)
 {
 	uint64_t change = 1792890000ull * NSEC_PER_SEC;
-	struct message before = message("x", RECEIVED, change - 1);
-	struct message after = message("x", RECEIVED, change);
+	struct udpxdp_message before = message("x", UDPXDP_RECEIVED, change - 1);
+	struct udpxdp_message after = message("x", UDPXDP_RECEIVED, change);
 
 	set_zone("CET-1CEST,M3.5.0,M10.5.0/3");
 	check_printed(&before, "echo",
@@ -109,16 +109,16 @@ static void test_zone_changes(void **state)
 
 static void test_printed_line_is_cut(void **state)
 {
-	char *text = malloc(DATAGRAM_PAYLOAD_MAX + 1), line[2 * MESSAGE_LINE_MAX];
-	struct message m = message("", RECEIVED, THEN);
+	char *text = malloc(UDPXDP_PAYLOAD_MAX + 1), line[2 * MESSAGE_LINE_MAX];
+	struct udpxdp_message m = message("", UDPXDP_RECEIVED, THEN);
 	size_t len;
 
 	assert_non_null(text);
-	memset(text, 'x', DATAGRAM_PAYLOAD_MAX);
+	memset(text, 'x', UDPXDP_PAYLOAD_MAX);
 	m.text = (const uint8_t *)text;
 	set_zone("UTC");
 
-	m.len = DATAGRAM_PAYLOAD_MAX;
+	m.len = UDPXDP_PAYLOAD_MAX;
 	len = message_format(line, sizeof(line), "echo", &m);
 	assert_int_equal(len, MESSAGE_LINE_MAX);
 	assert_memory_equal(line + len - 6, "x\u2026\"\n", 6);
@@ -135,12 +135,12 @@ static void test_printed_line_is_cut(void **state)
 	free(text);
 }
 
-static const struct service_class chat = {.name = "chat", .port = 8090};
-static const struct service_config chat_9000 = {.class = &chat, .port = 9000};
+static const struct udpxdp_service chat = {.name = "chat", .port = 8090};
+static const struct service_config chat_9000 = {.service = &chat, .port = 9000};
 
 static void test_json_line(void **state)
 {
-	struct message m = message("hello", RECEIVED, THEN);
+	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
 	char line[MESSAGE_LINE_MAX + 1];
 
 	set_zone("CET-1");
@@ -149,7 +149,7 @@ static void test_json_line(void **state)
 			"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
 			"\"port\":9000,\"direction\":\"recv\",\"peer\":\"10.0.0.2\","
 			"\"peer_port\":4711,\"text\":\"hello\"}\n");
-	m = from_ipv6(message("\xff\"\n\u5f20", SENT, THEN));
+	m = from_ipv6(message("\xff\"\n\u5f20", UDPXDP_SENT, THEN));
 	line[message_format_json(line, MESSAGE_LINE_MAX, &chat_9000, &m)] = '\0';
 	assert_string_equal(line,
 			"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
@@ -160,9 +160,9 @@ static void test_json_line(void **state)
 /* Another's reader takes every line, whatever the bytes and however many of them. */
 static void test_json_of_any_bytes(void **state)
 {
-	static uint8_t text[DATAGRAM_PAYLOAD_MAX];
+	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 	char line[MESSAGE_LINE_MAX];
-	struct message m = message("", RECEIVED, THEN);
+	struct udpxdp_message m = message("", UDPXDP_RECEIVED, THEN);
 	uint32_t random = 1;
 
 	m.text = text;
@@ -173,7 +173,7 @@ static void test_json_of_any_bytes(void **state)
 		json_t *object;
 		int port, peer_port;
 
-		m.len = round % 600 ? round * 3 : DATAGRAM_PAYLOAD_MAX;
+		m.len = round % 600 ? round * 3 : UDPXDP_PAYLOAD_MAX;
 		for (uint32_t i = 0; i < m.len; i++) {
 			random = random * 1664525 + 1013904223;
 			text[i] = (uint8_t)(random >> 24) & (round & 1 ? 0xff : 0x3f);
@@ -206,36 +206,36 @@ static void test_json_of_any_bytes(void **state)
 
 static void test_history_line(void **state)
 {
-	struct message m = message("hello", RECEIVED, THEN);
+	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
 
 	set_zone("CET-1");
 	check_history(&m, "【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:hello\n");
-	m = message("hello yourself", SENT, THEN + NSEC_PER_SEC);
+	m = message("hello yourself", UDPXDP_SENT, THEN + NSEC_PER_SEC);
 	check_history(&m, "【Mon Nov 23 02:00:01 2026】向【('10.0.0.2', 4711)】发送数据:hello yourself\n");
-	m = from_ipv6(message("你好 \"\\", RECEIVED, THEN));
+	m = from_ipv6(message("你好 \"\\", UDPXDP_RECEIVED, THEN));
 	check_history(&m, "【Mon Nov 23 02:00:00 2026】收到【('fe80::1', 8090)】发送的数据:你好 \"\\\n");
-	m = message("two\nlines\r\n\x1b[0m\x7f", SENT, THEN);
+	m = message("two\nlines\r\n\x1b[0m\x7f", UDPXDP_SENT, THEN);
 	check_history(&m, "【Mon Nov 23 02:00:00 2026】向【('10.0.0.2', 4711)】发送数据:"
 			  "two\\nlines\\r\\n\\x1b[0m\\x7f\n");
 }
 
 static void test_history_line_is_whole(void **state)
 {
-	uint8_t *text = malloc(DATAGRAM_PAYLOAD_MAX);
+	uint8_t *text = malloc(UDPXDP_PAYLOAD_MAX);
 	char *line = malloc(HISTORY_LINE_MAX);
-	struct message m = from_ipv6(message("", RECEIVED, THEN));
+	struct udpxdp_message m = from_ipv6(message("", UDPXDP_RECEIVED, THEN));
 	size_t len, end;
 
 	assert_non_null(text);
 	assert_non_null(line);
-	memset(text, 0x1b, DATAGRAM_PAYLOAD_MAX);
+	memset(text, 0x1b, UDPXDP_PAYLOAD_MAX);
 	m.text = text;
-	m.len = DATAGRAM_PAYLOAD_MAX;
-	m.addr = (struct ip_addr){.b = {0xfe, 0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	m.len = UDPXDP_PAYLOAD_MAX;
+	m.addr = (struct udpxdp_addr){.b = {0xfe, 0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 						  0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 	m.port = 65535;
-	len = history_format(line, HISTORY_LINE_MAX, &m);
-	end = 4 * (size_t)DATAGRAM_PAYLOAD_MAX + 1;
+	len = message_format_history(line, HISTORY_LINE_MAX, &m);
+	end = 4 * (size_t)UDPXDP_PAYLOAD_MAX + 1;
 	assert_true(len > end);
 	assert_memory_equal(line + len - end - 1, ":\\x1b", 5);
 	assert_memory_equal(line + len - 5, "\\x1b\n", 5);
@@ -245,21 +245,21 @@ static void test_history_line_is_whole(void **state)
 
 static void test_labels(void **state)
 {
-	static const struct service_class echo = {.name = "echo"}, broadcast = {.name = "broadcast"};
+	static const struct udpxdp_service echo = {.name = "echo"}, broadcast = {.name = "broadcast"};
 	const struct service_config services[] = {
-			{.class = &echo, .port = 8080},
-			{.class = &broadcast, .port = 65535},
-			{.class = &echo, .port = 9},
+			{.service = &echo, .port = 8080},
+			{.service = &broadcast, .port = 65535},
+			{.service = &echo, .port = 9},
 	};
-	char label[SERVICE_LABEL_MAX];
+	char label[MESSAGE_LABEL_MAX];
 
-	service_label(label, services, 3, 0);
+	message_service_label(label, services, 3, 0);
 	assert_string_equal(label, "echo:8080");
-	service_label(label, services, 3, 1);
+	message_service_label(label, services, 3, 1);
 	assert_string_equal(label, "broadcast");
-	service_label(label, services, 3, 2);
+	message_service_label(label, services, 3, 2);
 	assert_string_equal(label, "echo:9");
-	service_label(label, services, 2, 0);
+	message_service_label(label, services, 2, 0);
 	assert_string_equal(label, "echo");
 }
 
@@ -274,9 +274,9 @@ static void test_message_queue(void **state)
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = (uint8_t)(i * 31 >> 3);
 	for (uint32_t len = 0; len <= sizeof(text); len++) {
-		struct message m = message("", SENT, THEN + len);
+		struct udpxdp_message m = message("", UDPXDP_SENT, THEN + len);
 		uint32_t kept = len < 2000 ? len : 2000;
-		const struct message *got;
+		const struct udpxdp_message *got;
 		unsigned instance, count = 0;
 
 		m.text = text;
@@ -291,8 +291,8 @@ static void test_message_queue(void **state)
 			assert_int_equal(got->len, kept);
 			assert_memory_equal(got->text, text, kept);
 			assert_int_equal(got->time_ns, m.time_ns);
-			assert_int_equal(got->direction, SENT);
-			assert_true(ip_addr_equal(&got->addr, &m.addr));
+			assert_int_equal(got->direction, UDPXDP_SENT);
+			assert_true(udpxdp_addr_equal(&got->addr, &m.addr));
 			assert_int_equal(got->port, 4711);
 		}
 		assert_null(message_queue_get(queue, &instance));

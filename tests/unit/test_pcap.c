@@ -229,7 +229,7 @@ static void test_batches_end_with_the_second(void **state)
 		assert_int_equal(n, batches[b]);
 		for (int i = 0; i < n; i++, at++) {
 			assert_true(frames[i].time_ns == seconds[at] * SECOND + (uint64_t)at);
-			io->ops->give_back(io, &frames[i]);
+			io->ops->release(io, &frames[i]);
 		}
 	}
 	assert_false(pcap_io_peek(io, &time_ns));
@@ -249,7 +249,7 @@ static void test_lent_frames(void **state)
 	io = open_files("in.pcap", "out.pcap");
 	assert_int_equal(io->ops->receive(io, frames, FRAME_BATCH), FRAME_BATCH);
 	for (int i = 0; i < FRAME_BATCH; i++) {
-		assert_true(frames[i].lent);
+		assert_true(frames[i].is_rx);
 		assert_int_equal((uintptr_t)frames[i].data % 2, 0);
 		assert_true(frames[i].room >= 65536);
 	}
@@ -293,7 +293,7 @@ static void test_allocated_frames(void **state)
 	assert_int_equal(n, FRAME_BATCH);
 	while (count < 1024 && io->ops->allocate(io, &built[count])) {
 		assert_int_equal(built[count].len, 0);
-		assert_false(built[count].lent);
+		assert_false(built[count].is_rx);
 		assert_true(built[count].room >= 65536);
 		count++;
 	}
@@ -311,7 +311,7 @@ static void test_allocated_frames(void **state)
 	for (int i = 0; i < count; i++)
 		assert_true(io->ops->send(io, &built[i]));
 	for (int i = 0; i < n; i++)
-		io->ops->give_back(io, &frames[i]);
+		io->ops->release(io, &frames[i]);
 
 	/* Every buffer is free again, however it came back. */
 	for (int i = 0; i < n + count; i++)

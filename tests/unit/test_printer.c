@@ -16,27 +16,27 @@
 #include "output/message_text.h"
 #include "output/printer.h"
 #include "base/thread.h"
-#include "unit/said.h"
+#include "unit/stderr_capture.h"
 
 #define THEN (1795395600ull * NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */
 #define WORKERS 2
 #define LINE "2026-11-23T02:00:00.%06u+01:00 echo:%u recv 10.0.0.2:4711 \"%u\"\n"
 #define LOST "udpxdp: printed lines lost: "
 
-static const struct service_class echo = {.name = "echo", .port = 8080};
+static const struct udpxdp_service echo = {.name = "echo", .port = 8080};
 static const struct service_config services[] = {
-		{.class = &echo, .port = 8080},
-		{.class = &echo, .port = 9},
+		{.service = &echo, .port = 8080},
+		{.service = &echo, .port = 9},
 };
 
 /* Worker w says number n on the service that has its number. */
 static bool put(struct printer *printer, unsigned w, unsigned n)
 {
 	char text[16];
-	struct message message = {
+	struct udpxdp_message message = {
 			.time_ns = THEN + n * 1000ull,
-			.direction = RECEIVED,
-			.addr = ip_addr_ipv4(10, 0, 0, 2),
+			.direction = UDPXDP_RECEIVED,
+			.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
 			.port = 4711,
 			.len = (uint32_t)snprintf(text, sizeof(text), "%u", n),
 			.text = (const uint8_t *)text,
@@ -128,7 +128,7 @@ static void test_lines(void **state)
 	assert_string_equal(text, want);
 	free(text);
 	close(fds[0]);
-	assert_string_equal(said(), "");
+	assert_string_equal(stderr_capture(), "");
 }
 
 static void test_json_lines(void **state)
@@ -246,14 +246,14 @@ static void test_slow_reader(void **state)
 	count_lines(text, counts);
 	assert_int_equal(counts[0], accepted);
 	snprintf(want, sizeof(want), LOST "%u\n", refused);
-	assert_non_null(strstr(said(), want)); /* and all of them at the end */
+	assert_non_null(strstr(stderr_capture(), want)); /* and all of them at the end */
 	close(fds[0]);
 }
 
 /* Checks that the last thing said is that so many lines were lost. */
 static void assert_lost(unsigned lost)
 {
-	const char *text = said(), *last = NULL;
+	const char *text = stderr_capture(), *last = NULL;
 	char want[128];
 
 	for (; (text = strstr(text, LOST)); text++)
@@ -322,7 +322,7 @@ static void check_gone(int fd, const char *why)
 	stop_in_time(printer);
 	snprintf(want, sizeof(want),
 			"udpxdp: standard output: %s; messages are no longer printed\n", why);
-	assert_string_equal(said(), want);
+	assert_string_equal(stderr_capture(), want);
 }
 
 static void test_reader_gone(void **state)

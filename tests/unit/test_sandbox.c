@@ -192,9 +192,9 @@ static void without_a_sandbox_nothing_is_taken(void **state)
 	in_a_child(run_outside);
 }
 
-/* ---- the keeper ---- */
+/* ---- the monitor ---- */
 
-static void run_keeper(void)
+static void run_monitor(void)
 {
 	char *const nothing[] = {"true", NULL};
 	char path[] = "/tmp/udpxdp-sandbox-XXXXXX";
@@ -202,7 +202,7 @@ static void run_keeper(void)
 
 	must(fd >= 0);
 	must(!fchown(fd, 1, 1) && !fchmod(fd, 0600)); /* somebody else's, who shares it with nobody */
-	sandbox_enter_keeper();
+	sandbox_enter_monitor();
 	must(open(path, O_RDWR) >= 0);
 	must(!unlink(path));
 	if (!FILTERED)
@@ -213,9 +213,9 @@ static void run_keeper(void)
 	refused(setuid(1));
 }
 
-static void the_keeper(void **state)
+static void the_monitor(void **state)
 {
-	in_a_child(run_keeper);
+	in_a_child(run_monitor);
 }
 
 /* ---- users ---- */
@@ -255,7 +255,7 @@ int main(void)
 			cmocka_unit_test(the_process),
 			cmocka_unit_test(its_threads),
 			cmocka_unit_test(without_a_sandbox_nothing_is_taken),
-			cmocka_unit_test(the_keeper),
+			cmocka_unit_test(the_monitor),
 			cmocka_unit_test(which_user),
 			cmocka_unit_test(a_plain_user_stays_one),
 	};

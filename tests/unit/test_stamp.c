@@ -12,16 +12,16 @@
 
 static void expect_ctime(time_t seconds)
 {
-	uint8_t stamp[STAMP_MAX];
+	uint8_t stamp[UDPXDP_STAMP_MAX];
 	char expected[64] = "\u3010";
 	size_t len;
 
 	strcat(expected, ctime(&seconds));
 	strcpy(strchr(expected, '\n'), "\u3011");
-	len = stamp_format(stamp, (uint64_t)seconds * NSEC_PER_SEC + 999999999);
+	len = udpxdp_stamp_format(stamp, (uint64_t)seconds * NSEC_PER_SEC + 999999999);
 	assert_int_equal(len, strlen(expected));
 	assert_memory_equal(stamp, expected, len);
-	assert_true(stamp_starts(stamp, len));
+	assert_true(udpxdp_stamp_starts(stamp, len));
 }
 
 static void is_ctime(void **state)
@@ -44,17 +44,17 @@ static void is_ctime(void **state)
 static void known_value(void **state)
 {
 	static const char expected[] = "\u3010Mon Nov 23 02:00:00 2026\u3011";
-	uint8_t stamp[STAMP_MAX];
+	uint8_t stamp[UDPXDP_STAMP_MAX];
 
 	setenv("TZ", "UTC", 1);
 	tzset();
-	assert_int_equal(stamp_format(stamp, 1795399200 * NSEC_PER_SEC), sizeof(expected) - 1);
+	assert_int_equal(udpxdp_stamp_format(stamp, 1795399200 * NSEC_PER_SEC), sizeof(expected) - 1);
 	assert_memory_equal(stamp, expected, sizeof(expected) - 1);
 }
 
 static bool starts(const char *text)
 {
-	return stamp_starts((const uint8_t *)text, strlen(text));
+	return udpxdp_stamp_starts((const uint8_t *)text, strlen(text));
 }
 
 static void recognised(void **state)
@@ -96,7 +96,7 @@ static void every_prefix(void **state)
 		uint8_t *exact = malloc(len + !len);
 
 		memcpy(exact, stamp, len);
-		assert_false(stamp_starts(exact, len));
+		assert_false(udpxdp_stamp_starts(exact, len));
 		free(exact);
 	}
 }

@@ -18,17 +18,17 @@ struct sample {
 
 static bool utf8(struct sample s)
 {
-	return text_is_utf8((const uint8_t *)s.text, s.len);
+	return udpxdp_text_is_utf8((const uint8_t *)s.text, s.len);
 }
 
 static bool printable(struct sample s)
 {
-	return text_is_printable((const uint8_t *)s.text, s.len);
+	return udpxdp_text_is_printable((const uint8_t *)s.text, s.len);
 }
 
 static bool word(struct sample s)
 {
-	return text_is_word((const uint8_t *)s.text, s.len);
+	return udpxdp_text_is_word((const uint8_t *)s.text, s.len);
 }
 
 static void well_formed(void **state)
@@ -96,21 +96,21 @@ static void all_short_sequences(void **state)
 	for (uint32_t n = 0; n < 1u << 24; n++) {
 		uint8_t b[3] = {(uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
 
-		if (text_is_utf8(b, 3) != rfc3629(b, 3))
+		if (udpxdp_text_is_utf8(b, 3) != rfc3629(b, 3))
 			fail_msg("%02x %02x %02x", b[0], b[1], b[2]);
 	}
 }
 
 static void longest_text(void **state)
 {
-	static uint8_t text[DATAGRAM_PAYLOAD_MAX];
+	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 
 	memset(text, 'a', sizeof(text));
-	assert_true(text_is_utf8(text, sizeof(text)));
-	assert_true(text_is_printable(text, sizeof(text)));
+	assert_true(udpxdp_text_is_utf8(text, sizeof(text)));
+	assert_true(udpxdp_text_is_printable(text, sizeof(text)));
 	text[sizeof(text) - 1] = 0xc3;
-	assert_false(text_is_utf8(text, sizeof(text)));
-	assert_false(text_is_printable(text, sizeof(text)));
+	assert_false(udpxdp_text_is_utf8(text, sizeof(text)));
+	assert_false(udpxdp_text_is_printable(text, sizeof(text)));
 }
 
 static void prints(void **state)
@@ -149,25 +149,25 @@ static void words(void **state)
 	}
 }
 
-static void expect_addr(const struct ip_addr *addr, uint16_t port, const char *alone,
+static void expect_addr(const struct udpxdp_addr *addr, uint16_t port, const char *alone,
 		const char *with_port)
 {
-	char text[ADDR_TEXT_MAX];
+	char text[UDPXDP_ADDR_TEXT_MAX];
 
-	assert_int_equal(addr_format(text, addr), strlen(alone));
+	assert_int_equal(udpxdp_addr_format(text, addr), strlen(alone));
 	assert_string_equal(text, alone);
-	assert_int_equal(addr_port_format(text, addr, port), strlen(with_port));
+	assert_int_equal(udpxdp_addr_port_format(text, addr, port), strlen(with_port));
 	assert_string_equal(text, with_port);
 }
 
 static void addresses(void **state)
 {
-	const struct ip_addr v4 = ip_addr_ipv4(10, 0, 0, 2), top = ip_addr_ipv4(255, 255, 255, 255);
-	const struct ip_addr any = {0}, loopback = {.b = {[15] = 1}};
+	const struct udpxdp_addr v4 = udpxdp_addr_ipv4(10, 0, 0, 2), top = udpxdp_addr_ipv4(255, 255, 255, 255);
+	const struct udpxdp_addr any = {0}, loopback = {.b = {[15] = 1}};
 	/* RFC 5952, 4.2.2: a single zero field is not shortened; 4.2.3: the longest run is. */
-	const struct ip_addr single = {.b = {0x20, 1, 0x0d, 0xb8, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}};
-	const struct ip_addr runs = {.b = {0x20, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}};
-	struct ip_addr longest;
+	const struct udpxdp_addr single = {.b = {0x20, 1, 0x0d, 0xb8, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}};
+	const struct udpxdp_addr runs = {.b = {0x20, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}};
+	struct udpxdp_addr longest;
 
 	memset(&longest, 0xff, sizeof(longest));
 	expect_addr(&v4, 0, "10.0.0.2", "10.0.0.2:0");

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "server/watchdog.h"
-#include "unit/said.h"
+#include "unit/stderr_capture.h"
 
 #include <cmocka.h>
 
@@ -16,18 +16,18 @@ static void feeds_while_all_turn(void **state)
 	struct watchdog w = {};
 
 	for (uint64_t second = 1; second < 100; second++)
-		assert_int_equal(watchdog_look(&w, (uint64_t[]){second, 7 * second}, 2), 2);
+		assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){second, 7 * second}, 2), 2);
 }
 
 static void starves_when_one_is_stuck(void **state)
 {
 	struct watchdog w = {};
 
-	assert_int_equal(watchdog_look(&w, (uint64_t[]){5, 5, 5}, 3), 3);
+	assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){5, 5, 5}, 3), 3);
 	for (uint64_t second = 6; second < 100; second++)
-		assert_int_equal(watchdog_look(&w, (uint64_t[]){second, 5, second}, 3), 1);
-	assert_int_equal(watchdog_look(&w, (uint64_t[]){100, 6, 100}, 3), 3);
-	assert_int_equal(watchdog_look(&w, (uint64_t[]){100, 7, 100}, 3), 0);
+		assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){second, 5, second}, 3), 1);
+	assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){100, 6, 100}, 3), 3);
+	assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){100, 7, 100}, 3), 0);
 }
 
 /* Slow workers that turn in different seconds are well, if late. */
@@ -35,17 +35,17 @@ static void turns_count_from_the_last_feeding(void **state)
 {
 	struct watchdog w = {};
 
-	assert_int_equal(watchdog_look(&w, (uint64_t[]){1, 1}, 2), 2);
-	assert_int_equal(watchdog_look(&w, (uint64_t[]){2, 1}, 2), 1);
-	assert_int_equal(watchdog_look(&w, (uint64_t[]){2, 2}, 2), 2);
-	assert_int_equal(watchdog_look(&w, (uint64_t[]){2, 2}, 2), 0);
+	assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){1, 1}, 2), 2);
+	assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){2, 1}, 2), 1);
+	assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){2, 2}, 2), 2);
+	assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){2, 2}, 2), 0);
 }
 
 static void never_turned_is_stuck(void **state)
 {
 	struct watchdog w = {};
 
-	assert_int_equal(watchdog_look(&w, (uint64_t[]){1, 0}, 2), 1);
+	assert_int_equal(watchdog_first_stuck(&w, (uint64_t[]){1, 0}, 2), 1);
 }
 
 static void knows_whether_there_is_one(void **state)
@@ -59,7 +59,7 @@ static void knows_whether_there_is_one(void **state)
 	setenv("WATCHDOG_USEC", "30000000", 1);
 	watchdog_start(&w);
 	assert_true(w.enabled);
-	assert_string_equal(said(), "");
+	assert_string_equal(stderr_capture(), "");
 	setenv("WATCHDOG_PID", "1", 1); /* another's */
 	watchdog_start(&w);
 	assert_false(w.enabled);

@@ -49,11 +49,11 @@ static int load_receive(struct frame_io *io, struct frame *frames, int max)
 	int n = 0;
 
 	for (; n < 8 && l->next < l->count; n++, l->next++) {
-		struct path path = {
-				.local = {.addr = ip_addr_ipv4(10, 0, 0, 2),
+		struct udpxdp_path path = {
+				.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
 						.port = l->source,
 						.mac = {2, 0, 0, 0, 0, 2}},
-				.peer = {.addr = ip_addr_ipv4(10, 0, 0, 1),
+				.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
 						.port = l->port,
 						.mac = {2, 0, 0, 0, 0, 1}},
 		};
@@ -65,7 +65,7 @@ static int load_receive(struct frame_io *io, struct frame *frames, int max)
 				.len = headers_len(&path) + 5,
 				.room = FRAME_SIZE,
 				.time_ns = now_ns(),
-				.lent = true};
+				.is_rx = true};
 	}
 	return n;
 }
@@ -110,7 +110,7 @@ static int load_close(struct frame_io *io)
 
 static const struct frame_io_ops load_ops = {
 		.receive = load_receive,
-		.give_back = load_give_back,
+		.release = load_give_back,
 		.allocate = load_allocate,
 		.send = load_send,
 		.flush = load_flush,
@@ -127,13 +127,13 @@ struct bench {
 	struct workers *workers;
 };
 
-static struct local_net *make_net(uint32_t mtu)
+static struct udpxdp_host *make_net(uint32_t mtu)
 {
-	const struct local_addr addr = {
-			.addr = ip_addr_ipv4(10, 0, 0, 1), .prefix_len = 24, .on_iface = true};
+	const struct udpxdp_host_addr addr = {
+			.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .prefix_len = 24, .on_iface = true};
 	const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
 
-	return local_net_new(mac, mtu, &addr, 1);
+	return udpxdp_host_new(mac, mtu, &addr, 1);
 }
 
 static struct bench *open_bench(void)
@@ -167,7 +167,7 @@ static void run_bench(struct bench *b, enum wait_policy wait)
 			.counters = b->counters,
 			.hostname = "bench",
 			.net = make_net(1500),
-			.notice_bell = b->bell,
+			.event_fd = b->bell,
 	});
 	assert_non_null(b->workers);
 }
@@ -224,9 +224,9 @@ static void wait_for_turns(const struct bench *b)
 	uint64_t before[WORKERS];
 
 	for (unsigned i = 0; i < WORKERS; i++)
-		before[i] = workers_turns(b->workers, i);
+		before[i] = workers_polls(b->workers, i);
 	for (unsigned i = 0; i < WORKERS; i++)
-		while (workers_turns(b->workers, i) < before[i] + 1000)
+		while (workers_polls(b->workers, i) < before[i] + 1000)
 			sleep_ms(1);
 }
 
@@ -264,9 +264,9 @@ static void a_sleeping_owner_is_woken(void **state)
 
 	run_bench(b, WAIT_BLOCK);
 	sleep_ms(100);
-	asleep = workers_turns(b->workers, 0);
+	asleep = workers_polls(b->workers, 0);
 	sleep_ms(100);
-	assert_true(workers_turns(b->workers, 0) - asleep < 10);
+	assert_true(workers_polls(b->workers, 0) - asleep < 10);
 	workers_stop(b->workers);
 	close_bench(b);
 }
@@ -274,21 +274,21 @@ static void a_sleeping_owner_is_woken(void **state)
 static void answers_come_back_from_commands(void **state)
 {
 	struct bench *b = open_bench();
-	struct path path = {.local = {.addr = ip_addr_ipv4(10, 0, 0, 1), .port = 8090},
-			.peer = {.addr = ip_addr_ipv4(10, 0, 0, 2), .port = 9}};
-	struct notice *notice = NULL;
+	struct udpxdp_path path = {.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .port = 8090},
+			.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 9}};
+	struct worker_event *notice = NULL;
 
 	run_bench(b, WAIT_BLOCK);
 	sleep_ms(20);
 	assert_true(workers_command(b->workers, 1, 77, &path, (const uint8_t *)"hello", 5));
-	for (int i = 0; i < 2000 && !(notice = workers_notice(b->workers)); i++)
+	for (int i = 0; i < 2000 && !(notice = workers_event(b->workers)); i++)
 		sleep_ms(1);
 	assert_non_null(notice);
-	assert_int_equal(notice->kind, NOTICE_ANSWER);
+	assert_int_equal(notice->kind, EVENT_ANSWER);
 	assert_int_equal(notice->ticket, 77);
 	assert_null(notice->error);
-	workers_notice_done(b->workers);
-	assert_null(workers_notice(b->workers));
+	workers_event_done(b->workers);
+	assert_null(workers_event(b->workers));
 	assert_false(workers_command(b->workers, 1, 78, &path, (const uint8_t *)"", 100000));
 	workers_stop(b->workers);
 	assert_int_equal(b->load[0].sent, 1);
@@ -299,10 +299,10 @@ static void answers_come_back_from_commands(void **state)
 static void answers_have_room_behind_messages(void **state)
 {
 	struct bench *b = open_bench();
-	struct path path = {.local = {.addr = ip_addr_ipv4(10, 0, 0, 1), .port = 8090},
-			.peer = {.addr = ip_addr_ipv4(10, 0, 0, 2), .port = 9}};
+	struct udpxdp_path path = {.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .port = 8090},
+			.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 9}};
 	unsigned messages = 0, answers = 0;
-	struct notice *notice;
+	struct worker_event *notice;
 
 	b->load[0].port = 8090;
 	run_bench(b, WAIT_SPIN);
@@ -313,8 +313,8 @@ static void answers_have_room_behind_messages(void **state)
 		assert_true(workers_command(b->workers, 1, i, &path, (const uint8_t *)"hello", 5));
 	sleep_ms(100);
 	workers_stop(b->workers);
-	for (; (notice = workers_notice(b->workers)); workers_notice_done(b->workers)) {
-		if (notice->kind == NOTICE_MESSAGE)
+	for (; (notice = workers_event(b->workers)); workers_event_done(b->workers)) {
+		if (notice->kind == EVENT_MESSAGE)
 			messages++;
 		else
 			assert_int_equal(notice->ticket, answers++);

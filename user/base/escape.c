@@ -128,17 +128,17 @@ static size_t quote(char *out, size_t size, const uint8_t *text, size_t len, uns
 	return w.used;
 }
 
-size_t text_quote(char *out, size_t size, const uint8_t *text, size_t len)
+size_t escape_quoted(char *out, size_t size, const uint8_t *text, size_t len)
 {
 	return quote(out, size, text, len, QUOTES | BIDI);
 }
 
-size_t text_json(char *out, size_t size, const uint8_t *text, size_t len)
+size_t escape_json(char *out, size_t size, const uint8_t *text, size_t len)
 {
 	return quote(out, size, text, len, QUOTES | BIDI | JSON);
 }
 
-size_t text_safe(char *out, size_t size, const uint8_t *text, size_t len)
+size_t escape_text(char *out, size_t size, const uint8_t *text, size_t len)
 {
 	struct writer w = {.out = out, .size = size};
 
@@ -149,7 +149,7 @@ size_t text_safe(char *out, size_t size, const uint8_t *text, size_t len)
 	return w.used;
 }
 
-size_t text_one_line(char *out, size_t size, const uint8_t *text, size_t len)
+size_t escape_line(char *out, size_t size, const uint8_t *text, size_t len)
 {
 	struct writer w = {.out = out, .size = size};
 

@@ -4,8 +4,8 @@
  * is written as \n, \r, \t, \x1b (a control character below 0x80, or a byte that is not UTF-8)
  * or \u{202e}. Pure functions; what they write is UTF-8 without a NUL at its end.
  */
-#ifndef UDPXDP_ENGINE_ESCAPE_H
-#define UDPXDP_ENGINE_ESCAPE_H
+#ifndef UDPXDP_ESCAPE_H
+#define UDPXDP_ESCAPE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,24 +16,24 @@
  * character in the quotes then being an ellipsis. Returns the number of bytes written; 0 when
  * size is too small for even that (5 bytes always do).
  */
-size_t text_quote(char *out, size_t size, const uint8_t *text, size_t len);
+size_t escape_quoted(char *out, size_t size, const uint8_t *text, size_t len);
 
 /*
  * The same as a string of JSON (RFC 8259), the escapes being JSON's own: \u001b, \u202e. JSON is
  * Unicode and cannot say a byte: each one that is not UTF-8 becomes \ufffd, the replacement
  * character. Cut as above.
  */
-size_t text_json(char *out, size_t size, const uint8_t *text, size_t len);
+size_t escape_json(char *out, size_t size, const uint8_t *text, size_t len);
 
-/* text_quote() without quotes, and with " and \ as they are. Cut as above (3 bytes always do). */
-size_t text_safe(char *out, size_t size, const uint8_t *text, size_t len);
+/* escape_quoted() without quotes, and with " and \ as they are. Cut as above (3 bytes always do). */
+size_t escape_text(char *out, size_t size, const uint8_t *text, size_t len);
 
-#define TEXT_SAFE_MAX(len) (4 * (size_t)(len)) /* the most that text_safe() writes */
+#define ESCAPE_TEXT_MAX(len) (4 * (size_t)(len)) /* the most that escape_text() writes */
 
 /*
  * For a file of lines: the text without quotes, with only line breaks and control characters
  * escaped. One newline at its end (\n or \r\n) is dropped. Cut as above (3 bytes always do).
  */
-size_t text_one_line(char *out, size_t size, const uint8_t *text, size_t len);
+size_t escape_line(char *out, size_t size, const uint8_t *text, size_t len);
 
 #endif

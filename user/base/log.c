@@ -41,7 +41,7 @@ static void __attribute__((format(printf, 1, 0))) log_write(const char *format, 
 	if ((size_t)wanted >= sizeof(text))
 		wanted = sizeof(text) - 1;
 	memcpy(line, prefix, len);
-	len += text_safe(line + len, sizeof(line) - len - 1, (const uint8_t *)text,
+	len += escape_text(line + len, sizeof(line) - len - 1, (const uint8_t *)text,
 			(size_t)wanted);
 	line[len++] = '\n';
 	for (size_t done = 0; done < len && reader_reads();) {
@@ -75,7 +75,7 @@ void log_verbose(const char *format, ...)
 	va_end(args);
 }
 
-void fail(int status, const char *format, ...)
+void log_fail(int status, const char *format, ...)
 {
 	va_list args;
 
@@ -85,7 +85,7 @@ void fail(int status, const char *format, ...)
 	exit(status);
 }
 
-void fail_output(void)
+void log_fail_output(void)
 {
-	fail(EXIT_RUNTIME, "standard output: %m; direct it elsewhere");
+	log_fail(EXIT_RUNTIME, "standard output: %m; direct it elsewhere");
 }

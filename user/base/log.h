@@ -24,9 +24,9 @@ void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints an error line and exits. Only for use before anything is attached. */
-void fail(int status, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
+void log_fail(int status, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
 /* The same, of standard output, which takes nothing for the reason in errno. */
-void fail_output(void) __attribute__((noreturn));
+void log_fail_output(void) __attribute__((noreturn));
 
 #endif

@@ -55,7 +55,7 @@ static void put(ck_ring_t *ring, ck_ring_buffer_t *slots, void *record)
 	ck_ring_buffer_t *slot = ck_ring_enqueue_reserve_spsc(ring, slots);
 
 	slot->value = record;
-	/* The ring's own barrier orders stores only: on a machine with a weak memory model the
+	/* The ring's own barrier commands stores only: on a machine with a weak memory model the
 	 * consumer's reads of a record could come after it has been given back. */
 	ck_pr_fence_release();
 	tsan_release(ring);

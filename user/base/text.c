@@ -5,7 +5,7 @@
 
 #include "udpxdp/service.h"
 
-bool text_is_utf8(const uint8_t *text, size_t len)
+bool udpxdp_text_is_utf8(const uint8_t *text, size_t len)
 {
 	for (size_t i = 0; i < len;) {
 		utf8proc_int32_t character;
@@ -57,35 +57,35 @@ static bool all_print(const uint8_t *text, size_t len, bool spaces)
 	return len > 0;
 }
 
-bool text_is_printable(const uint8_t *text, size_t len)
+bool udpxdp_text_is_printable(const uint8_t *text, size_t len)
 {
 	return all_print(text, len, true);
 }
 
-bool text_is_word(const uint8_t *text, size_t len)
+bool udpxdp_text_is_word(const uint8_t *text, size_t len)
 {
 	return all_print(text, len, false);
 }
 
-size_t addr_format(char text[ADDR_TEXT_MAX], const struct ip_addr *addr)
+size_t udpxdp_addr_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr)
 {
-	bool ipv4 = ip_addr_is_ipv4(addr);
+	bool ipv4 = udpxdp_addr_is_ipv4(addr);
 
-	inet_ntop(ipv4 ? AF_INET : AF_INET6, ipv4 ? addr->b + 12 : addr->b, text, ADDR_TEXT_MAX);
+	inet_ntop(ipv4 ? AF_INET : AF_INET6, ipv4 ? addr->b + 12 : addr->b, text, UDPXDP_ADDR_TEXT_MAX);
 	return strlen(text);
 }
 
-size_t addr_port_format(char text[ADDR_TEXT_MAX], const struct ip_addr *addr, uint16_t port)
+size_t udpxdp_addr_port_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr, uint16_t port)
 {
 	char digits[5];
 	size_t len, count = 0;
 
-	if (ip_addr_is_ipv4(addr)) {
-		len = addr_format(text, addr);
+	if (udpxdp_addr_is_ipv4(addr)) {
+		len = udpxdp_addr_format(text, addr);
 	} else {
-		char plain[ADDR_TEXT_MAX];
+		char plain[UDPXDP_ADDR_TEXT_MAX];
 
-		len = addr_format(plain, addr);
+		len = udpxdp_addr_format(plain, addr);
 		text[0] = '[';
 		memcpy(text + 1, plain, len);
 		text[len + 1] = ']';

@@ -144,7 +144,7 @@ static struct tables make_tables(const struct verb *verb)
 	char *letter = tables.letters;
 
 	if (!tables.longs || !tables.letters)
-		fail(EXIT_RUNTIME, "options: out of memory");
+		log_fail(EXIT_RUNTIME, "options: out of memory");
 	*letter++ = ':'; /* tell a missing argument from an unknown option */
 	for (size_t i = 0; i < count; i++) {
 		const struct option_row *row = row_at(verb, i);
@@ -165,7 +165,7 @@ static struct tables make_tables(const struct verb *verb)
 static void __attribute__((noreturn)) bad_option(
 		const struct verb *verb, const char *option, const char *why)
 {
-	fail(EXIT_USAGE, "option %s: %s; see udpxdp %s --help", option, why, verb->name);
+	log_fail(EXIT_USAGE, "option %s: %s; see udpxdp %s --help", option, why, verb->name);
 }
 
 /* getopt_long() says only that it could not tell which one; say between which. */
@@ -224,10 +224,10 @@ static void check_operands(const struct verb *verb, int count, char **operands)
 
 	if (count < verb->min_operands) {
 		operand_name(verb->operands, count, name, sizeof(name));
-		fail(EXIT_USAGE, "%s: not given; see udpxdp %s --help", name, verb->name);
+		log_fail(EXIT_USAGE, "%s: not given; see udpxdp %s --help", name, verb->name);
 	}
 	if (verb->max_operands >= 0 && count > verb->max_operands)
-		fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp %s --help",
+		log_fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp %s --help",
 				operands[verb->max_operands], verb->name);
 }
 
@@ -235,7 +235,7 @@ static void check_operands(const struct verb *verb, int count, char **operands)
 static void __attribute__((noreturn)) printed(void)
 {
 	if (fflush(stdout) || ferror(stdout))
-		fail_output();
+		log_fail_output();
 	exit(EXIT_CLEAN);
 }
 

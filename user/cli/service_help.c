@@ -5,14 +5,14 @@
 #include "cli/verbs.h"
 #include "services/service_table.h"
 
-void print_services(void)
+void service_help_print(void)
 {
 	puts("\nServices, each with the port and the options that it has unless others are given:");
-	for (int i = 0; service_classes[i]; i++) {
-		const struct service_class *class = service_classes[i];
+	for (int i = 0; service_table[i]; i++) {
+		const struct udpxdp_service *service = service_table[i];
 
-		printf("  %s:%u\n", class->name, class->port);
-		for (const struct service_option *o = class->options; o && o->key; o++)
+		printf("  %s:%u\n", service->name, service->port);
+		for (const struct udpxdp_option *o = service->options; o && o->key; o++)
 			options_print_text(o->help, printf("      %s=%s", o->key, o->fallback));
 	}
 }

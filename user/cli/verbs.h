@@ -9,6 +9,6 @@ extern const struct verb serve_verb, replay_verb, client_verb, broadcast_verb, c
 		stats_verb, bench_verb;
 
 /* Prints the services and their options, for --help. */
-void print_services(void);
+void service_help_print(void);
 
 #endif

@@ -27,20 +27,20 @@ static inline uint32_t two(uint16_t first, uint16_t second)
 	return PACKET_BE32((uint32_t)first << 16 | second);
 }
 
-static uint8_t *put_tags(uint8_t *p, const struct path *path)
+static uint8_t *put_tags(uint8_t *p, const struct udpxdp_path *path)
 {
 	for (int i = 0; i < path->tag_count; i++, p += VLAN_TAG_LEN)
 		put32(p, two(path->tags[i].tpid, path->tags[i].tci));
 	return p;
 }
 
-static inline uint8_t ttl_of(const struct path *path)
+static inline uint8_t ttl_of(const struct udpxdp_path *path)
 {
 	return path->ttl ? path->ttl : DEFAULT_TTL;
 }
 
 /* Returns the sum of the addresses. */
-static inline uint64_t put_ipv4(uint8_t *p, const struct path *path, uint32_t udp_len)
+static inline uint64_t put_ipv4(uint8_t *p, const struct udpxdp_path *path, uint32_t udp_len)
 {
 	const uint16_t version = PACKET_BE16(0x4500), flags = PACKET_BE16(0x4000 /* DF */);
 	uint32_t local = path->local.addr.w[3], peer = path->peer.addr.w[3];
@@ -56,7 +56,7 @@ static inline uint64_t put_ipv4(uint8_t *p, const struct path *path, uint32_t ud
 	return addresses;
 }
 
-static inline uint64_t put_ipv6(uint8_t *p, const struct path *path, uint32_t udp_len)
+static inline uint64_t put_ipv6(uint8_t *p, const struct udpxdp_path *path, uint32_t udp_len)
 {
 	put32(p, two(0x6000, 0));
 	put32(p + 4, two(udp_len, IP_PROTO_UDP << 8 | ttl_of(path)));
@@ -65,7 +65,7 @@ static inline uint64_t put_ipv6(uint8_t *p, const struct path *path, uint32_t ud
 	return checksum_sum(p + 8, 32);
 }
 
-void headers_write(uint8_t *p, const struct path *path, uint32_t len, uint32_t payload_sum)
+void headers_write(uint8_t *p, const struct udpxdp_path *path, uint32_t len, uint32_t payload_sum)
 {
 	uint32_t udp_len = UDP_HEADER_LEN + len, ports = two(path->local.port, path->peer.port);
 	uint16_t checksum, wire_len = PACKET_BE16(udp_len);
@@ -77,7 +77,7 @@ void headers_write(uint8_t *p, const struct path *path, uint32_t len, uint32_t p
 	p += 12;
 	if (path->tag_count)
 		p = put_tags(p, path);
-	if (ip_addr_is_ipv4(&path->peer.addr)) {
+	if (udpxdp_addr_is_ipv4(&path->peer.addr)) {
 		put16(p, PACKET_BE16(ETHERTYPE_IPV4));
 		sum += put_ipv4(p + 2, path, udp_len);
 		p += 2 + IPV4_HEADER_LEN;

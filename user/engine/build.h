@@ -8,13 +8,13 @@
 #define HEADERS_MAX (14 + MAX_VLAN_TAGS * 4 + 40 + 8)
 
 /* Bytes of IP and UDP header on this path. */
-static inline uint32_t ip_udp_len(const struct path *path)
+static inline uint32_t ip_udp_len(const struct udpxdp_path *path)
 {
-	return (ip_addr_is_ipv4(&path->peer.addr) ? 20 : 40) + 8;
+	return (udpxdp_addr_is_ipv4(&path->peer.addr) ? 20 : 40) + 8;
 }
 
 /* Bytes from the start of the frame to the payload on this path. */
-static inline uint32_t headers_len(const struct path *path)
+static inline uint32_t headers_len(const struct udpxdp_path *path)
 {
 	return 14 + path->tag_count * 4 + ip_udp_len(path);
 }
@@ -24,6 +24,6 @@ static inline uint32_t headers_len(const struct path *path)
  * path->peer with a payload of len bytes whose sum (see checksum_sum()) is payload_sum. IPv4: no options,
  * DF set and so no identification (RFC 6864, 4.1). The UDP checksum is always there.
  */
-void headers_write(uint8_t *p, const struct path *path, uint32_t len, uint32_t payload_sum);
+void headers_write(uint8_t *p, const struct udpxdp_path *path, uint32_t len, uint32_t payload_sum);
 
 #endif

@@ -70,7 +70,7 @@ uint32_t checksum_sum(const void *data, size_t len)
 	return checksum_fold(sum);
 }
 
-void prefix_set(struct prefix *prefix, const void *text, size_t len)
+void udpxdp_prefix_set(struct udpxdp_prefix *prefix, const void *text, size_t len)
 {
 	if (len > sizeof(prefix->text))
 		len = sizeof(prefix->text);

@@ -15,11 +15,11 @@ static inline bool is_group_mac(const uint8_t mac[6])
 
 /*
  * Multicast, unspecified or loopback (RFC 1122 3.2.1.3, RFC 4291 2.7), whatever the host's own
- * addresses are. 255.255.255.255 is among those (see local_net_kind()).
+ * addresses are. 255.255.255.255 is among those (see udpxdp_host_kind()).
  */
-static inline bool is_special(const struct ip_addr *a)
+static inline bool is_special(const struct udpxdp_addr *a)
 {
-	if (ip_addr_is_ipv4(a)) {
+	if (udpxdp_addr_is_ipv4(a)) {
 		uint8_t first = a->b[12];
 
 		return !first || first == 127 || (first & 0xf0) == 0xe0;
@@ -31,21 +31,21 @@ static inline bool is_special(const struct ip_addr *a)
 
 /* The verdict on a frame's destination: the same questions, in the same order, as the filter. */
 static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
-		struct instance **instance, bool *broadcast)
+		struct service_instance **instance, bool *broadcast)
 {
-	const struct local_net *net = e->net;
-	uint32_t kind = local_net_kind(net, &info->dest);
+	const struct udpxdp_host *net = e->net;
+	uint32_t kind = udpxdp_host_kind(net, &info->dest);
 	uint8_t n = e->port_instance[info->dest_port];
 
 	*broadcast = kind == LOCAL_BROADCAST;
-	if (*broadcast && !(n && e->instances[n - 1].class->wants_broadcast))
+	if (*broadcast && !(n && e->instances[n - 1].service->wants_broadcast))
 		return FRAME_NOT_OURS;
 	if (!kind && !(net->any_unicast && !is_special(&info->dest)))
 		return FRAME_NOT_OURS;
 	if (!n)
 		return FRAME_NOT_SERVED;
 	*instance = &e->instances[n - 1];
-	return FRAME_REDIRECTED;
+	return FRAME_UDP;
 }
 
 /*
@@ -78,32 +78,32 @@ static inline bool ip_checksum_ok(const uint8_t *ip, uint32_t len)
 			       checksum_word32(ip + 16)) == 0xffff;
 }
 
-/* Why a datagram must not reach its service; DROP_REASON_COUNT: it may. */
-static enum drop_reason refuse(const struct engine *e, const struct frame *frame,
+/* Why a datagram must not reach its service; UDPXDP_DROP_NONE: it may. */
+static enum udpxdp_drop refuse(const struct engine *e, const struct frame *frame,
 		const struct frame_info *info, uint32_t payload_sum)
 {
 	if (info->version == 4 && !ip_checksum_ok(frame->data + info->l3, info->l4 - info->l3))
-		return DROP_bad_ip_checksum;
+		return UDPXDP_DROP_bad_ip_checksum;
 	if (!udp_checksum_ok(info, frame->data + info->l4, payload_sum))
-		return DROP_bad_udp_checksum;
+		return UDPXDP_DROP_bad_udp_checksum;
 	if (!info->source_port)
-		return DROP_source_port_zero;
+		return UDPXDP_DROP_source_port_zero;
 	if (is_special(&info->source) || is_group_mac(frame->data + 6) ||
-			local_net_kind(e->net, &info->source))
-		return DROP_source_address;
-	return DROP_REASON_COUNT;
+			udpxdp_host_kind(e->net, &info->source))
+		return UDPXDP_DROP_source_address;
+	return UDPXDP_DROP_NONE;
 }
 
 /* Who answers what was sent to everybody: the address that the sender takes for its neighbour. */
-static __attribute__((noinline)) struct ip_addr own_ipv4(
-		const struct local_net *net, const struct ip_addr *peer)
+static __attribute__((noinline)) struct udpxdp_addr own_ipv4(
+		const struct udpxdp_host *net, const struct udpxdp_addr *peer)
 {
-	const struct ip_addr *neighbour = local_net_neighbour(net, peer);
+	const struct udpxdp_addr *neighbour = udpxdp_host_addr_on_subnet_of(net, peer);
 
 	return neighbour ? *neighbour : net->ipv4;
 }
 
-static void read_path(struct path *path, const struct engine *e, const struct frame *frame,
+static void read_path(struct udpxdp_path *path, const struct engine *e, const struct frame *frame,
 		const struct frame_info *info, bool broadcast)
 {
 	const struct eth_header *eth = (const void *)frame->data;
@@ -123,31 +123,31 @@ static void read_path(struct path *path, const struct engine *e, const struct fr
 	}
 }
 
-/* The straight line. Returns with the frame sent, or to be given back (out.frame is set). */
-static void handle(struct engine *e, struct outlet *out)
+/* The straight line. Returns with the frame sent, or to be given back (ctx.frame is set). */
+static void handle(struct engine *e, struct udpxdp_ctx *ctx)
 {
-	struct frame *frame = out->frame;
-	struct instance *instance;
+	struct frame *frame = ctx->frame;
+	struct service_instance *instance;
 	struct frame_info info;
-	struct datagram d;
+	struct udpxdp_datagram d;
 	enum frame_verdict verdict;
-	enum drop_reason drop;
+	enum udpxdp_drop drop;
 	bool broadcast;
 
 	verdict = frame_classify(frame->data, frame->data + frame->len, frame->len, &info);
-	if (verdict == FRAME_REDIRECTED)
+	if (verdict == FRAME_UDP)
 		verdict = admit(e, &info, &instance, &broadcast);
 	e->verdicts[verdict]++;
-	if (verdict != FRAME_REDIRECTED)
+	if (verdict != FRAME_UDP)
 		return;
 
-	out->instance = instance;
+	ctx->instance = instance;
 	instance->counters->rx++;
 	instance->counters->rx_bytes += info.payload_len;
-	out->payload_sum = checksum_sum(frame->data + info.payload, info.payload_len);
-	drop = refuse(e, frame, &info, out->payload_sum);
-	if (drop != DROP_REASON_COUNT) {
-		count_drop(out, drop);
+	ctx->payload_sum = checksum_sum(frame->data + info.payload, info.payload_len);
+	drop = refuse(e, frame, &info, ctx->payload_sum);
+	if (drop != UDPXDP_DROP_NONE) {
+		udpxdp_count_drop(ctx, drop);
 		return;
 	}
 
@@ -157,55 +157,55 @@ static void handle(struct engine *e, struct outlet *out)
 	d.broadcast = broadcast;
 	d.time_ns = frame->time_ns;
 	if (instance->state)
-		instance->class->receive(instance->state, out, &d);
+		instance->service->receive(instance->state, ctx, &d);
 	else if (!e->sinks.hand_over(e->sinks.context, instance - e->instances, &d))
-		count_drop(out, DROP_handover_full);
+		udpxdp_count_drop(ctx, UDPXDP_DROP_handover_full);
 }
 
-int engine_turn(struct engine *e)
+int engine_poll(struct engine *e)
 {
 	struct frame_io *io = e->io;
 	struct frame frames[FRAME_BATCH];
-	struct outlet out = {.engine = e};
+	struct udpxdp_ctx ctx = {.engine = e};
 	int n = io->ops->receive(io, frames, FRAME_BATCH);
 
 	for (int i = 0; i < n; i++) {
-		out.frame = &frames[i];
-		out.time_ns = frames[i].time_ns;
-		handle(e, &out);
-		if (out.frame)
-			io->ops->give_back(io, out.frame);
+		ctx.frame = &frames[i];
+		ctx.time_ns = frames[i].time_ns;
+		handle(e, &ctx);
+		if (ctx.frame)
+			io->ops->release(io, ctx.frame);
 	}
 	if (n > 0)
 		io->ops->flush(io);
 	return n;
 }
 
-void engine_deliver(struct engine *e, unsigned n, const struct datagram *d)
+void engine_deliver(struct engine *e, unsigned n, const struct udpxdp_datagram *d)
 {
-	struct outlet out = {
+	struct udpxdp_ctx ctx = {
 			.engine = e, .instance = &e->instances[n], .time_ns = d->time_ns};
 
-	out.instance->class->receive(out.instance->state, &out, d);
+	ctx.instance->service->receive(ctx.instance->state, &ctx, d);
 }
 
-const char *engine_command(struct engine *e, unsigned n, const struct command *command)
+const char *engine_command(struct engine *e, unsigned n, const struct udpxdp_command *command)
 {
-	struct outlet out = {
+	struct udpxdp_ctx ctx = {
 			.engine = e, .instance = &e->instances[n], .time_ns = command->time_ns};
 
-	return out.instance->class->command(out.instance->state, &out, command);
+	return ctx.instance->service->command(ctx.instance->state, &ctx, command);
 }
 
 void engine_tick(struct engine *e, uint64_t time_ns)
 {
 	for (unsigned n = 0; n < e->instance_count; n++) {
-		struct outlet out = {.engine = e,
+		struct udpxdp_ctx ctx = {.engine = e,
 				.instance = &e->instances[n],
 				.time_ns = time_ns};
 
-		if (out.instance->state && out.instance->class->tick)
-			out.instance->class->tick(out.instance->state, &out, time_ns);
+		if (ctx.instance->state && ctx.instance->service->tick)
+			ctx.instance->service->tick(ctx.instance->state, &ctx, time_ns);
 	}
 }
 
@@ -214,7 +214,7 @@ void engine_flush(struct engine *e)
 	e->io->ops->flush(e->io);
 }
 
-void engine_set_net(struct engine *e, const struct local_net *net)
+void engine_set_net(struct engine *e, const struct udpxdp_host *net)
 {
 	e->net = net;
 }
@@ -224,24 +224,24 @@ uint64_t engine_verdict(const struct engine *e, enum frame_verdict verdict)
 	return e->verdicts[verdict];
 }
 
-static int start_instance(struct instance *i, const struct engine_config *config, unsigned n)
+static int start_instance(struct service_instance *i, const struct engine_config *config, unsigned n)
 {
-	const struct service_config *service = &config->services[n];
+	const struct service_config *spec = &config->services[n];
 	size_t size;
 
-	i->class = service->class;
+	i->service = spec->service;
 	i->counters = &config->counters[n];
-	memcpy(i->counters->service, service->class->name, strlen(service->class->name) + 1);
-	i->counters->port = service->port;
+	memcpy(i->counters->service, spec->service->name, strlen(spec->service->name) + 1);
+	i->counters->port = spec->port;
 	i->counters->worker = config->worker;
-	if (service->class->single && !config->owner)
+	if (spec->service->single && !config->owner)
 		return 0;
-	size = (service->class->state_size(service->options) + 63) & ~(size_t)63;
+	size = (spec->service->state_size(spec->options) + 63) & ~(size_t)63;
 	i->state = aligned_alloc(64, size ? size : 64);
 	if (!i->state)
 		return -1;
 	memset(i->state, 0, size);
-	service->class->start(i->state, service->options, service->port);
+	spec->service->start(i->state, spec->options, spec->port);
 	return 0;
 }
 

@@ -12,26 +12,26 @@
 
 /* One -s option: a service, the port it serves, and its options as parsed. */
 struct service_config {
-	const struct service_class *class;
+	const struct udpxdp_service *service;
 	uint16_t port;
-	_Alignas(64) uint8_t options[SERVICE_OPTIONS_SIZE];
+	_Alignas(64) uint8_t options[UDPXDP_OPTIONS_SIZE];
 };
 
 /*
  * Where messages go. Each function may be NULL (nobody listens) and must not wait; instance is
  * the index of the service's config. Each returns false when the message had to be let go.
  */
-struct sinks {
+struct engine_sinks {
 	void *context;
-	bool (*print)(void *context, unsigned instance, const struct message *message);
-	bool (*record)(void *context, unsigned instance, const struct message *message);
-	bool (*notify)(void *context, unsigned instance, const struct message *message);
+	bool (*print)(void *context, unsigned instance, const struct udpxdp_message *message);
+	bool (*record)(void *context, unsigned instance, const struct udpxdp_message *message);
+	bool (*notify)(void *context, unsigned instance, const struct udpxdp_message *message);
 
 	/*
 	 * Hands a datagram to the worker on which a single service lives; copies what it needs.
 	 * NULL: they all live here. Returns false when that worker's ring is full.
 	 */
-	bool (*hand_over)(void *context, unsigned instance, const struct datagram *d);
+	bool (*hand_over)(void *context, unsigned instance, const struct udpxdp_datagram *d);
 };
 
 struct engine_config {
@@ -42,7 +42,7 @@ struct engine_config {
 	bool owner;                        /* single services live here */
 	struct service_counters *counters; /* a row for each service; plain stores; zeroed */
 	const char *hostname;
-	struct sinks sinks;
+	struct engine_sinks sinks;
 };
 
 struct engine;
@@ -55,21 +55,21 @@ struct engine *engine_new(const struct engine_config *config);
 void engine_free(struct engine *engine);
 
 /* The host as it is from now on; the snapshot must outlive its use. */
-void engine_set_net(struct engine *engine, const struct local_net *net);
+void engine_set_net(struct engine *engine, const struct udpxdp_host *net);
 
 /*
  * One turn: takes a batch of frames, answers it, flushes. Returns the number of frames taken,
  * 0 when there were none, -1 when there will be no more (errno as frame_io's receive).
  * Every frame ends as one verdict or one counter.
  */
-int engine_turn(struct engine *engine);
+int engine_poll(struct engine *engine);
 
 /* A datagram that another worker handed over to the single service `instance` that lives here. */
-void engine_deliver(struct engine *engine, unsigned instance, const struct datagram *d);
+void engine_deliver(struct engine *engine, unsigned instance, const struct udpxdp_datagram *d);
 
 /* A line from a console, for the service `instance` that lives here. Returns NULL or why not. */
 const char *engine_command(
-		struct engine *engine, unsigned instance, const struct command *command);
+		struct engine *engine, unsigned instance, const struct udpxdp_command *command);
 
 /* The time for the services that want it: call about once a second. */
 void engine_tick(struct engine *engine, uint64_t time_ns);
@@ -77,7 +77,7 @@ void engine_tick(struct engine *engine, uint64_t time_ns);
 /* Hands what the three calls above queued to the driver. */
 void engine_flush(struct engine *engine);
 
-/* How many frames ended with this verdict in user space. */
+/* How many frames ended with this verdict in user space; FRAME_UDP: as a datagram for a service. */
 uint64_t engine_verdict(const struct engine *engine, enum frame_verdict verdict);
 
 #endif

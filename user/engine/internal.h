@@ -6,26 +6,26 @@
 #include "engine/engine.h"
 
 /* A service as it runs on this engine. */
-struct instance {
-	const struct service_class *class;
+struct service_instance {
+	const struct udpxdp_service *service;
 	struct service_counters *counters;
 	void *state; /* NULL: a single service that lives on another worker */
 };
 
 struct engine {
 	struct frame_io *io;
-	const struct local_net *net;
-	struct sinks sinks;
+	const struct udpxdp_host *net;
+	struct engine_sinks sinks;
 	const char *hostname;
 	unsigned instance_count;
-	struct instance instances[MAX_SERVICES];
-	uint64_t verdicts[FRAME_VERDICT_COUNT];
+	struct service_instance instances[MAX_SERVICES];
+	uint64_t verdicts[FRAME_VERDICT_COUNT + 1];
 	uint8_t port_instance[65536]; /* 1 + index of the instance that serves it; 0: none */
 };
 
-struct outlet {
+struct udpxdp_ctx {
 	struct engine *engine;
-	struct instance *instance;
+	struct service_instance *instance;
 	struct frame *frame;  /* the frame in which the datagram arrived; NULL: none, or sent */
 	uint32_t payload_sum; /* of the datagram, RFC 1071 */
 	uint64_t time_ns;     /* of what the call is about; what is sent carries it */

@@ -4,44 +4,44 @@
 #include "engine/checksum.h"
 #include "engine/internal.h"
 
-_Static_assert(sizeof(((struct prefix *)0)->text) <= FRAME_HEADROOM,
+_Static_assert(sizeof(((struct udpxdp_prefix *)0)->text) <= FRAME_HEADROOM,
 		"an answer in place grows into the headroom");
 
-void count_drop(struct outlet *out, enum drop_reason reason)
+void udpxdp_count_drop(struct udpxdp_ctx *ctx, enum udpxdp_drop reason)
 {
 	static const uint16_t offsets[] = {
 #define X(name, text) offsetof(struct service_counters, name),
-			DROP_REASONS(X)
+			UDPXDP_DROP_REASONS(X)
 #undef X
 	};
 
-	(*(__u64 *)((char *)out->instance->counters + offsets[reason]))++;
+	(*(__u64 *)((char *)ctx->instance->counters + offsets[reason]))++;
 }
 
-static void count_sent(struct outlet *out, uint32_t len)
+static void count_sent(struct udpxdp_ctx *ctx, uint32_t len)
 {
-	out->instance->counters->tx++;
-	out->instance->counters->tx_bytes += len;
+	ctx->instance->counters->tx++;
+	ctx->instance->counters->tx_bytes += len;
 }
 
-size_t emit_max(const struct outlet *out, const struct path *path)
+size_t udpxdp_send_max(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path)
 {
-	return out->engine->net->mtu - ip_udp_len(path);
+	return ctx->engine->net->mtu - ip_udp_len(path);
 }
 
-bool reply(struct outlet *out, const struct datagram *d, const struct prefix *prefix)
+bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
 {
-	struct frame_io *io = out->engine->io;
-	struct frame *frame = out->frame;
+	struct frame_io *io = ctx->engine->io;
+	struct frame *frame = ctx->frame;
 	uint8_t *payload = (uint8_t *)d->payload, *start;
-	uint32_t len = d->len, sum = out->payload_sum;
+	uint32_t len = d->len, sum = ctx->payload_sum;
 
 	if (prefix) {
 		len += prefix->len;
 		sum = prefix->sum + checksum_behind(prefix->len, sum);
 	}
-	if (len > emit_max(out, &d->path)) {
-		count_drop(out, DROP_reply_too_big);
+	if (len > udpxdp_send_max(ctx, &d->path)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_reply_too_big);
 		return false;
 	}
 	if (prefix) {
@@ -55,82 +55,82 @@ bool reply(struct outlet *out, const struct datagram *d, const struct prefix *pr
 	frame->room += frame->data - start;
 	frame->data = start;
 	if (!io->ops->send(io, frame)) {
-		count_drop(out, DROP_no_tx_frame);
+		udpxdp_count_drop(ctx, UDPXDP_DROP_no_tx_frame);
 		return false;
 	}
-	out->frame = NULL;
-	count_sent(out, len);
+	ctx->frame = NULL;
+	count_sent(ctx, len);
 	return true;
 }
 
-bool emit(struct outlet *out, const struct path *path, const void *payload, size_t len)
+bool udpxdp_send(struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len)
 {
-	struct frame_io *io = out->engine->io;
+	struct frame_io *io = ctx->engine->io;
 	uint32_t header_len = headers_len(path);
 	struct frame frame;
 
-	if (len > emit_max(out, path)) {
-		count_drop(out, DROP_reply_too_big);
+	if (len > udpxdp_send_max(ctx, path)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_reply_too_big);
 		return false;
 	}
 	if (!io->ops->allocate(io, &frame)) {
-		count_drop(out, DROP_no_tx_frame);
+		udpxdp_count_drop(ctx, UDPXDP_DROP_no_tx_frame);
 		return false;
 	}
 	memcpy(frame.data + header_len, payload, len);
 	headers_write(frame.data, path, len, checksum_sum(payload, len));
 	frame.len = header_len + len;
-	frame.time_ns = out->time_ns;
+	frame.time_ns = ctx->time_ns;
 	io->ops->send(io, &frame);
-	count_sent(out, len);
+	count_sent(ctx, len);
 	return true;
 }
 
-static unsigned instance_number(const struct outlet *out)
+static unsigned instance_number(const struct udpxdp_ctx *ctx)
 {
-	return out->instance - out->engine->instances;
+	return ctx->instance - ctx->engine->instances;
 }
 
-bool outlet_prints(const struct outlet *out)
+bool udpxdp_prints(const struct udpxdp_ctx *ctx)
 {
-	return out->engine->sinks.print;
+	return ctx->engine->sinks.print;
 }
 
-void print(struct outlet *out, const struct message *message)
+void udpxdp_print(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
 {
-	const struct sinks *sinks = &out->engine->sinks;
+	const struct engine_sinks *sinks = &ctx->engine->sinks;
 
-	if (sinks->print && !sinks->print(sinks->context, instance_number(out), message))
-		count_drop(out, DROP_print_lost);
+	if (sinks->print && !sinks->print(sinks->context, instance_number(ctx), message))
+		udpxdp_count_drop(ctx, UDPXDP_DROP_print_lost);
 }
 
-void record(struct outlet *out, const struct message *message)
+void udpxdp_record(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
 {
-	const struct sinks *sinks = &out->engine->sinks;
+	const struct engine_sinks *sinks = &ctx->engine->sinks;
 
-	if (sinks->record && !sinks->record(sinks->context, instance_number(out), message))
-		count_drop(out, DROP_history_lost);
+	if (sinks->record && !sinks->record(sinks->context, instance_number(ctx), message))
+		udpxdp_count_drop(ctx, UDPXDP_DROP_history_lost);
 }
 
-void notify(struct outlet *out, const struct message *message)
+void udpxdp_notify(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
 {
-	const struct sinks *sinks = &out->engine->sinks;
+	const struct engine_sinks *sinks = &ctx->engine->sinks;
 
 	if (sinks->notify)
-		sinks->notify(sinks->context, instance_number(out), message);
+		sinks->notify(sinks->context, instance_number(ctx), message);
 }
 
-const struct local_net *outlet_net(const struct outlet *out)
+const struct udpxdp_host *udpxdp_host(const struct udpxdp_ctx *ctx)
 {
-	return out->engine->net;
+	return ctx->engine->net;
 }
 
-bool outlet_serves(const struct outlet *out, uint16_t port)
+bool udpxdp_serves(const struct udpxdp_ctx *ctx, uint16_t port)
 {
-	return out->engine->port_instance[port] != 0;
+	return ctx->engine->port_instance[port] != 0;
 }
 
-const char *outlet_hostname(const struct outlet *out)
+const char *udpxdp_hostname(const struct udpxdp_ctx *ctx)
 {
-	return out->engine->hostname;
+	return ctx->engine->hostname;
 }

@@ -8,7 +8,7 @@
 #define BRACKET_LEN (sizeof(OPEN) - 1)
 #define CTIME_LEN 24 /* without its newline */
 
-size_t stamp_format(uint8_t stamp[STAMP_MAX], uint64_t time_ns)
+size_t udpxdp_stamp_format(uint8_t stamp[UDPXDP_STAMP_MAX], uint64_t time_ns)
 {
 	time_t seconds = (time_t)(time_ns / NSEC_PER_SEC); /* below the year 2555 */
 	char text[26 + 8];
@@ -43,7 +43,7 @@ static bool is_like(const uint8_t *text, const char *pattern)
 	return true;
 }
 
-bool stamp_starts(const uint8_t *text, size_t len)
+bool udpxdp_stamp_starts(const uint8_t *text, size_t len)
 {
 	const uint8_t *ctime_text = text + BRACKET_LEN;
 

@@ -71,7 +71,7 @@ static uint32_t unsent(const struct afxdp *x)
 	return *x->tx.producer - __atomic_load_n(x->tx.consumer, __ATOMIC_ACQUIRE);
 }
 
-static void reap(struct afxdp *x)
+static void complete_tx(struct afxdp *x)
 {
 	uint32_t index, n = xsk_ring_cons__peek(&x->completion, TX_FRAMES, &index);
 
@@ -86,9 +86,9 @@ static void reap(struct afxdp *x)
 /*
  * Shows queued frames to the kernel and wakes it. In copy mode one sendto() takes a bounded
  * number of frames and says EAGAIN while some remain; no progress means back-pressure, and the
- * rest goes with a later kick.
+ * rest goes with a later tx_wakeup.
  */
-static void kick(struct afxdp *x)
+static void tx_wakeup(struct afxdp *x)
 {
 	uint32_t left;
 
@@ -110,8 +110,8 @@ static bool have_free(struct afxdp *x)
 {
 	if (x->free_count)
 		return true;
-	kick(x);
-	reap(x);
+	tx_wakeup(x);
+	complete_tx(x);
 	return x->free_count != 0;
 }
 
@@ -130,7 +130,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 
 	if (!n) {
 		if (unsent(x)) /* who spins comes neither to flush() nor to wait() now */
-			kick(x);
+			tx_wakeup(x);
 		if (x->busy_poll || xsk_ring_prod__needs_wakeup(&x->fill))
 			recvfrom(x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 		return 0;
@@ -146,7 +146,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 				.room = x->chunk - (desc->addr - base),
 				.time_ns = now,
 				.cookie = base,
-				.lent = true,
+				.is_rx = true,
 		};
 		fetch_ahead(frames[i].data);
 	}
@@ -155,7 +155,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	return n;
 }
 
-static void give_back(struct frame_io *io, const struct frame *frame)
+static void release(struct frame_io *io, const struct frame *frame)
 {
 	struct afxdp *x = self(io);
 
@@ -180,7 +180,7 @@ static bool send_frame(struct frame_io *io, const struct frame *frame)
 	struct xdp_desc *desc;
 	uint32_t index = 0;
 
-	if (frame->lent) {
+	if (frame->is_rx) {
 		if (!have_free(x))
 			return false;
 		/* The frame changes sides; a free one takes its place. */
@@ -212,8 +212,8 @@ static void flush(struct frame_io *io)
 		x->refill_count = 0;
 	}
 	if (x->in_flight) {
-		kick(x);
-		reap(x);
+		tx_wakeup(x);
+		complete_tx(x);
 	}
 }
 
@@ -234,8 +234,8 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 			errno != EAGAIN)
 		return -1;
 	if (x->in_flight) {
-		kick(x);
-		reap(x);
+		tx_wakeup(x);
+		complete_tx(x);
 	}
 	/* The interface is down or gone: the event loop watches it; do not spin meanwhile. */
 	if (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
@@ -243,7 +243,7 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 	return 0;
 }
 
-static void release(struct afxdp *x)
+static void free_socket(struct afxdp *x)
 {
 	if (x->socket)
 		xsk_socket__delete(x->socket);
@@ -256,13 +256,13 @@ static void release(struct afxdp *x)
 
 static int close_socket(struct frame_io *io)
 {
-	release(self(io));
+	free_socket(self(io));
 	return 0;
 }
 
 static const struct frame_io_ops afxdp_ops = {
 		.receive = receive,
-		.give_back = give_back,
+		.release = release,
 		.allocate = allocate,
 		.send = send_frame,
 		.flush = flush,
@@ -352,7 +352,7 @@ static struct frame_io *give_up(struct afxdp *x)
 {
 	int saved = errno;
 
-	release(x);
+	free_socket(x);
 	errno = saved;
 	return NULL;
 }

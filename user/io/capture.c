@@ -223,7 +223,7 @@ void capture_reopen(struct capture_file *file)
 	pthread_mutex_unlock(&file->lock);
 }
 
-void capture_tend(struct capture_file *file)
+void capture_periodic(struct capture_file *file)
 {
 	pthread_mutex_lock(&file->lock);
 	if (file->fd < 0)
@@ -268,11 +268,11 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	return n;
 }
 
-static void give_back(struct frame_io *io, const struct frame *frame)
+static void release(struct frame_io *io, const struct frame *frame)
 {
 	struct capture *c = (struct capture *)io;
 
-	c->inner->ops->give_back(c->inner, frame);
+	c->inner->ops->release(c->inner, frame);
 }
 
 static bool allocate(struct frame_io *io, struct frame *frame)
@@ -323,7 +323,7 @@ static int close_io(struct frame_io *io)
 
 static const struct frame_io_ops ops = {
 	.receive = receive,
-	.give_back = give_back,
+	.release = release,
 	.allocate = allocate,
 	.send = send_frame,
 	.flush = flush,

@@ -26,7 +26,7 @@ struct capture_file *capture_open(const char *path, int (*open_file)(const char 
 void capture_reopen(struct capture_file *file);
 
 /* Tries again when it could not be opened: call about once a second, as above. */
-void capture_tend(struct capture_file *file);
+void capture_periodic(struct capture_file *file);
 
 /* Frames that could not be written. */
 uint64_t capture_lost(const struct capture_file *file);

@@ -149,7 +149,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 		memcpy(buffer_take(p, &frames[n]), p->packet, p->header->caplen);
 		frames[n].len = p->header->caplen;
 		frames[n].time_ns = time_ns;
-		frames[n].lent = true;
+		frames[n].is_rx = true;
 		p->header = NULL;
 		n++;
 	}
@@ -159,7 +159,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	return -1;
 }
 
-static void give_back(struct frame_io *io, const struct frame *frame)
+static void release(struct frame_io *io, const struct frame *frame)
 {
 	buffer_release(pcap_io(io), frame->cookie);
 }
@@ -173,7 +173,7 @@ static bool allocate(struct frame_io *io, struct frame *frame)
 	buffer_take(p, frame);
 	frame->len = 0;
 	frame->time_ns = 0;
-	frame->lent = false;
+	frame->is_rx = false;
 	return true;
 }
 
@@ -242,7 +242,7 @@ static int close_io(struct frame_io *io)
 
 static const struct frame_io_ops ops = {
 	.receive = receive,
-	.give_back = give_back,
+	.release = release,
 	.allocate = allocate,
 	.send = send_frame,
 	.flush = flush,

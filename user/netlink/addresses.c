@@ -20,7 +20,7 @@ struct reading {
 	bool up, ethernet;
 	uint8_t mac[6];
 	uint32_t mtu;
-	struct local_addr *addrs;
+	struct udpxdp_host_addr *addrs;
 	size_t count, room;
 };
 
@@ -41,14 +41,14 @@ static int read_link(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-static bool is_loopback(const struct ip_addr *a)
+static bool is_loopback(const struct udpxdp_addr *a)
 {
-	static const struct ip_addr loopback = {.b = {[15] = 1}};
+	static const struct udpxdp_addr loopback = {.b = {[15] = 1}};
 
-	return ip_addr_is_ipv4(a) ? a->b[12] == 127 : ip_addr_equal(a, &loopback);
+	return udpxdp_addr_is_ipv4(a) ? a->b[12] == 127 : udpxdp_addr_equal(a, &loopback);
 }
 
-static int add(struct reading *r, const struct local_addr *addr)
+static int add(struct reading *r, const struct udpxdp_host_addr *addr)
 {
 	if (r->count == r->room) {
 		size_t room = r->room ? r->room * 2 : 32;
@@ -68,7 +68,7 @@ static int read_addr(const struct nlmsghdr *message, void *context)
 	const struct ifaddrmsg *a = mnl_nlmsg_get_payload(message);
 	const struct nlattr *attrs[IFA_FLAGS + 1] = {};
 	struct reading *r = context;
-	struct local_addr addr = {.prefix_len = a->ifa_prefixlen};
+	struct udpxdp_host_addr addr = {.prefix_len = a->ifa_prefixlen};
 	uint32_t flags = a->ifa_flags;
 
 	if (a->ifa_family != AF_INET && a->ifa_family != AF_INET6)
@@ -111,11 +111,11 @@ static int ask_addrs(struct mnl_socket *socket, struct reading *r)
 	return netlink_ask(socket, question, read_addr, r);
 }
 
-static struct local_net *read_once(int ifindex, bool *up)
+static struct udpxdp_host *read_once(int ifindex, bool *up)
 {
 	struct reading r = {.ifindex = ifindex};
 	struct mnl_socket *socket = netlink_open(0);
-	struct local_net *net = NULL;
+	struct udpxdp_host *net = NULL;
 	int saved;
 
 	if (!socket)
@@ -123,7 +123,7 @@ static struct local_net *read_once(int ifindex, bool *up)
 	if (!ask_link(socket, &r)) {
 		errno = ENOTSUP;
 		if (r.ethernet && !ask_addrs(socket, &r))
-			net = local_net_new(r.mac, r.mtu, r.addrs, r.count);
+			net = udpxdp_host_new(r.mac, r.mtu, r.addrs, r.count);
 	}
 	saved = errno;
 	mnl_socket_close(socket);
@@ -134,9 +134,9 @@ static struct local_net *read_once(int ifindex, bool *up)
 	return net;
 }
 
-struct local_net *addresses_read(int ifindex, bool *up)
+struct udpxdp_host *addresses_read(int ifindex, bool *up)
 {
-	struct local_net *net = NULL;
+	struct udpxdp_host *net = NULL;
 
 	/* EINTR: something changed meanwhile, and what was read may not be the whole. */
 	for (int i = 0; i < TRIES && !(net = read_once(ifindex, up)); i++)

@@ -8,7 +8,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "udpxdp/local_net.h"
+#include "udpxdp/host.h"
 
 /*
  * Asks the kernel for everything at once: every usable address of the host (not loopback, not
@@ -18,7 +18,7 @@
  * interface, ENOTSUP when it does not carry Ethernet frames. *up (may be NULL) says whether the
  * interface is up and has a carrier.
  */
-struct local_net *addresses_read(int ifindex, bool *up);
+struct udpxdp_host *addresses_read(int ifindex, bool *up);
 
 struct addresses;
 

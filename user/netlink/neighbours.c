@@ -19,9 +19,9 @@
 
 struct pending {
 	struct hop hop;
-	struct path path;  /* complete, but for the peer's MAC */
+	struct udpxdp_path path;  /* complete, but for the peer's MAC */
 	uint64_t deadline; /* CLOCK_MONOTONIC, microseconds */
-	void (*done)(void *context, const struct path *path, const char *error);
+	void (*done)(void *context, const struct udpxdp_path *path, const char *error);
 	void *context;
 };
 
@@ -96,7 +96,7 @@ static bool find_pending(const struct neighbours *n, const struct hop *hop, unsi
 		const struct hop *other = &n->pending[*i].hop;
 
 		if (other->ifindex == hop->ifindex && other->family == hop->family &&
-				ip_addr_equal(&other->addr, &hop->addr))
+				udpxdp_addr_equal(&other->addr, &hop->addr))
 			return true;
 	}
 	return false;
@@ -117,9 +117,9 @@ static void end(struct neighbours *n, unsigned i, const uint8_t mac[6], const ch
 static void end_in_silence(struct neighbours *n, unsigned i)
 {
 	const struct hop *hop = &n->pending[i].hop;
-	char addr[ADDR_TEXT_MAX], error[ROUTE_ERROR_SIZE];
+	char addr[UDPXDP_ADDR_TEXT_MAX], error[ROUTE_ERROR_SIZE];
 
-	addr_format(addr, &hop->addr);
+	udpxdp_addr_format(addr, &hop->addr);
 	snprintf(error, sizeof(error), "no answer to %s from %s; check that it is up and on this network",
 			hop->family == AF_INET ? "ARP" : "ND", addr);
 	end(n, i, NULL, error);
@@ -206,8 +206,8 @@ static int on_event(sd_event_source *source, int fd, uint32_t events, void *cont
  * A stale address is used, as the kernel would, and verified meanwhile: the kernel sees none of
  * the traffic, so nothing else would tell it that the address is in use.
  */
-void neighbours_resolve(struct neighbours *n, const struct ip_addr *peer,
-		void (*done)(void *context, const struct path *path, const char *error),
+void neighbours_resolve(struct neighbours *n, const struct udpxdp_addr *peer,
+		void (*done)(void *context, const struct udpxdp_path *path, const char *error),
 		void *context)
 {
 	struct pending p = {.done = done, .context = context};

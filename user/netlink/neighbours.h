@@ -23,8 +23,8 @@ struct neighbours *neighbours_open(sd_event *loop, int ifindex);
  * "no answer to ARP from 10.0.0.9", "no route to 10.9.9.9", "the route to 10.9.9.9 leaves by
  * eth1, not by this interface".
  */
-void neighbours_resolve(struct neighbours *neighbours, const struct ip_addr *peer,
-		void (*done)(void *context, const struct path *path, const char *error),
+void neighbours_resolve(struct neighbours *neighbours, const struct udpxdp_addr *peer,
+		void (*done)(void *context, const struct udpxdp_path *path, const char *error),
 		void *context);
 
 /* Ends; requests under way are answered with an error. */

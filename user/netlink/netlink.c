@@ -74,21 +74,21 @@ void netlink_nested(const struct nlattr *attr, const struct nlattr **table, uint
 	mnl_attr_parse_nested(attr, collect, &(struct table){table, max});
 }
 
-void netlink_put_addr(struct nlmsghdr *message, uint16_t type, const struct ip_addr *addr)
+void netlink_put_addr(struct nlmsghdr *message, uint16_t type, const struct udpxdp_addr *addr)
 {
-	if (ip_addr_is_ipv4(addr))
+	if (udpxdp_addr_is_ipv4(addr))
 		mnl_attr_put(message, type, 4, addr->b + 12);
 	else
 		mnl_attr_put(message, type, 16, addr->b);
 }
 
-bool netlink_get_addr(struct ip_addr *addr, uint8_t family, const struct nlattr *attr)
+bool netlink_get_addr(struct udpxdp_addr *addr, uint8_t family, const struct nlattr *attr)
 {
 	size_t size = family == AF_INET ? 4 : 16;
 
 	if (!attr || mnl_attr_get_payload_len(attr) != size)
 		return false;
-	*addr = ip_addr_ipv4(0, 0, 0, 0);
+	*addr = udpxdp_addr_ipv4(0, 0, 0, 0);
 	memcpy(addr->b + sizeof(addr->b) - size, mnl_attr_get_payload(attr), size);
 	return true;
 }

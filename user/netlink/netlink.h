@@ -31,8 +31,8 @@ void netlink_attributes(const struct nlmsghdr *message, size_t header,
 void netlink_nested(const struct nlattr *attr, const struct nlattr **table, uint16_t max);
 
 /* Addresses as attributes; family is AF_INET or AF_INET6. */
-void netlink_put_addr(struct nlmsghdr *message, uint16_t type, const struct ip_addr *addr);
-bool netlink_get_addr(struct ip_addr *addr, uint8_t family, const struct nlattr *attr);
+void netlink_put_addr(struct nlmsghdr *message, uint16_t type, const struct udpxdp_addr *addr);
+bool netlink_get_addr(struct udpxdp_addr *addr, uint8_t family, const struct nlattr *attr);
 
 /* A MAC as an attribute; false, with mac untouched, when it is none. */
 bool netlink_get_mac(uint8_t mac[6], const struct nlattr *attr);

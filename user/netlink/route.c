@@ -16,10 +16,10 @@
 struct route {
 	unsigned type;
 	int ifindex;
-	struct ip_addr source;
+	struct udpxdp_addr source;
 	bool has_source;
 	uint8_t family; /* of the next hop */
-	struct ip_addr gateway;
+	struct udpxdp_addr gateway;
 	bool has_gateway;
 };
 
@@ -37,7 +37,7 @@ static int parse_route(const struct nlmsghdr *message, void *context)
 	route->has_source = netlink_get_addr(&route->source, route->family, attrs[RTA_PREFSRC]);
 	route->has_gateway = netlink_get_addr(&route->gateway, route->family, attrs[RTA_GATEWAY]);
 	if (attrs[RTA_VIA] && mnl_attr_get_payload_len(attrs[RTA_VIA]) ==
-					sizeof(struct rtvia) + sizeof(struct ip_addr)) {
+					sizeof(struct rtvia) + sizeof(struct udpxdp_addr)) {
 		/* An IPv4 route over an IPv6 next hop (RFC 5549). */
 		const struct rtvia *via = mnl_attr_get_payload(attrs[RTA_VIA]);
 
@@ -48,18 +48,18 @@ static int parse_route(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-static bool is_link_local(const struct ip_addr *addr)
+static bool is_link_local(const struct udpxdp_addr *addr)
 {
 	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
 }
 
-static int ask_route(struct mnl_socket *socket, int ifindex, const struct ip_addr *peer,
+static int ask_route(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr *peer,
 		struct route *route)
 {
 	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
 	struct nlmsghdr *message = netlink_question(buffer, RTM_GETROUTE, 0);
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-	bool ipv4 = ip_addr_is_ipv4(peer);
+	bool ipv4 = udpxdp_addr_is_ipv4(peer);
 
 	header->rtm_family = ipv4 ? AF_INET : AF_INET6;
 	header->rtm_dst_len = ipv4 ? 32 : 128;
@@ -78,7 +78,7 @@ struct link {
 	bool has_mac;
 	int master;
 	int lower; /* of a VLAN device: what it is on top of, in this namespace; else 0 */
-	struct vlan_tag tag;
+	struct udpxdp_vlan_tag tag;
 };
 
 static void parse_vlan(struct link *link, const struct nlattr *info, int lower)
@@ -130,7 +130,7 @@ static bool ask_link(struct mnl_socket *socket, int ifindex, struct link *link)
  * belongs to. *path gets the tags, and out's MAC: the one that the network knows the host by.
  * name says what out is.
  */
-static bool leaves_by(struct mnl_socket *socket, int ifindex, int out, struct path *path,
+static bool leaves_by(struct mnl_socket *socket, int ifindex, int out, struct udpxdp_path *path,
 		char name[IF_NAMESIZE])
 {
 	struct link link, ours;
@@ -156,16 +156,16 @@ static bool leaves_by(struct mnl_socket *socket, int ifindex, int out, struct pa
 
 /* ---- the way -------------------------------------------------------------------------- */
 
-static const char *no_peer(const struct ip_addr *peer)
+static const char *no_peer(const struct udpxdp_addr *peer)
 {
-	static const struct ip_addr unspecified;
-	bool ipv4 = ip_addr_is_ipv4(peer);
+	static const struct udpxdp_addr unspecified;
+	bool ipv4 = udpxdp_addr_is_ipv4(peer);
 
 	if (ipv4 ? peer->b[12] >> 4 == 0xe : peer->b[0] == 0xff)
 		return "is a multicast address; give a host's";
 	if (ipv4 && peer->w[3] == UINT32_MAX) /* the kernel may have no route to it */
 		return "is a broadcast address; give a host's";
-	if (ipv4 ? !peer->b[12] : ip_addr_equal(peer, &unspecified))
+	if (ipv4 ? !peer->b[12] : udpxdp_addr_equal(peer, &unspecified))
 		return "is no host's address; give one";
 	return NULL;
 }
@@ -191,14 +191,14 @@ static bool route_forbids(int error)
 	return error == EHOSTUNREACH || error == EACCES || error == EINVAL;
 }
 
-bool route_find(struct mnl_socket *socket, int ifindex, const struct ip_addr *peer,
-		struct path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE])
+bool route_find(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr *peer,
+		struct udpxdp_path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE])
 {
-	char text[ADDR_TEXT_MAX], name[IF_NAMESIZE] = "another";
+	char text[UDPXDP_ADDR_TEXT_MAX], name[IF_NAMESIZE] = "another";
 	const char *why = no_peer(peer);
 	struct route route;
 
-	addr_format(text, peer);
+	udpxdp_addr_format(text, peer);
 	if (!why && !ask_route(socket, ifindex, peer, &route)) {
 		why = no_way(&route);
 	} else if (!why && route_forbids(errno)) {
@@ -211,7 +211,7 @@ bool route_find(struct mnl_socket *socket, int ifindex, const struct ip_addr *pe
 		snprintf(error, ROUTE_ERROR_SIZE, "%s %s", text, why);
 		return false;
 	}
-	*path = (struct path){.local.addr = route.source, .peer.addr = *peer};
+	*path = (struct udpxdp_path){.local.addr = route.source, .peer.addr = *peer};
 	if (!leaves_by(socket, ifindex, route.ifindex, path, name)) {
 		snprintf(error, ROUTE_ERROR_SIZE,
 				"the route to %s leaves by %s, not by this interface; use "

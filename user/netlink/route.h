@@ -11,14 +11,14 @@
 struct hop {
 	int ifindex; /* the route's: the interface, a VLAN device on it, or its bridge */
 	uint8_t family;
-	struct ip_addr addr;
+	struct udpxdp_addr addr;
 };
 
 /*
  * Finds the way to peer by the interface ifindex. *path gets all but the ports and the peer's
  * MAC, *hop who is to be asked for that. Returns false with one line in error when there is none.
  */
-bool route_find(struct mnl_socket *socket, int ifindex, const struct ip_addr *peer,
-		struct path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE]);
+bool route_find(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr *peer,
+		struct udpxdp_path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE]);
 
 #endif

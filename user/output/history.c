@@ -73,7 +73,7 @@ static void lose(struct history *h, size_t from, size_t to)
  * written, old lines make room for new ones. */
 static bool gather(struct history *h)
 {
-	const struct message *message;
+	const struct udpxdp_message *message;
 	unsigned instance;
 	bool any = false, room_made = false;
 
@@ -90,7 +90,7 @@ static bool gather(struct history *h)
 		message = message_queue_get(h->queue, &instance);
 		if (!message)
 			return any;
-		h->used += history_format(h->buffer + h->used, BUFFER_SIZE - h->used, message);
+		h->used += message_format_history(h->buffer + h->used, BUFFER_SIZE - h->used, message);
 		any = true;
 	}
 }
@@ -148,7 +148,7 @@ static bool begins_line(int fd)
 /* Opens the file under the path; the one that is open stays so until that has succeeded. */
 static bool open_file(struct history *h)
 {
-	int fd = keeper_open(h->path, O_RDWR | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK);
+	int fd = monitor_open(h->path, O_RDWR | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
 		return false;
@@ -281,7 +281,7 @@ struct history *history_start(const char *path, uint32_t sync_seconds)
 	h->sync_every = sync_seconds * 1000ull;
 	h->sync_at = clock_ms() + h->sync_every;
 	h->path = strdup(path);
-	h->queue = message_queue_new(CELLS, DATAGRAM_PAYLOAD_MAX);
+	h->queue = message_queue_new(CELLS, UDPXDP_PAYLOAD_MAX);
 	if (!h->path || !h->queue)
 		goto failed;
 	if (!open_file(h)) {
@@ -300,7 +300,7 @@ failed:
 	return NULL;
 }
 
-bool history_put(struct history *h, const struct message *message)
+bool history_put(struct history *h, const struct udpxdp_message *message)
 {
 	return message_queue_put(h->queue, 0, message);
 }

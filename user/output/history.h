@@ -21,7 +21,7 @@ struct history;
 struct history *history_start(const char *path, uint32_t sync_seconds);
 
 /* The producer: queues a copy. Never waits; false: there was no room. */
-bool history_put(struct history *history, const struct message *message);
+bool history_put(struct history *history, const struct udpxdp_message *message);
 
 /* Asks for the file to be closed and opened anew under its path (log rotation). Any thread, and
  * a signal handler. What was queued before lands in the old file or the new one, once. */

@@ -10,7 +10,7 @@
 
 /* The first cell of a message; those behind it are text alone. */
 struct head {
-	struct message message; /* its text is void: the text is here */
+	struct udpxdp_message message; /* its text is void: the text is here */
 	unsigned instance;
 	uint8_t text[];
 };
@@ -23,7 +23,7 @@ struct message_queue {
 
 	/* The consumer's: the message being put together, and how much of its text is here. It is
 	 * incomplete while the producer is still at it. */
-	_Alignas(64) struct message message;
+	_Alignas(64) struct udpxdp_message message;
 	unsigned instance;
 	bool begun;
 	uint32_t have;
@@ -56,7 +56,7 @@ void message_queue_free(struct message_queue *queue)
 }
 
 bool message_queue_put(struct message_queue *queue, unsigned instance,
-		const struct message *message)
+		const struct udpxdp_message *message)
 {
 	const uint8_t *text = message->text;
 	size_t len = message->len < queue->text_max ? message->len : queue->text_max;
@@ -80,7 +80,7 @@ bool message_queue_put(struct message_queue *queue, unsigned instance,
 	return true;
 }
 
-const struct message *message_queue_get(struct message_queue *queue, unsigned *instance)
+const struct udpxdp_message *message_queue_get(struct message_queue *queue, unsigned *instance)
 {
 	const void *cell;
 

@@ -18,9 +18,9 @@ void message_queue_free(struct message_queue *queue);
 
 /* Producer: copies a message. false, and nothing of it is queued: there is no room now. */
 bool message_queue_put(struct message_queue *queue, unsigned instance,
-		const struct message *message);
+		const struct udpxdp_message *message);
 
 /* Consumer: the oldest message, or NULL. It stays valid until the next call. */
-const struct message *message_queue_get(struct message_queue *queue, unsigned *instance);
+const struct udpxdp_message *message_queue_get(struct message_queue *queue, unsigned *instance);
 
 #endif

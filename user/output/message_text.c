@@ -6,18 +6,18 @@
 
 #include "base/escape.h"
 
-void service_label(char label[SERVICE_LABEL_MAX], const struct service_config *services,
+void message_service_label(char label[MESSAGE_LABEL_MAX], const struct service_config *services,
 		unsigned count, unsigned instance)
 {
 	const struct service_config *service = &services[instance];
 	unsigned same = 0;
 
 	for (unsigned i = 0; i < count; i++)
-		same += services[i].class == service->class;
+		same += services[i].service == service->service;
 	if (same > 1)
-		snprintf(label, SERVICE_LABEL_MAX, "%s:%u", service->class->name, service->port);
+		snprintf(label, MESSAGE_LABEL_MAX, "%s:%u", service->service->name, service->port);
 	else
-		snprintf(label, SERVICE_LABEL_MAX, "%s", service->class->name);
+		snprintf(label, MESSAGE_LABEL_MAX, "%s", service->service->name);
 }
 
 /*
@@ -28,7 +28,7 @@ struct second {
 	uint64_t number; /* since the epoch, plus 1 */
 	char date[24];   /* 2026-11-23T02:00:00 */
 	char zone[8];    /* +01:00 */
-	uint8_t stamp[STAMP_MAX];
+	uint8_t stamp[UDPXDP_STAMP_MAX];
 	size_t stamp_len;
 };
 
@@ -46,13 +46,13 @@ static const struct second *second_of(uint64_t time_ns)
 	strftime(last.zone, sizeof(last.zone), "%z", &tm); /* +0100, without RFC 3339's colon */
 	memmove(last.zone + 4, last.zone + 3, 3);
 	last.zone[3] = ':';
-	last.stamp_len = stamp_format(last.stamp, time_ns);
+	last.stamp_len = udpxdp_stamp_format(last.stamp, time_ns);
 	return &last;
 }
 
-static const char *direction_name(const struct message *m)
+static const char *direction_name(const struct udpxdp_message *m)
 {
-	return m->direction == SENT ? "send" : "recv";
+	return m->direction == UDPXDP_SENT ? "send" : "recv";
 }
 
 static size_t longest_line(size_t size)
@@ -60,52 +60,52 @@ static size_t longest_line(size_t size)
 	return size < MESSAGE_LINE_MAX ? size : MESSAGE_LINE_MAX;
 }
 
-size_t message_format(char *line, size_t size, const char *service, const struct message *m)
+size_t message_format(char *line, size_t size, const char *service, const struct udpxdp_message *m)
 {
 	const struct second *second = second_of(m->time_ns);
-	char addr[ADDR_TEXT_MAX];
+	char addr[UDPXDP_ADDR_TEXT_MAX];
 	size_t len;
 
-	addr_port_format(addr, &m->addr, m->port);
+	udpxdp_addr_port_format(addr, &m->addr, m->port);
 	len = (size_t)snprintf(line, size, "%s.%06u%s %s %s %s ", second->date,
 			(unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone, service,
 			direction_name(m), addr);
-	len += text_quote(line + len, longest_line(size) - len - 1, m->text, m->len);
+	len += escape_quoted(line + len, longest_line(size) - len - 1, m->text, m->len);
 	line[len++] = '\n';
 	return len;
 }
 
 size_t message_format_json(char *line, size_t size, const struct service_config *service,
-		const struct message *m)
+		const struct udpxdp_message *m)
 {
 	const struct second *second = second_of(m->time_ns);
-	char addr[ADDR_TEXT_MAX];
+	char addr[UDPXDP_ADDR_TEXT_MAX];
 	size_t len;
 
-	addr_format(addr, &m->addr);
+	udpxdp_addr_format(addr, &m->addr);
 	len = (size_t)snprintf(line, size,
 			"{\"time\":\"%s.%06u%s\",\"service\":\"%s\",\"port\":%u,"
 			"\"direction\":\"%s\",\"peer\":\"%s\",\"peer_port\":%u,\"text\":",
 			second->date, (unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone,
-			service->class->name, service->port, direction_name(m), addr, m->port);
-	len += text_json(line + len, longest_line(size) - len - 2, m->text, m->len);
+			service->service->name, service->port, direction_name(m), addr, m->port);
+	len += escape_json(line + len, longest_line(size) - len - 2, m->text, m->len);
 	line[len++] = '}';
 	line[len++] = '\n';
 	return len;
 }
 
-size_t history_format(char *line, size_t size, const struct message *m)
+size_t message_format_history(char *line, size_t size, const struct udpxdp_message *m)
 {
 	const struct second *second = second_of(m->time_ns);
-	bool sent = m->direction == SENT;
-	char addr[ADDR_TEXT_MAX];
+	bool sent = m->direction == UDPXDP_SENT;
+	char addr[UDPXDP_ADDR_TEXT_MAX];
 	size_t len;
 
-	addr_format(addr, &m->addr);
+	udpxdp_addr_format(addr, &m->addr);
 	len = (size_t)snprintf(line, size, "%.*s%s【('%s', %u)】%s:", (int)second->stamp_len,
 			(const char *)second->stamp, sent ? "向" : "收到", addr, m->port,
 			sent ? "发送数据" : "发送的数据");
-	len += text_one_line(line + len, size - len - 1, m->text, m->len);
+	len += escape_line(line + len, size - len - 1, m->text, m->len);
 	line[len++] = '\n';
 	return len;
 }

@@ -12,13 +12,13 @@
 #define MESSAGE_LINE_MAX 4096
 
 /* A history line of the longest text, all of it escaped, is never cut. */
-#define HISTORY_LINE_MAX (4 * DATAGRAM_PAYLOAD_MAX + 256)
+#define HISTORY_LINE_MAX (4 * UDPXDP_PAYLOAD_MAX + 256)
 
-#define SERVICE_LABEL_MAX (SERVICE_NAME_SIZE + 6) /* "NAME:65535" and its NUL */
+#define MESSAGE_LABEL_MAX (UDPXDP_NAME_SIZE + 6) /* "NAME:65535" and its NUL */
 
 /* How a service is called in a printed line: its name, and its port too when the same service
  * runs on several. */
-void service_label(char label[SERVICE_LABEL_MAX], const struct service_config *services,
+void message_service_label(char label[MESSAGE_LABEL_MAX], const struct service_config *services,
 		unsigned count, unsigned instance);
 
 /*
@@ -26,19 +26,19 @@ void service_label(char label[SERVICE_LABEL_MAX], const struct service_config *s
  * microseconds. A text that would make the line longer than size (at least 256, more than
  * MESSAGE_LINE_MAX is not used) is cut and ends with an ellipsis. Returns the length, no NUL.
  */
-size_t message_format(char *line, size_t size, const char *service, const struct message *m);
+size_t message_format(char *line, size_t size, const char *service, const struct udpxdp_message *m);
 
 enum log_format { LOG_TEXT, LOG_JSON };
 
 /*
  * The same as an object of JSON on one line: time, service, port, direction (recv or send), peer,
- * peer_port, text. A byte of the text that is not UTF-8 is there as U+FFFD (see text_json()).
+ * peer_port, text. A byte of the text that is not UTF-8 is there as U+FFFD (see escape_json()).
  */
 size_t message_format_json(char *line, size_t size, const struct service_config *service,
-		const struct message *m);
+		const struct udpxdp_message *m);
 
 /* 【ctime】收到【('ADDR', PORT)】发送的数据:TEXT and a newline, or 【ctime】向【('ADDR', PORT)】发送数据:TEXT
  * for a message sent. Cut as above when size is less than HISTORY_LINE_MAX. */
-size_t history_format(char *line, size_t size, const struct message *m);
+size_t message_format_history(char *line, size_t size, const struct udpxdp_message *m);
 
 #endif

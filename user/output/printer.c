@@ -31,7 +31,7 @@ struct feed {
 struct printer {
 	const struct service_config *services;
 	enum log_format format;
-	char (*labels)[SERVICE_LABEL_MAX]; /* of the services */
+	char (*labels)[MESSAGE_LABEL_MAX]; /* of the services */
 	unsigned workers;
 	pthread_t thread;
 	_Atomic bool stopping;
@@ -126,7 +126,7 @@ static void write_batch(struct printer *printer)
 	printer->used = printer->lines = 0;
 }
 
-static void add_line(struct printer *printer, unsigned instance, const struct message *message)
+static void add_line(struct printer *printer, unsigned instance, const struct udpxdp_message *message)
 {
 	char line[MESSAGE_LINE_MAX];
 	size_t len;
@@ -151,7 +151,7 @@ static unsigned print_queued(struct printer *printer)
 	unsigned most = 0;
 
 	for (unsigned i = 0; i < printer->workers; i++) {
-		const struct message *message;
+		const struct udpxdp_message *message;
 		unsigned instance, taken = 0;
 
 		while (taken < VISIT && (message = message_queue_get(printer->feeds[i].queue,
@@ -210,7 +210,7 @@ struct printer *printer_start(const struct service_config *services, unsigned se
 	if (!printer->labels)
 		goto failed;
 	for (unsigned i = 0; i < service_count; i++)
-		service_label(printer->labels[i], services, service_count, i);
+		message_service_label(printer->labels[i], services, service_count, i);
 	for (unsigned i = 0; i < workers; i++) {
 		printer->feeds[i].queue = message_queue_new(CELLS, MESSAGE_LINE_MAX);
 		if (!printer->feeds[i].queue)
@@ -226,7 +226,7 @@ failed:
 }
 
 bool printer_put(struct printer *printer, unsigned worker, unsigned instance,
-		const struct message *message)
+		const struct udpxdp_message *message)
 {
 	struct feed *feed = &printer->feeds[worker];
 	bool queued = message_queue_put(feed->queue, instance, message);

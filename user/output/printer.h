@@ -20,7 +20,7 @@ struct printer *printer_start(const struct service_config *services, unsigned se
 
 /* Worker `worker`: queues a copy of the message. Never waits; false: there was no room. */
 bool printer_put(struct printer *printer, unsigned worker, unsigned instance,
-		const struct message *message);
+		const struct udpxdp_message *message);
 
 /* Prints what is queued, says how many lines were lost, ends the thread. Waits at most
  * half a second for a reader that does not read. Call when the producers have stopped. */

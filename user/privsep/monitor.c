@@ -19,7 +19,7 @@
 #define PATH_SIZE 256
 
 struct list {
-	char paths[KEEPER_PATHS][PATH_SIZE];
+	char paths[MONITOR_PATHS][PATH_SIZE];
 	unsigned count;
 };
 
@@ -29,11 +29,11 @@ struct request {
 	char path[PATH_SIZE];
 };
 
-static int channel = -1; /* to the keeper */
-static pid_t keeper;
+static int channel = -1; /* to the monitor */
+static pid_t monitor;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* ---- the keeper's side ---------------------------------------------------------------- */
+/* ---- the monitor's side ---------------------------------------------------------------- */
 
 static void answer(int socket, int fd, int error)
 {
@@ -63,7 +63,7 @@ static int add(struct list *list, const char *path, bool sealed)
 {
 	if (sealed)
 		return EPERM;
-	if (list->count == KEEPER_PATHS)
+	if (list->count == MONITOR_PATHS)
 		return ENOSPC;
 	strcpy(list->paths[list->count++], path);
 	return 0;
@@ -101,10 +101,10 @@ static void keep(int socket)
 	bool sealed = false;
 	struct request r = {.what = SEAL};
 
-	prctl(PR_SET_NAME, "udpxdp/keeper");
+	prctl(PR_SET_NAME, "udpxdp/monitor");
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_IGN);
-	sandbox_enter_keeper();
+	sandbox_enter_monitor();
 	while (recv(socket, &r, sizeof(r), 0) == sizeof(r) && r.what != END) {
 		r.path[PATH_SIZE - 1] = '\0';
 		switch (r.what) {
@@ -133,19 +133,19 @@ static void keep(int socket)
 
 /* ---- the server's side ---------------------------------------------------------------- */
 
-int keeper_start(void)
+int monitor_start(void)
 {
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
-	keeper = fork();
-	if (!keeper) {
+	monitor = fork();
+	if (!monitor) {
 		close(pair[0]);
 		keep(pair[1]);
 	}
 	close(pair[1]);
-	if (keeper < 0) {
+	if (monitor < 0) {
 		close(pair[0]);
 		return -1;
 	}
@@ -195,29 +195,29 @@ static int registered(int what, const char *path)
 	return errno ? -1 : 0;
 }
 
-int keeper_register(const char *path)
+int monitor_register(const char *path)
 {
 	return registered(REGISTER, path);
 }
 
-int keeper_remove_at_end(const char *path)
+int monitor_remove_at_end(const char *path)
 {
 	return registered(REMOVE_AT_END, path);
 }
 
-void keeper_seal(void)
+void monitor_seal(void)
 {
 	registered(SEAL, "");
 }
 
-int keeper_open(const char *path, int flags)
+int monitor_open(const char *path, int flags)
 {
 	if (channel < 0)
 		return open(path, flags | O_CLOEXEC, FILE_MODE);
 	return ask(OPEN, path, flags);
 }
 
-void keeper_stop(void)
+void monitor_stop(void)
 {
 	struct request r = {.what = END};
 
@@ -226,5 +226,5 @@ void keeper_stop(void)
 	send(channel, &r, sizeof(r), MSG_NOSIGNAL);
 	close(channel);
 	channel = -1;
-	waitpid(keeper, NULL, 0);
+	waitpid(monitor, NULL, 0);
 }

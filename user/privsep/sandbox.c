@@ -143,8 +143,8 @@ static const char *const process_calls[] = {"accept4", "bind", "bpf", "brk", "ca
 		"tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat",
 		"wait4", "waitid", "write", "writev", NULL};
 
-/* What the keeper needs: to hear a request, to open or remove a file, to answer. */
-static const char *const keeper_calls[] = {"close", "exit", "exit_group", "open", "openat", "recvfrom",
+/* What the monitor needs: to hear a request, to open or remove a file, to answer. */
+static const char *const monitor_calls[] = {"close", "exit", "exit_group", "open", "openat", "recvfrom",
 		"restart_syscall", "rmdir", "rt_sigreturn", "sendmsg", "unlink", "unlinkat", NULL};
 
 /* What a data-path thread does: its socket and doorbells; the capture file, which takes back half a
@@ -220,7 +220,7 @@ void sandbox_enter_data_path(void)
 				strerror(-result));
 }
 
-void sandbox_enter_keeper(void)
+void sandbox_enter_monitor(void)
 {
 	const bool bounds = have(CAP_SETPCAP), overrides = have(CAP_DAC_OVERRIDE);
 
@@ -229,12 +229,12 @@ void sandbox_enter_keeper(void)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 	capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	allow_only(keeper_calls);
+	allow_only(monitor_calls);
 }
 
 /* No list of system calls: what libxdp makes is its own business, and nobody talks to this
  * process. CAP_SYS_ADMIN finds programs by their ids, the others load what remains anew. */
-void sandbox_enter_remover(void)
+void sandbox_enter_detach_helper(void)
 {
 	const capng_type_t both = CAPNG_EFFECTIVE | CAPNG_PERMITTED;
 	const bool bounds = have(CAP_SETPCAP);

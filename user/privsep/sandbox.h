@@ -14,7 +14,7 @@
  * when all are there. */
 void sandbox_missing(char *text, size_t size);
 
-/* Will this process change to another user? Then it needs a keeper. True for root, but for one
+/* Will this process change to another user? Then it needs a monitor. True for root, but for one
  * that may not (CAP_SETUID, CAP_SETGID): that one stays root, without capabilities. */
 bool sandbox_changes_user(void);
 
@@ -32,10 +32,10 @@ int sandbox_enter(const char *user, char *error, size_t size);
 /* A data-path thread also gives up every system call but the few it makes. */
 void sandbox_enter_data_path(void);
 
-/* What is left to the keeper, a process of its own: to open and remove files wherever root may. */
-void sandbox_enter_keeper(void);
+/* What is left to the monitor, a process of its own: to open and remove files wherever root may. */
+void sandbox_enter_monitor(void);
 
-/* What is left to the remover, another one: to detach from the dispatcher. */
-void sandbox_enter_remover(void);
+/* What is left to the detach_helper, another one: to detach from the dispatcher. */
+void sandbox_enter_detach_helper(void);
 
 #endif

@@ -21,7 +21,7 @@ struct errand {
 };
 
 static void send_order(struct server *s, unsigned instance, uint64_t ticket,
-		const struct path *path, const uint8_t *text, uint32_t len)
+		const struct udpxdp_path *path, const uint8_t *text, uint32_t len)
 {
 	if (len > COMMAND_TEXT_MAX)
 		control_answer(s->control, ticket, "the text is too long; shorten it");
@@ -29,12 +29,12 @@ static void send_order(struct server *s, unsigned instance, uint64_t ticket,
 		control_answer(s->control, ticket, "the server is busy; try again");
 }
 
-static void on_resolved(void *context, const struct path *path, const char *error)
+static void on_resolved(void *context, const struct udpxdp_path *path, const char *error)
 {
 	struct errand *e = context;
 
 	if (path) {
-		struct path to = *path;
+		struct udpxdp_path to = *path;
 
 		to.peer.port = e->port;
 		to.local.port = e->server->config->services[e->instance].port;
@@ -46,12 +46,12 @@ static void on_resolved(void *context, const struct path *path, const char *erro
 }
 
 void server_on_request(void *context, unsigned instance, uint64_t ticket,
-		const struct ip_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
+		const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
 {
 	struct server *s = context;
 	struct errand *e;
 
-	if (!s->config->services[instance].class->command) {
+	if (!s->config->services[instance].service->command) {
 		control_answer(s->control, ticket, "this service has no console; name another");
 		return;
 	}
@@ -73,25 +73,25 @@ void server_on_request(void *context, unsigned instance, uint64_t ticket,
 	neighbours_resolve(s->neighbours, peer, on_resolved, e);
 }
 
-bool server_take_notices(struct server *s)
+bool server_take_events(struct server *s)
 {
-	struct notice *n;
+	struct worker_event *n;
 
 	if (!s->control)
 		return false; /* nobody watches, nobody has asked */
-	for (int i = 0; i < NOTICES_AT_ONCE && (n = workers_notice(s->workers)); i++) {
-		if (n->kind == NOTICE_ANSWER)
+	for (int i = 0; i < NOTICES_AT_ONCE && (n = workers_event(s->workers)); i++) {
+		if (n->kind == EVENT_ANSWER)
 			control_answer(s->control, n->ticket, n->error);
 		else
 			control_notify(s->control, n->instance, &n->message);
-		workers_notice_done(s->workers);
+		workers_event_done(s->workers);
 	}
 	workers_set_watched(s->workers, control_watchers(s->control) != 0);
-	return workers_notice(s->workers);
+	return workers_event(s->workers);
 }
 
 /* The bell only wakes the loop: server_on_post() comes behind whatever it was woken by. */
-int server_on_notices(sd_event_source *source, int fd, uint32_t events, void *context)
+int server_on_events(sd_event_source *source, int fd, uint32_t events, void *context)
 {
 	eventfd_t rings;
 
@@ -99,13 +99,13 @@ int server_on_notices(sd_event_source *source, int fd, uint32_t events, void *co
 	return 0;
 }
 
-/* Consoles come and go between notices: look before the loop sleeps. What is left has its turn
+/* Consoles come and go between events: look before the loop sleeps. What is left has its turn
  * after signals, the clock and the others. */
 int server_on_post(sd_event_source *source, void *context)
 {
 	struct server *s = context;
 
-	if (server_take_notices(s))
-		eventfd_write(s->notice_bell, 1);
+	if (server_take_events(s))
+		eventfd_write(s->event_fd, 1);
 	return 0;
 }

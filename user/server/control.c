@@ -128,22 +128,22 @@ static void watch(struct console *console, struct answer *a, int instance)
 	const struct service_config *service = &console->control->config.services[instance];
 
 	console->watched = instance;
-	answer(console, a, "ok %s:%u", service->class->name, service->port);
+	answer(console, a, "ok %s:%u", service->service->name, service->port);
 }
 
 /* Only one kind of service announces, and only the other speaks to a peer. */
 static const char *unfit(const struct console *console, const struct control_request *request)
 {
-	const struct service_class *class;
+	const struct udpxdp_service *service;
 
 	if (request->verb == CONTROL_WATCH)
 		return NULL;
 	if (console->watched == NOBODY)
 		return "watch comes first";
-	class = console->control->config.services[console->watched].class;
-	if ((request->verb == CONTROL_ANNOUNCE) == class->wants_broadcast)
+	service = console->control->config.services[console->watched].service;
+	if ((request->verb == CONTROL_ANNOUNCE) == service->wants_broadcast)
 		return NULL;
-	return class->wants_broadcast ? "that service takes announce" : "that service takes say";
+	return service->wants_broadcast ? "that service takes announce" : "that service takes say";
 }
 
 static void handle(struct console *console, size_t len)
@@ -194,15 +194,15 @@ static int on_console(sd_event_source *source, int fd, uint32_t events, void *co
 
 /* ---- messages ------------------------------------------------------------------------- */
 
-void control_notify(struct control *control, unsigned instance, const struct message *message)
+void control_notify(struct control *control, unsigned instance, const struct udpxdp_message *message)
 {
-	char line[CONTROL_LINE_MAX], addr[ADDR_TEXT_MAX];
+	char line[CONTROL_LINE_MAX], addr[UDPXDP_ADDR_TEXT_MAX];
 	struct iovec parts[2] = {{line, 0}, {(void *)message->text, message->len}};
 
-	addr_format(addr, &message->addr);
+	udpxdp_addr_format(addr, &message->addr);
 	parts[0].iov_len = (size_t)snprintf(line, sizeof(line),
 			"event %s %s %s %u %" PRIu64 "\n",
-			message->direction == RECEIVED ? "recv" : "sent",
+			message->direction == UDPXDP_RECEIVED ? "recv" : "sent",
 			message->broadcast ? "broadcast" : "unicast", addr, message->port,
 			message->time_ns);
 	for (unsigned i = 0; i < CONSOLES_MAX; i++)

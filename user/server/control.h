@@ -21,7 +21,7 @@
 #include "engine/engine.h"
 
 #define CONTROL_DIR "/run/udpxdp"
-#define CONTROL_PACKET_MAX (DATAGRAM_PAYLOAD_MAX + 256) /* bytes of the longest packet */
+#define CONTROL_PACKET_MAX (UDPXDP_PAYLOAD_MAX + 256) /* bytes of the longest packet */
 
 struct control;
 
@@ -37,7 +37,7 @@ struct control_config {
 	 * answer comes by control_answer() with the same ticket, at once or later.
 	 */
 	void (*request)(void *context, unsigned instance, uint64_t ticket,
-			const struct ip_addr *peer, uint16_t port, const uint8_t *text,
+			const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text,
 			uint32_t len);
 };
 
@@ -53,7 +53,7 @@ struct control *control_open(const struct control_config *config);
 void control_answer(struct control *control, uint64_t ticket, const char *error);
 
 /* Tells every console that watches this service. A console whose socket is full is cut off. */
-void control_notify(struct control *control, unsigned instance, const struct message *message);
+void control_notify(struct control *control, unsigned instance, const struct udpxdp_message *message);
 
 /* How many consoles watch anything. */
 unsigned control_watchers(const struct control *control);

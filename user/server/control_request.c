@@ -20,9 +20,9 @@ static bool port_read(const char *text, uint16_t *port)
 	return value > 0 && value <= UINT16_MAX;
 }
 
-static bool addr_read(const char *text, struct ip_addr *addr)
+static bool addr_read(const char *text, struct udpxdp_addr *addr)
 {
-	*addr = ip_addr_ipv4(0, 0, 0, 0);
+	*addr = udpxdp_addr_ipv4(0, 0, 0, 0);
 	return inet_pton(AF_INET, text, addr->b + 12) == 1 ||
 	       inet_pton(AF_INET6, text, addr->b) == 1;
 }
@@ -41,9 +41,9 @@ static const char *service_find(struct control_request *request, char *spec,
 	}
 	request->instance = -1;
 	for (unsigned i = 0; i < service_count; i++) {
-		if (strcmp(services[i].class->name, spec) || (colon && services[i].port != port))
+		if (strcmp(services[i].service->name, spec) || (colon && services[i].port != port))
 			continue;
-		if (!services[i].class->command)
+		if (!services[i].service->command)
 			return "that service has no console; name another";
 		if (request->instance >= 0)
 			return "several of that service run here; say which with --service NAME:PORT";
@@ -83,7 +83,7 @@ const char *control_request_read(struct control_request *request, const uint8_t 
 	count = split(line, words);
 	request->text = newline ? newline + 1 : NULL;
 	request->len = newline ? (uint32_t)(len - line_len - 1) : 0;
-	if (request->len > DATAGRAM_PAYLOAD_MAX)
+	if (request->len > UDPXDP_PAYLOAD_MAX)
 		return "the text is longer than a datagram; shorten it";
 	if (!count)
 		return no_request;

@@ -10,7 +10,7 @@
 struct control_request {
 	enum { CONTROL_WATCH, CONTROL_ANNOUNCE, CONTROL_SAY } verb;
 	int instance;        /* of watch: index of the service */
-	struct ip_addr peer; /* of say */
+	struct udpxdp_addr peer; /* of say */
 	uint16_t port;
 	const uint8_t *text; /* of announce and say: inside the packet */
 	uint32_t len;

@@ -8,25 +8,25 @@
 #include "base/log.h"
 
 /* Returns whether the filter knows it now. */
-static bool set_address(struct server *s, const struct ip_addr *addr, uint32_t flags)
+static bool set_address(struct server *s, const struct udpxdp_addr *addr, uint32_t flags)
 {
 	return !filter_set_address(s->filter, addr, flags);
 }
 
-static bool is_unspecified(const struct ip_addr *a)
+static bool is_unspecified(const struct udpxdp_addr *a)
 {
 	return !a->w[0] && !a->w[1] && !a->w[2] && !a->w[3];
 }
 
 /* Brings the filter from one snapshot (NULL: nothing) to another. New ones come first, so that no
  * address that stays is ever missing. */
-void server_update_filter(struct server *s, const struct local_net *old, const struct local_net *net)
+void server_update_filter(struct server *s, const struct udpxdp_host *old, const struct udpxdp_host *net)
 {
-	const struct ip_addr everybody = ip_addr_ipv4(255, 255, 255, 255);
+	const struct udpxdp_addr everybody = udpxdp_addr_ipv4(255, 255, 255, 255);
 	bool full = !set_address(s, &everybody, LOCAL_BROADCAST);
 
 	for (uint32_t i = 0; i < net->count; i++) {
-		const struct local_addr *a = &net->addrs[i];
+		const struct udpxdp_host_addr *a = &net->addrs[i];
 
 		if (a->on_iface && !is_unspecified(&a->broadcast))
 			full |= !set_address(s, &a->broadcast, LOCAL_BROADCAST);
@@ -38,16 +38,16 @@ void server_update_filter(struct server *s, const struct local_net *old, const s
 				MAX_LOCAL_ADDRS);
 	s->said_full = full;
 	for (uint32_t i = 0; old && i < old->count; i++) {
-		const struct local_addr *a = &old->addrs[i];
+		const struct udpxdp_host_addr *a = &old->addrs[i];
 
-		if (!local_net_kind(net, &a->addr))
+		if (!udpxdp_host_kind(net, &a->addr))
 			filter_clear_address(s->filter, &a->addr);
-		if (!is_unspecified(&a->broadcast) && !local_net_kind(net, &a->broadcast))
+		if (!is_unspecified(&a->broadcast) && !udpxdp_host_kind(net, &a->broadcast))
 			filter_clear_address(s->filter, &a->broadcast);
 	}
 }
 
-static void limit_mtu(struct server *s, struct local_net *net)
+static void limit_mtu(struct server *s, struct udpxdp_host *net)
 {
 	bool beyond = net->mtu > s->mtu_max;
 
@@ -80,7 +80,7 @@ static bool lost_interface(struct server *s, bool found)
 static void count_queues(struct server *s)
 {
 	bool exact;
-	unsigned queues = sockets_count_queues(s->config->iface, &exact);
+	unsigned queues = xsk_sockets_count_queues(s->config->iface, &exact);
 
 	if (!exact || queues == s->queues)
 		return;
@@ -92,12 +92,12 @@ static void count_queues(struct server *s)
 }
 
 /* Announcing needs an IPv4 address; everything else is served without one. */
-void server_check_ipv4(struct server *s, const struct local_net *net)
+void server_check_ipv4(struct server *s, const struct udpxdp_host *net)
 {
-	bool missing = !ip_addr_is_ipv4(&net->ipv4), wanted = false;
+	bool missing = !udpxdp_addr_is_ipv4(&net->ipv4), wanted = false;
 
 	for (unsigned i = 0; i < s->config->service_count; i++)
-		wanted |= s->config->services[i].class->wants_broadcast;
+		wanted |= s->config->services[i].service->wants_broadcast;
 	if (missing && wanted && !s->said_no_ipv4)
 		log_line("%s has no IPv4 address: broadcast is silent until it has one; the other "
 			 "services go on",
@@ -109,7 +109,7 @@ void server_on_addresses(void *context)
 {
 	struct server *s = context;
 	bool up;
-	struct local_net *net = addresses_read(s->config->ifindex, &up);
+	struct udpxdp_host *net = addresses_read(s->config->ifindex, &up);
 
 	if (!net && errno != ENODEV) {
 		if (!s->stale)
@@ -133,7 +133,7 @@ void server_on_addresses(void *context)
 	workers_set_net(s->workers, net);
 }
 
-void server_look_after(struct server *s)
+void server_periodic(struct server *s)
 {
 	if (filter_is_attached(s->filter))
 		count_queues(s);

@@ -19,7 +19,7 @@ struct server {
 	uint32_t mtu_max; /* what the umem was sized for */
 	sd_event *loop;
 	struct filter *filter;
-	struct sockets sockets;
+	struct xsk_sockets sockets;
 	struct frame_io *afxdp[MAX_QUEUES]; /* the sockets themselves; sockets.ios may decorate them */
 	struct capture_file *capture;
 	struct printer *printer;
@@ -29,8 +29,8 @@ struct server {
 	struct neighbours *neighbours;
 	struct control *control;
 	struct watchdog watchdog;
-	int notice_bell;
-	const struct local_net *net; /* as the filter knows it; owned by workers */
+	int event_fd;
+	const struct udpxdp_host *net; /* as the filter knows it; owned by workers */
 	bool was_up, said_no_ipv4, said_full;
 	bool stale; /* the addresses could not be read when they changed last */
 	bool mtu_beyond; /* what the umem was sized for */
@@ -39,35 +39,35 @@ struct server {
 
 /* Opens, attaches and starts everything; *net is taken. Returns the exit status, an error line
  * said; what is there already is for server_stop(). */
-int server_start(struct server *server, struct local_net **net);
+int server_start(struct server *server, struct udpxdp_host **net);
 
 /* Takes apart whatever is there, in the reverse order, and says the accounts. */
 void server_stop(struct server *server);
 
 /* Brings the filter from one snapshot (NULL: nothing) to another. */
-void server_update_filter(struct server *server, const struct local_net *old,
-		const struct local_net *net);
+void server_update_filter(struct server *server, const struct udpxdp_host *old,
+		const struct udpxdp_host *net);
 
 /* Once a second: is the interface still as it was? */
-void server_look_after(struct server *server);
+void server_periodic(struct server *server);
 
 /* The host's addresses or the interface may have changed. */
 void server_on_addresses(void *context);
 
 /* Says so, once, when a service wants an IPv4 address of the interface and there is none. */
-void server_check_ipv4(struct server *server, const struct local_net *net);
+void server_check_ipv4(struct server *server, const struct udpxdp_host *net);
 
 /* A console's request. */
 void server_on_request(void *context, unsigned instance, uint64_t ticket,
-		const struct ip_addr *peer, uint16_t port, const uint8_t *text, uint32_t len);
+		const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len);
 
 /* Takes some of what the workers tell. Returns whether there is more. */
-bool server_take_notices(struct server *server);
+bool server_take_events(struct server *server);
 
 /* The event loop's callbacks that server_start() hooks in. */
 int server_on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *context);
 int server_on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context);
-int server_on_notices(sd_event_source *source, int fd, uint32_t events, void *context);
+int server_on_events(sd_event_source *source, int fd, uint32_t events, void *context);
 int server_on_post(sd_event_source *source, void *context);
 int server_on_second(sd_event_source *source, uint64_t usec, void *context);
 

@@ -39,9 +39,9 @@ int server_on_second(sd_event_source *source, uint64_t usec, void *context)
 	struct server *s = context;
 
 	if (s->capture)
-		capture_tend(s->capture);
-	server_look_after(s);
-	watchdog_tend(&s->watchdog, s->workers, s->sockets.count);
+		capture_periodic(s->capture);
+	server_periodic(s);
+	watchdog_periodic(&s->watchdog, s->workers, s->sockets.count);
 	sd_event_source_set_time_relative(source, USEC_PER_SEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -72,7 +72,7 @@ static void say_accounts(struct server *s)
 		char driver[32] = "";
 
 		afxdp_account(s->afxdp[i], &a);
-		if (s->sockets.mode == MODE_ZEROCOPY)
+		if (s->sockets.mode == XDP_MODE_ZEROCOPY)
 			snprintf(driver, sizeof(driver), "driver=%u ", a.driver);
 		log_verbose("frames queue=%u fill=%u rx=%u held=%u %sof=%u free=%u tx=%u "
 			    "completion=%u of=%u %s",
@@ -100,7 +100,7 @@ void server_stop(struct server *s)
 	addresses_close(s->addresses);
 	if (s->neighbours)
 		neighbours_close(s->neighbours);
-	while (s->workers && s->control && server_take_notices(s))
+	while (s->workers && s->control && server_take_events(s))
 		;
 	for (unsigned i = 0; i < s->config->service_count; i++)
 		if (s->histories[i])
@@ -108,28 +108,28 @@ void server_stop(struct server *s)
 	if (s->printer)
 		printer_stop(s->printer);
 	workers_free(s->workers);
-	sockets_close(&s->sockets);
+	xsk_sockets_close(&s->sockets);
 	if (s->capture && capture_close(s->capture) < 0)
 		log_line("capture %s is not complete: %s; make room", s->config->capture,
 				strerror(errno));
 	/* While the control socket listens and the pins are locked, no successor takes their names:
-	 * what the keeper removes is ours. */
-	keeper_stop();
+	 * what the monitor removes is ours. */
+	monitor_stop();
 	if (s->control)
 		control_close(s->control);
 	filter_close(s->filter);
-	if (s->notice_bell >= 0)
-		close(s->notice_bell);
+	if (s->event_fd >= 0)
+		close(s->event_fd);
 	sd_event_unref(s->loop);
 }
 
 static void say_ready(struct server *s)
 {
-	char services[MAX_SERVICES * (SERVICE_NAME_SIZE + 7)];
+	char services[MAX_SERVICES * (UDPXDP_NAME_SIZE + 7)];
 
 	services_text(s->config->services, s->config->service_count, services, sizeof(services));
 	log_line("ready iface=%s mode=%s queues=%u services=%s", s->config->iface,
-			mode_name(s->sockets.mode), s->sockets.count, services);
+			xdp_mode_name(s->sockets.mode), s->sockets.count, services);
 	sd_notify(0, "READY=1");
 	watchdog_start(&s->watchdog);
 }
@@ -137,7 +137,7 @@ static void say_ready(struct server *s)
 int server_run(const struct server_config *config)
 {
 	struct server *s = calloc(1, sizeof(*s));
-	struct local_net *net = addresses_read(config->ifindex, s ? &s->was_up : NULL);
+	struct udpxdp_host *net = addresses_read(config->ifindex, s ? &s->was_up : NULL);
 	int status = EXIT_RUNTIME;
 
 	if (!s || !net) {
@@ -149,7 +149,7 @@ int server_run(const struct server_config *config)
 		return status;
 	}
 	s->config = config;
-	s->notice_bell = -1;
+	s->event_fd = -1;
 	gethostname(s->hostname, sizeof(s->hostname) - 1);
 	if (net->mtu > AFXDP_MTU_MAX) {
 		log_line("%s has an MTU of %u: a umem chunk takes %u at most; lower it with ip link "

@@ -18,7 +18,7 @@ struct server_config {
 	int ifindex;
 	struct service_config services[MAX_SERVICES];
 	unsigned service_count;
-	enum mode mode;
+	enum xdp_mode mode;
 	bool dispatcher;
 	unsigned first_queue, last_queue;
 	enum wait_policy wait;

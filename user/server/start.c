@@ -36,9 +36,9 @@ static int make_loop(struct server *s)
 		error = sd_event_add_signal(s->loop, NULL, stops[i], server_on_signal, s);
 	if (error >= 0)
 		error = sd_event_add_signal(s->loop, NULL, SIGHUP, server_on_hangup, s);
-	s->notice_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (error >= 0)
-		error = sd_event_add_io(s->loop, NULL, s->notice_bell, EPOLLIN, server_on_notices, s);
+		error = sd_event_add_io(s->loop, NULL, s->event_fd, EPOLLIN, server_on_events, s);
 	if (error >= 0)
 		return EXIT_CLEAN;
 	errno = -error;
@@ -47,24 +47,24 @@ static int make_loop(struct server *s)
 
 /* Loading through the dispatcher attaches, and so decides about the mode. */
 static int load_dispatched(struct server *s, struct filter_settings *settings,
-		struct sockets_config *sockets, char *error, size_t size)
+		struct xsk_sockets_config *sockets, char *error, size_t size)
 {
 	unsigned id = filter_find_dispatched(settings->ifindex);
-	int status = sockets_settle_mode(sockets);
+	int status = xsk_sockets_settle_mode(sockets);
 	bool generic;
 
 	if (status)
 		return status;
-	if (id && sockets_are_taken(sockets)) {
+	if (id && xsk_sockets_are_taken(sockets)) {
 		log_line("interface %s is busy: another udpxdp serves it (XDP program %u); stop it",
 				sockets->iface, id);
 		return EXIT_BUSY;
 	}
-	settings->generic = sockets->mode == MODE_SKB;
-	settings->native = sockets->mode == MODE_ZEROCOPY || sockets->mode == MODE_COPY;
+	settings->generic = sockets->mode == XDP_MODE_SKB;
+	settings->native = sockets->mode == XDP_MODE_ZEROCOPY || sockets->mode == XDP_MODE_COPY;
 	s->filter = filter_load_dispatched(settings, &generic, error, size);
 	if (s->filter && generic)
-		sockets->mode = MODE_SKB;
+		sockets->mode = XDP_MODE_SKB;
 	if (s->filter || errno != EOPNOTSUPP)
 		return EXIT_CLEAN;
 	log_line("attaching through the dispatcher failed: the kernel refuses programs of type EXT, "
@@ -72,7 +72,7 @@ static int load_dispatched(struct server *s, struct filter_settings *settings,
 	return EXIT_INTERFACE;
 }
 
-static int load_filter(struct server *s, unsigned workers, struct sockets_config *sockets)
+static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_config *sockets)
 {
 	const struct server_config *c = s->config;
 	struct filter_settings settings = {
@@ -99,7 +99,7 @@ static int load_filter(struct server *s, unsigned workers, struct sockets_config
 	}
 	for (unsigned i = 0; i < c->service_count; i++)
 		if (filter_serve_port(s->filter, c->services[i].port,
-				    c->services[i].class->wants_broadcast) < 0)
+				    c->services[i].service->wants_broadcast) < 0)
 			return failed("filling the filter's maps", "see udpxdp -vv");
 	for (unsigned i = 0; i < c->rule_count; i++)
 		if (filter_set_rule(s->filter, &c->rules[i].key, c->rules[i].verdict) < 0)
@@ -156,17 +156,17 @@ static int open_capture(struct server *s)
 
 	if (!s->config->capture)
 		return EXIT_CLEAN;
-	if (keeper_register(s->config->capture) < 0)
+	if (monitor_register(s->config->capture) < 0)
 		return failed("preparing the capture", "give a shorter path");
-	s->capture = capture_open(s->config->capture, keeper_open, error, sizeof(error));
+	s->capture = capture_open(s->config->capture, monitor_open, error, sizeof(error));
 	if (s->capture)
 		return EXIT_CLEAN;
 	log_line("writing a capture failed: %s; give another --write", error);
 	return EXIT_RUNTIME;
 }
 
-/* What the keeper may open beside the capture, and what it removes at the end. */
-static int instruct_keeper(const struct server *s)
+/* What the monitor may open beside the capture, and what it removes at the end. */
+static int instruct_monitor(const struct server *s)
 {
 	const struct server_config *c = s->config;
 	char path[PIN_PATH_SIZE];
@@ -176,13 +176,13 @@ static int instruct_keeper(const struct server *s)
 	for (unsigned i = 0; i < c->service_count && !error; i++) {
 		const char *history = service_history(&c->services[i], &sync);
 
-		error = history ? keeper_register(history) : 0;
+		error = history ? monitor_register(history) : 0;
 	}
 	if (!error && s->control)
-		error = keeper_remove_at_end(c->control);
+		error = monitor_remove_at_end(c->control);
 	for (unsigned i = 0; !error && filter_pin_path(s->filter, i, path); i++)
-		error = keeper_remove_at_end(path);
-	keeper_seal();
+		error = monitor_remove_at_end(path);
+	monitor_seal();
 	return error;
 }
 
@@ -196,7 +196,7 @@ static int enter_sandbox(struct server *s)
 			 "debugging only");
 		return EXIT_CLEAN;
 	}
-	if (instruct_keeper(s) < 0)
+	if (instruct_monitor(s) < 0)
 		return failed("preparing the sandbox", "give shorter paths");
 	if (!sandbox_enter(s->config->user, error, sizeof(error)))
 		return EXIT_CLEAN;
@@ -250,7 +250,7 @@ static unsigned list_cpus(int cpus[CPU_SETSIZE])
 	return count;
 }
 
-static int start_workers(struct server *s, struct local_net *net)
+static int start_workers(struct server *s, struct udpxdp_host *net)
 {
 	const struct server_config *c = s->config;
 	int cpus[MAX_QUEUES], allowed[CPU_SETSIZE];
@@ -268,7 +268,7 @@ static int start_workers(struct server *s, struct local_net *net)
 			.hostname = s->hostname,
 			.net = net,
 			.printer = s->printer,
-			.notice_bell = s->notice_bell,
+			.event_fd = s->event_fd,
 			.enter = sandbox_enter_data_path,
 	};
 
@@ -306,10 +306,10 @@ static int watch_host(struct server *s)
 	return failed("making the event loop", "is the system out of memory?");
 }
 
-int server_start(struct server *s, struct local_net **net)
+int server_start(struct server *s, struct udpxdp_host **net)
 {
 	const struct server_config *c = s->config;
-	struct sockets_config sockets = {
+	struct xsk_sockets_config sockets = {
 			.iface = c->iface,
 			.ifindex = c->ifindex,
 			.first = c->first_queue,
@@ -319,7 +319,7 @@ int server_start(struct server *s, struct local_net **net)
 			.busy_poll = c->busy_poll,
 	};
 	bool exact;
-	unsigned queues = sockets_count_queues(c->iface, &exact);
+	unsigned queues = xsk_sockets_count_queues(c->iface, &exact);
 	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
 	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
 	int status;
@@ -338,15 +338,15 @@ int server_start(struct server *s, struct local_net **net)
 		queues = MAX_QUEUES;
 	sockets.most = queues;
 	s->mtu_max = (*net)->mtu;
-	if (!c->no_sandbox && sandbox_changes_user() && keeper_start() < 0)
-		return failed("starting the keeper", "is the system out of memory?");
+	if (!c->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
+		return failed("starting the monitor", "is the system out of memory?");
 	if ((status = make_loop(s)) || (status = open_control(s)) ||
 			(status = load_filter(s, queues, &sockets)) ||
 			(status = open_capture(s)))
 		return status;
 	server_check_ipv4(s, *net);
 	server_update_filter(s, NULL, *net);
-	if ((status = sockets_open(&s->sockets, &sockets, s->filter)) || (status = decorate(s)) ||
+	if ((status = xsk_sockets_open(&s->sockets, &sockets, s->filter)) || (status = decorate(s)) ||
 			(status = watch_host(s)) || (status = enter_sandbox(s)) ||
 			(status = open_outputs(s, s->sockets.count)) ||
 			(status = start_workers(s, *net)))

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 
-#define SHORTEST_USEC 3000000u /* we look once a second, and an idle worker turns once a second */
+#define SHORTEST_USEC 3000000u /* we look once a second, and an idle worker polls once a second */
 #define STUCK_SECONDS 3
 
 void watchdog_start(struct watchdog *watchdog)
@@ -14,31 +14,31 @@ void watchdog_start(struct watchdog *watchdog)
 
 	*watchdog = (struct watchdog){.enabled = sd_watchdog_enabled(0, &usec) > 0};
 	if (watchdog->enabled && usec < SHORTEST_USEC)
-		log_line("a watchdog of %llu ms bites too early: an idle worker turns once a "
+		log_line("a watchdog of %llu ms bites too early: an idle worker polls once a "
 			 "second; give WatchdogSec=3 at least",
 				(unsigned long long)(usec / 1000));
 }
 
-unsigned watchdog_look(struct watchdog *watchdog, const uint64_t *turns, unsigned count)
+unsigned watchdog_first_stuck(struct watchdog *watchdog, const uint64_t *polls, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (turns[i] == watchdog->seen[i])
+		if (polls[i] == watchdog->seen[i])
 			return i;
 	for (unsigned i = 0; i < count; i++)
-		watchdog->seen[i] = turns[i];
+		watchdog->seen[i] = polls[i];
 	return count;
 }
 
-void watchdog_tend(struct watchdog *watchdog, const struct workers *workers, unsigned count)
+void watchdog_periodic(struct watchdog *watchdog, const struct workers *workers, unsigned count)
 {
-	uint64_t turns[MAX_QUEUES];
+	uint64_t polls[MAX_QUEUES];
 	unsigned stuck;
 
 	if (!watchdog->enabled)
 		return;
 	for (unsigned i = 0; i < count; i++)
-		turns[i] = workers_turns(workers, i);
-	stuck = watchdog_look(watchdog, turns, count);
+		polls[i] = workers_polls(workers, i);
+	stuck = watchdog_first_stuck(watchdog, polls, count);
 	if (stuck == count) {
 		watchdog->late = 0;
 		sd_notify(0, "WATCHDOG=1");

@@ -9,7 +9,7 @@
 #define TICK_NS NSEC_PER_SEC    /* between ticks of the services */
 #define TICK_MS 1000
 #define HANDOVER_RECORDS 1023 /* a power of two, less one: see queue_new() */
-#define DRAIN_TURNS 256         /* the most turns a stopping worker makes */
+#define DRAIN_TURNS 256         /* the most polls a stopping worker makes */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -38,14 +38,14 @@ void worker_wake(struct worker *w)
 
 /* ---- sinks: called by the engine on the worker's thread ------------------------------- */
 
-static bool sink_print(void *context, unsigned instance, const struct message *m)
+static bool sink_print(void *context, unsigned instance, const struct udpxdp_message *m)
 {
 	struct worker *w = context;
 
 	return printer_put(w->all->config.printer, w->number, instance, m);
 }
 
-static bool sink_record(void *context, unsigned instance, const struct message *m)
+static bool sink_record(void *context, unsigned instance, const struct udpxdp_message *m)
 {
 	struct worker *w = context;
 	struct history *history = w->all->config.histories[instance];
@@ -53,33 +53,33 @@ static bool sink_record(void *context, unsigned instance, const struct message *
 	return !history || w->number != OWNER || history_put(history, m);
 }
 
-static bool sink_notify(void *context, unsigned instance, const struct message *m)
+static bool sink_notify(void *context, unsigned instance, const struct udpxdp_message *m)
 {
 	struct worker *w = context;
 	struct workers *all = w->all;
-	struct notice *n;
+	struct worker_event *n;
 
 	if (w->number != OWNER || !atomic_load_explicit(&all->watched, memory_order_relaxed))
 		return true;
-	if (queue_room(all->notices) <= ORDERS)
+	if (queue_room(all->events) <= COMMANDS_MAX)
 		return false;
-	n = queue_reserve(all->notices);
-	n->kind = NOTICE_MESSAGE;
+	n = queue_reserve(all->events);
+	n->kind = EVENT_MESSAGE;
 	n->instance = instance;
 	n->message = *m;
 	n->message.text = n->text;
 	if (n->message.len > sizeof(n->text))
 		n->message.len = sizeof(n->text);
 	memcpy(n->text, m->text, n->message.len);
-	queue_push(all->notices);
-	doorbell_ring(all->config.notice_bell);
+	queue_push(all->events);
+	doorbell_ring(all->config.event_fd);
 	return true;
 }
 
-static bool sink_hand_over(void *context, unsigned instance, const struct datagram *d)
+static bool sink_hand_over(void *context, unsigned instance, const struct udpxdp_datagram *d)
 {
 	struct worker *w = context;
-	struct handed *h = queue_reserve(w->handover);
+	struct handover *h = queue_reserve(w->handover);
 
 	if (!h || d->len > sizeof(h->payload))
 		return false;
@@ -88,7 +88,7 @@ static bool sink_hand_over(void *context, unsigned instance, const struct datagr
 	h->datagram.payload = h->payload;
 	memcpy(h->payload, d->payload, d->len);
 	queue_push(w->handover);
-	w->told = true;
+	w->wake_owner = true;
 	return true;
 }
 
@@ -97,7 +97,7 @@ static bool sink_hand_over(void *context, unsigned instance, const struct datagr
 /* A hazard pointer: workers_set_net() frees only what no worker has said that it uses. */
 static void take_net(struct worker *w)
 {
-	const struct local_net *net = atomic_load_explicit(&w->all->net, memory_order_acquire);
+	const struct udpxdp_host *net = atomic_load_explicit(&w->all->net, memory_order_acquire);
 
 	if (net == w->net)
 		return;
@@ -116,7 +116,7 @@ static int take_handed(struct worker *w)
 	int taken = 0;
 
 	for (unsigned i = 0; i < all->config.count; i++) {
-		struct handed *h;
+		struct handover *h;
 
 		if (!all->worker[i].handover)
 			continue;
@@ -131,26 +131,26 @@ static int take_handed(struct worker *w)
 
 static void answer(struct workers *all, uint64_t ticket, const char *error)
 {
-	struct notice *n = queue_reserve(all->notices);
+	struct worker_event *n = queue_reserve(all->events);
 
 	if (!n)
-		return; /* cannot be, as long as the loop takes notices between its orders */
-	n->kind = NOTICE_ANSWER;
+		return; /* cannot be, as long as the loop takes events between its commands */
+	n->kind = EVENT_ANSWER;
 	n->ticket = ticket;
 	n->error = error;
-	queue_push(all->notices);
-	doorbell_ring(all->config.notice_bell);
+	queue_push(all->events);
+	doorbell_ring(all->config.event_fd);
 }
 
 static int take_orders(struct worker *w)
 {
-	struct order *o;
+	struct worker_command *o;
 	int taken = 0;
 
-	while ((o = queue_peek(w->all->orders)) && taken < FRAME_BATCH) {
+	while ((o = queue_peek(w->all->commands)) && taken < FRAME_BATCH) {
 		o->command.time_ns = clock_ns(CLOCK_REALTIME);
 		answer(w->all, o->ticket, engine_command(w->engine, o->instance, &o->command));
-		queue_pop(w->all->orders);
+		queue_pop(w->all->commands);
 		taken++;
 	}
 	return taken;
@@ -162,7 +162,7 @@ static int turn(struct worker *w)
 	int work;
 
 	take_net(w);
-	work = engine_turn(w->engine);
+	work = engine_poll(w->engine);
 	if (work < 0)
 		work = 0;
 	if (w->number == OWNER) {
@@ -171,12 +171,12 @@ static int turn(struct worker *w)
 		if (more)
 			engine_flush(w->engine);
 		work += more;
-	} else if (w->told) {
-		w->told = false;
+	} else if (w->wake_owner) {
+		w->wake_owner = false;
 		worker_wake(&w->all->worker[OWNER]);
 	}
-	atomic_store_explicit(&w->turns,
-			atomic_load_explicit(&w->turns, memory_order_relaxed) + 1,
+	atomic_store_explicit(&w->polls,
+			atomic_load_explicit(&w->polls, memory_order_relaxed) + 1,
 			memory_order_relaxed);
 	return work;
 }
@@ -220,7 +220,7 @@ void *worker_run(void *context)
 	enum wait_policy policy = w->all->config.wait;
 	const struct timespec coalesce = {.tv_nsec = w->all->config.coalesce_us * 1000l};
 	uint64_t idle_since = 0, next_tick = 0, now;
-	unsigned turns = 0;
+	unsigned polls = 0;
 
 	prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul); /* of the sleep below; 50 µs otherwise */
 	if (w->all->config.enter)
@@ -236,7 +236,7 @@ void *worker_run(void *context)
 			relax();
 		}
 		/* Reading the clock takes as long as a turn without frames. */
-		if (++turns % 64 && (work || policy != WAIT_BLOCK))
+		if (++polls % 64 && (work || policy != WAIT_BLOCK))
 			continue;
 		now = clock_ns(CLOCK_MONOTONIC);
 		if (now >= next_tick) {
@@ -284,6 +284,6 @@ int worker_init(struct workers *all, unsigned number)
 		return -1;
 	if (number == OWNER)
 		return 0;
-	w->handover = queue_new(HANDOVER_RECORDS, sizeof(struct handed));
+	w->handover = queue_new(HANDOVER_RECORDS, sizeof(struct handover));
 	return w->handover ? 0 : -1;
 }

@@ -10,21 +10,21 @@
 #include "server/workers.h"
 
 #define OWNER 0 /* the worker on which the single services live */
-#define ORDERS 127   /* under way at a time; as many notices are kept free for their answers */
-#define NOTICES 1023
+#define COMMANDS_MAX 127   /* under way at a time; as many events are kept free for their answers */
+#define EVENTS_MAX 1023
 
 /* A datagram on its way to the worker that owns its service. */
-struct handed {
+struct handover {
 	unsigned instance;
-	struct datagram datagram;
+	struct udpxdp_datagram datagram;
 	uint8_t payload[COMMAND_TEXT_MAX];
 };
 
 /* A console's line on its way to the owner. */
-struct order {
+struct worker_command {
 	unsigned instance;
 	uint64_t ticket;
-	struct command command;
+	struct udpxdp_command command;
 	uint8_t text[COMMAND_TEXT_MAX];
 };
 
@@ -34,23 +34,23 @@ struct worker {
 	struct frame_io *io;
 	struct engine *engine;
 	struct queue *handover; /* to the owner; NULL on the owner itself */
-	const struct local_net *net;
-	bool told; /* the owner has something new in a ring since the last bell */
+	const struct udpxdp_host *net;
+	bool wake_owner; /* the owner has something new in a ring since the last bell */
 	uint64_t history_lost[MAX_SERVICES]; /* to the disk, counted so far */
 	pthread_t thread;
 	bool started;
 	_Alignas(64) atomic_bool stop;
 	atomic_bool asleep;
-	_Atomic(const struct local_net *) seen; /* what the engine uses */
-	atomic_uint_fast64_t turns;
+	_Atomic(const struct udpxdp_host *) seen; /* what the engine uses */
+	atomic_uint_fast64_t polls;
 };
 
 struct workers {
 	struct workers_config config;
-	_Atomic(const struct local_net *) net;
+	_Atomic(const struct udpxdp_host *) net;
 	atomic_bool watched;
-	struct queue *orders, *notices;
-	struct local_net *current, *retired[16];
+	struct queue *commands, *events;
+	struct udpxdp_host *current, *retired[16];
 	unsigned retired_count;
 	struct worker worker[];
 };

@@ -44,9 +44,9 @@ struct workers *workers_start(const struct workers_config *config)
 	all->config = *config;
 	all->current = config->net;
 	atomic_store(&all->net, config->net);
-	all->orders = queue_new(ORDERS, sizeof(struct order));
-	all->notices = queue_new(NOTICES, sizeof(struct notice));
-	if (!all->orders || !all->notices)
+	all->commands = queue_new(COMMANDS_MAX, sizeof(struct worker_command));
+	all->events = queue_new(EVENTS_MAX, sizeof(struct worker_event));
+	if (!all->commands || !all->events)
 		goto fail;
 	for (unsigned i = 0; i < config->count; i++)
 		if (worker_init(all, i) < 0)
@@ -92,14 +92,14 @@ void workers_free(struct workers *all)
 	for (unsigned i = 0; i < all->retired_count; i++)
 		free(all->retired[i]);
 	free(all->current);
-	queue_free(all->orders);
-	queue_free(all->notices);
+	queue_free(all->commands);
+	queue_free(all->events);
 	free(all);
 }
 
 /* ---- the event loop's side ------------------------------------------------------------ */
 
-static bool still_used(const struct workers *all, const struct local_net *net)
+static bool still_used(const struct workers *all, const struct udpxdp_host *net)
 {
 	for (unsigned i = 0; i < all->config.count; i++)
 		if (atomic_load(&all->worker[i].seen) == net)
@@ -107,7 +107,7 @@ static bool still_used(const struct workers *all, const struct local_net *net)
 	return false;
 }
 
-void workers_set_net(struct workers *all, struct local_net *net)
+void workers_set_net(struct workers *all, struct udpxdp_host *net)
 {
 	const unsigned room = sizeof(all->retired) / sizeof(all->retired[0]);
 
@@ -140,36 +140,36 @@ void workers_set_watched(struct workers *all, bool watched)
 }
 
 bool workers_command(struct workers *all, unsigned instance, uint64_t ticket,
-		const struct path *path, const uint8_t *text, uint32_t len)
+		const struct udpxdp_path *path, const uint8_t *text, uint32_t len)
 {
-	struct order *o = queue_reserve(all->orders);
+	struct worker_command *o = queue_reserve(all->commands);
 
 	if (!o || len > sizeof(o->text))
 		return false;
 	memcpy(o->text, text, len);
 	o->instance = instance;
 	o->ticket = ticket;
-	o->command = (struct command){.len = len, .text = o->text};
+	o->command = (struct udpxdp_command){.len = len, .text = o->text};
 	if (path)
 		o->command.path = *path;
-	queue_push(all->orders);
+	queue_push(all->commands);
 	worker_wake(&all->worker[OWNER]);
 	return true;
 }
 
-struct notice *workers_notice(struct workers *all)
+struct worker_event *workers_event(struct workers *all)
 {
-	return queue_peek(all->notices);
+	return queue_peek(all->events);
 }
 
-void workers_notice_done(struct workers *all)
+void workers_event_done(struct workers *all)
 {
-	queue_pop(all->notices);
+	queue_pop(all->events);
 }
 
-uint64_t workers_turns(const struct workers *all, unsigned worker)
+uint64_t workers_polls(const struct workers *all, unsigned worker)
 {
-	return atomic_load_explicit(&all->worker[worker].turns, memory_order_relaxed);
+	return atomic_load_explicit(&all->worker[worker].polls, memory_order_relaxed);
 }
 
 uint64_t workers_verdict(const struct workers *all, enum frame_verdict verdict)

@@ -17,12 +17,12 @@ enum wait_policy { WAIT_ADAPTIVE, WAIT_BLOCK, WAIT_SPIN };
 #define COMMAND_TEXT_MAX 4096 /* bytes of a console's line; longer than any MTU that is served */
 
 /* What a worker tells the event loop. */
-struct notice {
-	enum { NOTICE_MESSAGE, NOTICE_ANSWER } kind;
+struct worker_event {
+	enum { EVENT_MESSAGE, EVENT_ANSWER } kind;
 	unsigned instance;
 	uint64_t ticket;         /* of an answer */
 	const char *error;       /* of an answer; static, NULL: carried out */
-	struct message message;  /* its text points behind this structure */
+	struct udpxdp_message message;  /* its text points behind this structure */
 	uint8_t text[COMMAND_TEXT_MAX];
 };
 
@@ -37,10 +37,10 @@ struct workers_config {
 	unsigned service_count;
 	struct service_counters *counters; /* count * service_count rows */
 	const char *hostname;
-	struct local_net *net; /* the first; belongs to workers, as those of workers_set_net() */
+	struct udpxdp_host *net; /* the first; belongs to workers, as those of workers_set_net() */
 	struct printer *printer;           /* NULL: quiet */
 	struct history *histories[MAX_SERVICES]; /* NULL where a service keeps none */
-	int notice_bell; /* eventfd rung when there are notices */
+	int event_fd; /* eventfd rung when there are events */
 	void (*enter)(void); /* called first on every worker's thread, to sandbox it; or NULL */
 };
 
@@ -51,7 +51,7 @@ struct workers;
 struct workers *workers_start(const struct workers_config *config);
 
 /* The host has changed. The snapshot belongs to workers from now on. */
-void workers_set_net(struct workers *workers, struct local_net *net);
+void workers_set_net(struct workers *workers, struct udpxdp_host *net);
 
 /* Tells the workers whether any console wants the services' messages. */
 void workers_set_watched(struct workers *workers, bool watched);
@@ -61,14 +61,14 @@ void workers_set_watched(struct workers *workers, bool watched);
  * Returns false when the ring is full or the text is too long.
  */
 bool workers_command(struct workers *workers, unsigned instance, uint64_t ticket,
-		const struct path *path, const uint8_t *text, uint32_t len);
+		const struct udpxdp_path *path, const uint8_t *text, uint32_t len);
 
-/* The oldest notice, or NULL; workers_notice_done() gives it back. */
-struct notice *workers_notice(struct workers *workers);
-void workers_notice_done(struct workers *workers);
+/* The oldest notice, or NULL; workers_event_done() gives it back. */
+struct worker_event *workers_event(struct workers *workers);
+void workers_event_done(struct workers *workers);
 
-/* How many turns a worker has made: a number that stands still says that it is stuck. */
-uint64_t workers_turns(const struct workers *workers, unsigned worker);
+/* How many polls a worker has made: a number that stands still says that it is stuck. */
+uint64_t workers_polls(const struct workers *workers, unsigned worker);
 
 /* Frames that ended with this verdict in user space, over all workers. After workers_stop(). */
 uint64_t workers_verdict(const struct workers *workers, enum frame_verdict verdict);

@@ -16,12 +16,12 @@ struct broadcast {
 	uint16_t port;
 	uint64_t second; /* that the stamp says, since the epoch */
 	size_t stamp_len;
-	uint8_t payload[STAMP_MAX + DATAGRAM_PAYLOAD_MAX]; /* the stamp stays at its start */
+	uint8_t payload[UDPXDP_STAMP_MAX + UDPXDP_PAYLOAD_MAX]; /* the stamp stays at its start */
 };
 
-static const struct service_option options[] = {
+static const struct udpxdp_option options[] = {
 		{.key = "answer",
-				.kind = OPTION_ON_OFF,
+				.kind = UDPXDP_OPTION_BOOL,
 				.offset = offsetof(struct options, answer),
 				.fallback = "on",
 				.help = "answer announcements of others with this host's name"},
@@ -46,40 +46,40 @@ static void start(void *state, const void *o, uint16_t port)
 static size_t compose(struct broadcast *broadcast, uint64_t time_ns, const void *text, size_t len)
 {
 	if (time_ns / NSEC_PER_SEC != broadcast->second) {
-		broadcast->stamp_len = stamp_format(broadcast->payload, time_ns);
+		broadcast->stamp_len = udpxdp_stamp_format(broadcast->payload, time_ns);
 		broadcast->second = time_ns / NSEC_PER_SEC;
 	}
-	if (len > DATAGRAM_PAYLOAD_MAX)
-		len = DATAGRAM_PAYLOAD_MAX;
+	if (len > UDPXDP_PAYLOAD_MAX)
+		len = UDPXDP_PAYLOAD_MAX;
 	if (len)
 		memcpy(broadcast->payload + broadcast->stamp_len, text, len);
 	return broadcast->stamp_len + len;
 }
 
-static void answer(struct broadcast *broadcast, struct outlet *out, const struct datagram *d)
+static void answer(struct broadcast *broadcast, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
-	const struct local_net *net = outlet_net(out);
-	const char *hostname = outlet_hostname(out);
+	const struct udpxdp_host *net = udpxdp_host(ctx);
+	const char *hostname = udpxdp_hostname(ctx);
 	size_t len;
 
-	if (!ip_addr_is_ipv4(&net->ipv4)) {
-		count_drop(out, DROP_no_address);
+	if (!udpxdp_addr_is_ipv4(&net->ipv4)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_no_address);
 		return;
 	}
-	if (!local_net_on_link(net, &d->path.peer.addr)) {
-		count_drop(out, DROP_off_subnet);
+	if (!udpxdp_host_on_link(net, &d->path.peer.addr)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_off_subnet);
 		return;
 	}
 	len = compose(broadcast, d->time_ns, hostname, strlen(hostname));
-	emit(out, &d->path, broadcast->payload, len);
+	udpxdp_send(ctx, &d->path, broadcast->payload, len);
 }
 
-static void receive(void *state, struct outlet *out, const struct datagram *d)
+static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
 	struct broadcast *broadcast = state;
-	const struct message message = {
+	const struct udpxdp_message message = {
 			.time_ns = d->time_ns,
-			.direction = RECEIVED,
+			.direction = UDPXDP_RECEIVED,
 			.broadcast = d->broadcast,
 			.addr = d->path.peer.addr,
 			.port = d->path.peer.port,
@@ -87,17 +87,17 @@ static void receive(void *state, struct outlet *out, const struct datagram *d)
 			.len = d->len,
 	};
 
-	print(out, &message);
-	notify(out, &message);
+	udpxdp_print(ctx, &message);
+	udpxdp_notify(ctx, &message);
 	if (d->broadcast && broadcast->options->answer)
-		answer(broadcast, out, d);
+		answer(broadcast, ctx, d);
 }
 
-static struct path to_everybody(const struct local_net *net, uint16_t port)
+static struct udpxdp_path to_everybody(const struct udpxdp_host *net, uint16_t port)
 {
-	struct path path = {
+	struct udpxdp_path path = {
 			.local = {.addr = net->ipv4, .port = port},
-			.peer = {.addr = ip_addr_ipv4(255, 255, 255, 255), .port = port},
+			.peer = {.addr = udpxdp_addr_ipv4(255, 255, 255, 255), .port = port},
 			.ttl = 1,
 	};
 
@@ -106,33 +106,33 @@ static struct path to_everybody(const struct local_net *net, uint16_t port)
 	return path;
 }
 
-static const char *command(void *state, struct outlet *out, const struct command *c)
+static const char *command(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_command *c)
 {
 	struct broadcast *broadcast = state;
-	const struct path path = to_everybody(outlet_net(out), broadcast->port);
-	struct message message = {
+	const struct udpxdp_path path = to_everybody(udpxdp_host(ctx), broadcast->port);
+	struct udpxdp_message message = {
 			.time_ns = c->time_ns,
-			.direction = SENT,
+			.direction = UDPXDP_SENT,
 			.broadcast = true,
 			.addr = path.peer.addr,
 			.port = path.peer.port,
 			.text = broadcast->payload,
 	};
 
-	if (!ip_addr_is_ipv4(&path.local.addr)) {
-		count_drop(out, DROP_no_address);
+	if (!udpxdp_addr_is_ipv4(&path.local.addr)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_no_address);
 		return "the interface has no IPv4 address to announce from; add one with ip address";
 	}
 	message.len = (uint32_t)compose(broadcast, c->time_ns, c->text, c->len);
-	if (!emit(out, &path, broadcast->payload, message.len))
-		return message.len > emit_max(out, &path)
+	if (!udpxdp_send(ctx, &path, broadcast->payload, message.len))
+		return message.len > udpxdp_send_max(ctx, &path)
 				       ? "the text does not fit the interface's MTU; shorten it"
 				       : "no transmit frame is free; try again";
-	print(out, &message);
+	udpxdp_print(ctx, &message);
 	return NULL;
 }
 
-const struct service_class broadcast_service = {
+const struct udpxdp_service broadcast_service = {
 		.name = "broadcast",
 		.port = 8086,
 		.single = true,

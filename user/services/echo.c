@@ -12,17 +12,17 @@ struct options {
 struct echo {
 	const struct options *options;
 	uint64_t second_ns; /* that the prefix says: when it began */
-	struct prefix prefix;
+	struct udpxdp_prefix prefix;
 };
 
-static const struct service_option options[] = {
+static const struct udpxdp_option options[] = {
 		{.key = "stamp",
-				.kind = OPTION_ON_OFF,
+				.kind = UDPXDP_OPTION_BOOL,
 				.offset = offsetof(struct options, stamp),
 				.fallback = "on",
 				.help = "put the time in front of the answer; off: plain RFC 862"},
 		{.key = "loops",
-				.kind = OPTION_ON_OFF,
+				.kind = UDPXDP_OPTION_BOOL,
 				.offset = offsetof(struct options, loops),
 				.fallback = "refuse",
 				.help = "answer what could be an answer itself: refuse or allow"},
@@ -43,44 +43,44 @@ static void start(void *state, const void *o, uint16_t port)
 
 static void set_stamp(struct echo *echo, uint64_t time_ns)
 {
-	uint8_t text[STAMP_MAX + 1];
-	size_t len = stamp_format(text, time_ns);
+	uint8_t text[UDPXDP_STAMP_MAX + 1];
+	size_t len = udpxdp_stamp_format(text, time_ns);
 
 	text[len++] = ' ';
-	prefix_set(&echo->prefix, text, len);
+	udpxdp_prefix_set(&echo->prefix, text, len);
 	echo->second_ns = time_ns - time_ns % NSEC_PER_SEC;
 }
 
-static bool could_loop(const struct outlet *out, const struct datagram *d)
+static bool could_loop(const struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
 	uint16_t port = d->path.peer.port;
 
-	return port < LOWEST_CLIENT_PORT || outlet_serves(out, port) ||
-	       stamp_starts(d->payload, d->len);
+	return port < LOWEST_CLIENT_PORT || udpxdp_serves(ctx, port) ||
+	       udpxdp_stamp_starts(d->payload, d->len);
 }
 
 /* Out of line: its message would cost receive() a stack frame. */
-static __attribute__((noinline)) void show(struct outlet *out, const struct datagram *d)
+static __attribute__((noinline)) void show(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
-	const struct message message = {
+	const struct udpxdp_message message = {
 			.time_ns = d->time_ns,
-			.direction = RECEIVED,
+			.direction = UDPXDP_RECEIVED,
 			.addr = d->path.peer.addr,
 			.port = d->path.peer.port,
 			.text = d->payload,
 			.len = d->len,
 	};
 
-	print(out, &message);
+	udpxdp_print(ctx, &message);
 }
 
-static void receive(void *state, struct outlet *out, const struct datagram *d)
+static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
 	struct echo *echo = state;
-	const struct prefix *prefix = NULL;
+	const struct udpxdp_prefix *prefix = NULL;
 
-	if (!echo->options->loops && could_loop(out, d)) {
-		count_drop(out, DROP_loop);
+	if (!echo->options->loops && could_loop(ctx, d)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_loop);
 		return;
 	}
 	if (echo->options->stamp) {
@@ -88,12 +88,12 @@ static void receive(void *state, struct outlet *out, const struct datagram *d)
 			set_stamp(echo, d->time_ns);
 		prefix = &echo->prefix;
 	}
-	if (outlet_prints(out))
-		show(out, d);
-	reply(out, d, prefix);
+	if (udpxdp_prints(ctx))
+		show(ctx, d);
+	udpxdp_reply(ctx, d, prefix);
 }
 
-const struct service_class echo_service = {
+const struct udpxdp_service echo_service = {
 		.name = "echo",
 		.port = 8080,
 		.options = options,

@@ -4,11 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define SERVICE(name) extern const struct service_class name##_service;
+#define SERVICE(name) extern const struct udpxdp_service name##_service;
 #include "services/services.def"
 #undef SERVICE
 
-const struct service_class *const service_classes[] = {
+const struct udpxdp_service *const service_table[] = {
 #define SERVICE(name) &name##_service,
 #include "services/services.def"
 #undef SERVICE
@@ -30,7 +30,7 @@ struct piece {
 
 #define PIECE(p) (int)(p).len, (p).text
 
-/* The words of an OPTION_ON_OFF; the pair that its fallback is of is the one that is shown. */
+/* The words of an UDPXDP_OPTION_BOOL; the pair that its fallback is of is the one that is shown. */
 static const char *const switches[][2] = {{"on", "off"}, {"allow", "refuse"}};
 
 struct complaint {
@@ -84,47 +84,47 @@ static bool read_number(struct piece piece, uint32_t min, uint32_t max, uint32_t
 	return true;
 }
 
-static int find_class(const struct service_class **class, struct piece name,
+static int find_class(const struct udpxdp_service **service, struct piece name,
 		const struct complaint *complaint)
 {
 	char known[128] = "";
 	size_t used = 0;
 
-	for (unsigned i = 0; service_classes[i]; i++) {
-		*class = service_classes[i];
-		if (piece_is(name, (*class)->name))
+	for (unsigned i = 0; service_table[i]; i++) {
+		*service = service_table[i];
+		if (piece_is(name, (*service)->name))
 			return 0;
 		if (used < sizeof(known))
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-					i ? ", " : "", (*class)->name);
+					i ? ", " : "", (*service)->name);
 	}
 	return complain(complaint, "no service is called \"%.*s\": there are %s", PIECE(name), known);
 }
 
-static int unknown_option(const struct service_class *class, struct piece key,
+static int unknown_option(const struct udpxdp_service *service, struct piece key,
 		const struct complaint *complaint)
 {
 	char known[256] = "";
 	size_t used = 0;
 
-	for (const struct service_option *o = class->options; o && o->key; o++)
+	for (const struct udpxdp_option *o = service->options; o && o->key; o++)
 		if (used < sizeof(known))
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
 					used ? ", " : "", o->key);
-	return complain(complaint, "%s has no option \"%.*s\": it has %s", class->name, PIECE(key),
+	return complain(complaint, "%s has no option \"%.*s\": it has %s", service->name, PIECE(key),
 			used ? known : "none");
 }
 
-static const struct service_option *find_option(
-		const struct service_class *class, struct piece key)
+static const struct udpxdp_option *find_option(
+		const struct udpxdp_service *service, struct piece key)
 {
-	for (const struct service_option *o = class->options; o && o->key; o++)
+	for (const struct udpxdp_option *o = service->options; o && o->key; o++)
 		if (piece_is(key, o->key))
 			return o;
 	return NULL;
 }
 
-static int set_switch(const struct service_class *class, const struct service_option *option,
+static int set_switch(const struct udpxdp_service *service, const struct udpxdp_option *option,
 		struct piece value, bool *field, const struct complaint *complaint)
 {
 	unsigned shown = 0;
@@ -138,56 +138,56 @@ static int set_switch(const struct service_class *class, const struct service_op
 				!strcmp(option->fallback, switches[i][1]))
 			shown = i;
 	}
-	return complain(complaint, "%s: %s=%.*s: allowed are %s and %s", class->name, option->key,
+	return complain(complaint, "%s: %s=%.*s: allowed are %s and %s", service->name, option->key,
 			PIECE(value), switches[shown][0], switches[shown][1]);
 }
 
-static int set_path(const struct service_class *class, const struct service_option *option,
+static int set_path(const struct udpxdp_service *service, const struct udpxdp_option *option,
 		struct piece value, char *field, const struct complaint *complaint)
 {
 	if (!value.len || value.len >= option->max)
 		return complain(complaint, "%s: %s=%.*s: a path of 1 to %u bytes is needed",
-				class->name, option->key, PIECE(value), option->max - 1);
+				service->name, option->key, PIECE(value), option->max - 1);
 	memcpy(field, value.text, value.len);
 	field[value.len] = '\0';
 	return 0;
 }
 
-static int set_option(struct service_config *config, const struct service_option *option,
+static int set_option(struct service_config *config, const struct udpxdp_option *option,
 		struct piece value, const struct complaint *complaint)
 {
-	const struct service_class *class = config->class;
+	const struct udpxdp_service *service = config->service;
 	void *field = config->options + option->offset;
 
 	switch (option->kind) {
-	case OPTION_ON_OFF:
-		return set_switch(class, option, value, field, complaint);
-	case OPTION_NUMBER:
+	case UDPXDP_OPTION_BOOL:
+		return set_switch(service, option, value, field, complaint);
+	case UDPXDP_OPTION_UINT:
 		if (read_number(value, option->min, option->max, field))
 			return 0;
 		return complain(complaint, "%s: %s=%.*s: allowed are the numbers from %u to %u",
-				class->name, option->key, PIECE(value), option->min, option->max);
-	case OPTION_PATH:
-		return set_path(class, option, value, field, complaint);
+				service->name, option->key, PIECE(value), option->min, option->max);
+	case UDPXDP_OPTION_PATH:
+		return set_path(service, option, value, field, complaint);
 	}
 	return -1;
 }
 
-static bool is_history(const struct service_class *class, const struct service_option *option)
+static bool is_history(const struct udpxdp_service *service, const struct udpxdp_option *option)
 {
-	return class->has_history && option->kind == OPTION_PATH &&
-	       option->offset == class->history_offset;
+	return service->has_history && option->kind == UDPXDP_OPTION_PATH &&
+	       option->offset == service->history_offset;
 }
 
 /* A history file that nobody named stays empty: services_check() may have to choose another. */
 static int set_fallbacks(struct service_config *config, const struct complaint *complaint)
 {
-	const struct service_class *class = config->class;
+	const struct udpxdp_service *service = config->service;
 
-	for (const struct service_option *o = class->options; o && o->key; o++) {
+	for (const struct udpxdp_option *o = service->options; o && o->key; o++) {
 		struct piece value = {.text = o->fallback, .len = strlen(o->fallback)};
 
-		if (!is_history(class, o) && set_option(config, o, value, complaint) < 0)
+		if (!is_history(service, o) && set_option(config, o, value, complaint) < 0)
 			return -1;
 	}
 	return 0;
@@ -197,13 +197,13 @@ static int read_option(struct service_config *config, const char **cursor,
 		const struct complaint *complaint)
 {
 	struct piece key = take(cursor, "=,"), value;
-	const struct service_option *option = find_option(config->class, key);
+	const struct udpxdp_option *option = find_option(config->service, key);
 
 	if (!option)
-		return unknown_option(config->class, key, complaint);
+		return unknown_option(config->service, key, complaint);
 	if (**cursor != '=')
 		return complain(complaint, "%s: %s needs a value: write %s=VALUE, for example %s=%s",
-				config->class->name, option->key, option->key, option->key,
+				config->service->name, option->key, option->key, option->key,
 				option->fallback);
 	(*cursor)++;
 	value = take(cursor, ",");
@@ -217,9 +217,9 @@ int service_parse(struct service_config *config, const char *spec, char *error, 
 	uint32_t port;
 
 	memset(config, 0, sizeof(*config));
-	if (find_class(&config->class, take(&cursor, ":,"), &complaint) < 0)
+	if (find_class(&config->service, take(&cursor, ":,"), &complaint) < 0)
 		return -1;
-	port = config->class->port;
+	port = config->service->port;
 	if (*cursor == ':') {
 		struct piece text;
 
@@ -228,7 +228,7 @@ int service_parse(struct service_config *config, const char *spec, char *error, 
 		if (!read_number(text, 1, UINT16_MAX, &port))
 			return complain(&complaint,
 					"%s:%.*s: a port is a number from 1 to 65535",
-					config->class->name, PIECE(text));
+					config->service->name, PIECE(text));
 	}
 	config->port = (uint16_t)port;
 	if (set_fallbacks(config, &complaint) < 0)
@@ -241,30 +241,30 @@ int service_parse(struct service_config *config, const char *spec, char *error, 
 	return 0;
 }
 
-static const char *history_fallback(const struct service_class *class)
+static const char *history_fallback(const struct udpxdp_service *service)
 {
-	for (const struct service_option *o = class->options; o && o->key; o++)
-		if (is_history(class, o))
+	for (const struct udpxdp_option *o = service->options; o && o->key; o++)
+		if (is_history(service, o))
 			return o->fallback;
 	return "";
 }
 
 static char *history_option(const struct service_config *config)
 {
-	return (char *)config->options + config->class->history_offset;
+	return (char *)config->options + config->service->history_offset;
 }
 
 const char *service_history(const struct service_config *config, uint32_t *sync_seconds)
 {
-	const struct service_class *class = config->class;
+	const struct udpxdp_service *service = config->service;
 	const char *path;
 
-	if (!class->has_history)
+	if (!service->has_history)
 		return NULL;
 	path = history_option(config);
-	memcpy(sync_seconds, config->options + class->sync_offset, sizeof(*sync_seconds));
+	memcpy(sync_seconds, config->options + service->sync_offset, sizeof(*sync_seconds));
 	if (!*path)
-		path = history_fallback(class);
+		path = history_fallback(service);
 	return strcmp(path, "off") ? path : NULL;
 }
 
@@ -283,21 +283,21 @@ static const struct service_config *history_owner(
 }
 
 /* chat.txt becomes chat-8091.txt. */
-static void history_by_port(const struct service_config *config, char path[SERVICE_PATH_SIZE])
+static void history_by_port(const struct service_config *config, char path[UDPXDP_PATH_SIZE])
 {
-	const char *fallback = history_fallback(config->class);
+	const char *fallback = history_fallback(config->service);
 	const char *dot = strrchr(fallback, '.');
 	size_t stem = dot ? (size_t)(dot - fallback) : strlen(fallback);
 
-	snprintf(path, SERVICE_PATH_SIZE, "%.*s-%u%s", (int)stem, fallback, config->port,
+	snprintf(path, UDPXDP_PATH_SIZE, "%.*s-%u%s", (int)stem, fallback, config->port,
 			fallback + stem);
 }
 
 bool service_history_named(const struct service_config *config)
 {
-	char unnamed[SERVICE_PATH_SIZE];
+	char unnamed[UDPXDP_PATH_SIZE];
 
-	if (!config->class->has_history || !*history_option(config))
+	if (!config->service->has_history || !*history_option(config))
 		return false;
 	history_by_port(config, unnamed);
 	return strcmp(history_option(config), unnamed);
@@ -317,8 +317,8 @@ int services_check(struct service_config *configs, unsigned count, char *error, 
 				return complain(&complaint,
 						"%s and %s both want port %u: a port has one "
 						"service; give one of them another, as in %s:%u",
-						configs[j].class->name, configs[i].class->name,
-						configs[i].port, configs[i].class->name,
+						configs[j].service->name, configs[i].service->name,
+						configs[i].port, configs[i].service->name,
 						configs[i].port < UINT16_MAX ? configs[i].port + 1
 									     : UINT16_MAX - 1);
 		path = service_history(&configs[i], &sync);
@@ -333,21 +333,21 @@ int services_check(struct service_config *configs, unsigned count, char *error, 
 			return complain(&complaint,
 					"%s:%u and %s:%u both write %s: a history has one writer; "
 					"give one of them another file with history=PATH",
-					owner->class->name, owner->port, configs[i].class->name,
+					owner->service->name, owner->port, configs[i].service->name,
 					configs[i].port, path);
 	}
 	return 0;
 }
 
-void services_seed(struct service_config *configs, unsigned count, const struct seed *seed)
+void services_seed(struct service_config *configs, unsigned count, const struct udpxdp_seed *seed)
 {
 	for (unsigned i = 0; i < count; i++) {
-		struct seed share = *seed;
+		struct udpxdp_seed share = *seed;
 
-		if (!configs[i].class->has_seed)
+		if (!configs[i].service->has_seed)
 			continue;
 		share.key[0] ^= configs[i].port; /* rooms do not know each other's words */
-		memcpy(configs[i].options + configs[i].class->seed_offset, &share, sizeof(share));
+		memcpy(configs[i].options + configs[i].service->seed_offset, &share, sizeof(share));
 	}
 }
 
@@ -359,5 +359,5 @@ void services_text(const struct service_config *configs, unsigned count, char *t
 		*text = '\0';
 	for (unsigned i = 0; i < count && used < size; i++)
 		used += (size_t)snprintf(text + used, size - used, "%s%s:%u", i ? "," : "",
-				configs[i].class->name, configs[i].port);
+				configs[i].service->name, configs[i].port);
 }

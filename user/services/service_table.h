@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 
 /* The classes of services.def, ended by NULL. */
-extern const struct service_class *const service_classes[];
+extern const struct udpxdp_service *const service_table[];
 
 /* What runs when no -s is given, one spec each, ended by NULL. */
 extern const char *const default_services[];
@@ -27,7 +27,7 @@ int services_check(struct service_config *configs, unsigned count, char *error, 
 
 /* Gives each service that keeps secrets its share of these random bits. A live server calls it once
  * with bits from getrandom(2); replay does not, so that its output is the same each time. */
-void services_seed(struct service_config *configs, unsigned count, const struct seed *seed);
+void services_seed(struct service_config *configs, unsigned count, const struct udpxdp_seed *seed);
 
 /* The history file of a service, NULL when it keeps none (history=off); seconds between syncs. */
 const char *service_history(const struct service_config *config, uint32_t *sync_seconds);

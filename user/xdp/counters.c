@@ -17,36 +17,36 @@
 #define PROGRAM_NAME "udpxdp" /* what the program's name begins with */
 #define MAPS_MAX 64           /* of one program */
 
-const char *const port_value_names[PORT_VALUES] = {
+const char *const counters_port_names[PORT_VALUES] = {
 	"rx_packets", "rx_bytes", "redirected", "passed"};
-const char *const port_value_texts[PORT_VALUES] = {
+const char *const counters_port_texts[PORT_VALUES] = {
 	"frames to an address of this host and this port", "bytes of those frames, without FCS",
 	"frames redirected to a socket of udpxdp",
 	"frames passed to the kernel for want of a socket on their RX queue"};
-const char *const verdict_value_names[VERDICT_VALUES] = {"frames", "bytes"};
+const char *const counters_verdict_value_names[VERDICT_VALUES] = {"frames", "bytes"};
 
-const char *const service_value_names[SERVICE_VALUES] = {
+const char *const counters_service_names[SERVICE_VALUES] = {
 	"rx", "tx", "rx_bytes", "tx_bytes",
 #define X(name, text) #name,
-	DROP_REASONS(X)
+	UDPXDP_DROP_REASONS(X)
 #undef X
 };
 
-const char *const service_value_texts[SERVICE_VALUES] = {
+const char *const counters_service_texts[SERVICE_VALUES] = {
 	"datagrams that reached the service", "datagrams that the service sent",
 	"bytes of payload that reached the service", "bytes of payload that the service sent",
 #define X(name, text) text,
-	DROP_REASONS(X)
+	UDPXDP_DROP_REASONS(X)
 #undef X
 };
 
-const char *const verdict_names[FRAME_VERDICT_COUNT] = {
+const char *const counters_verdict_names[FRAME_VERDICT_COUNT] = {
 #define X(name, label, text) #label,
 	FRAME_VERDICTS(X)
 #undef X
 };
 
-const char *const verdict_texts[FRAME_VERDICT_COUNT] = {
+const char *const counters_verdict_texts[FRAME_VERDICT_COUNT] = {
 #define X(name, label, text) text,
 	FRAME_VERDICTS(X)
 #undef X
@@ -62,7 +62,7 @@ _Static_assert(offsetof(struct service_counters, tx_bytes) ==
 				offsetof(struct service_counters, rx) + 3 * sizeof(uint64_t) &&
 				sizeof(struct service_counters) >=
 						offsetof(struct service_counters, rx) +
-								(4 DROP_REASONS(X)) * sizeof(uint64_t),
+								(4 UDPXDP_DROP_REASONS(X)) * sizeof(uint64_t),
 		"the values of a service are an array of 64-bit counters");
 #undef X
 

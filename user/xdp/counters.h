@@ -12,15 +12,15 @@
 #define PORT_VALUES 4 /* in the order of struct port_counters */
 #define VERDICT_VALUES 2 /* frames, bytes */
 #define TRAFFIC_VALUES 4 /* of a service: rx, tx, rx_bytes, tx_bytes; the drop reasons follow */
-#define SERVICE_VALUES (TRAFFIC_VALUES + DROP_REASON_COUNT)
+#define SERVICE_VALUES (TRAFFIC_VALUES + UDPXDP_DROP_COUNT)
 
-extern const char *const port_value_names[PORT_VALUES];
-extern const char *const port_value_texts[PORT_VALUES];
-extern const char *const verdict_value_names[VERDICT_VALUES];
-extern const char *const service_value_names[SERVICE_VALUES];
-extern const char *const service_value_texts[SERVICE_VALUES];
-extern const char *const verdict_names[FRAME_VERDICT_COUNT];
-extern const char *const verdict_texts[FRAME_VERDICT_COUNT];
+extern const char *const counters_port_names[PORT_VALUES];
+extern const char *const counters_port_texts[PORT_VALUES];
+extern const char *const counters_verdict_value_names[VERDICT_VALUES];
+extern const char *const counters_service_names[SERVICE_VALUES];
+extern const char *const counters_service_texts[SERVICE_VALUES];
+extern const char *const counters_verdict_names[FRAME_VERDICT_COUNT];
+extern const char *const counters_verdict_texts[FRAME_VERDICT_COUNT];
 
 struct port_total {
 	uint16_t port;
@@ -28,7 +28,7 @@ struct port_total {
 };
 
 struct service_total {
-	char service[SERVICE_NAME_SIZE];
+	char service[UDPXDP_NAME_SIZE];
 	uint16_t port;
 	uint16_t worker;
 	uint64_t values[SERVICE_VALUES];

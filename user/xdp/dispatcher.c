@@ -15,8 +15,8 @@
 
 struct dispatched {
 	struct xdp_program *program;
-	pid_t remover;
-	int life; /* the remover sees it close */
+	pid_t detach_helper;
+	int parent_pipe; /* the detach_helper sees it close */
 };
 
 /* Finds the first program in the dispatcher that is_it() says yes to, and detaches it if that is
@@ -73,17 +73,17 @@ int dispatcher_remove(int ifindex, unsigned id)
 }
 
 /* The other process. */
-static void __attribute__((noreturn)) remove_at_end(int life, int ifindex, unsigned id)
+static void __attribute__((noreturn)) remove_at_end(int parent_pipe, int ifindex, unsigned id)
 {
 	char nothing;
 
-	prctl(PR_SET_NAME, "udpxdp/remover");
+	prctl(PR_SET_NAME, "udpxdp/detach_helper");
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_IGN);
 	/* What it inherited it must not keep open: sockets that would seem to be served. */
-	if (dup2(life, STDERR_FILENO + 1) < 0 || close_range(STDERR_FILENO + 2, ~0u, 0) < 0)
+	if (dup2(parent_pipe, STDERR_FILENO + 1) < 0 || close_range(STDERR_FILENO + 2, ~0u, 0) < 0)
 		_exit(1);
-	sandbox_enter_remover();
+	sandbox_enter_detach_helper();
 	while (read(STDERR_FILENO + 1, &nothing, 1) < 0 && errno == EINTR)
 		;
 	_exit(dispatcher_remove(ifindex, id) < 0);
@@ -96,15 +96,15 @@ static int start_remover(struct dispatched *d, int ifindex)
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
-	d->remover = fork();
-	if (!d->remover)
+	d->detach_helper = fork();
+	if (!d->detach_helper)
 		remove_at_end(ends[0], ifindex, id);
 	close(ends[0]);
-	if (d->remover < 0) {
+	if (d->detach_helper < 0) {
 		close(ends[1]);
 		return -1;
 	}
-	d->life = ends[1];
+	d->parent_pipe = ends[1];
 	return 0;
 }
 
@@ -158,8 +158,8 @@ void dispatcher_detach(struct dispatched *d)
 {
 	if (!d)
 		return;
-	close(d->life);
-	waitpid(d->remover, NULL, 0);
+	close(d->parent_pipe);
+	waitpid(d->detach_helper, NULL, 0);
 	xdp_program__close(d->program);
 	free(d);
 }

@@ -219,7 +219,7 @@ struct filter *filter_load_dispatched(const struct filter_settings *settings, bo
 unsigned filter_find_dispatched(int ifindex)
 {
 	/* libxdp keeps what it needs there. */
-	bpffs_mount();
+	pins_mount_bpffs();
 	return dispatcher_find(ifindex, "udpxdp_filter");
 }
 
@@ -258,13 +258,13 @@ int filter_serve_port(struct filter *f, __u16 port, bool broadcast)
 	return result;
 }
 
-int filter_set_address(struct filter *f, const struct ip_addr *addr, __u32 flags)
+int filter_set_address(struct filter *f, const struct udpxdp_addr *addr, __u32 flags)
 {
 	return bpf_map_update_elem(
 			bpf_map__fd(f->skeleton->maps.local_addrs), addr, &flags, BPF_ANY);
 }
 
-int filter_clear_address(struct filter *f, const struct ip_addr *addr)
+int filter_clear_address(struct filter *f, const struct udpxdp_addr *addr)
 {
 	return bpf_map_delete_elem(bpf_map__fd(f->skeleton->maps.local_addrs), addr);
 }

@@ -47,8 +47,8 @@ struct service_counters *filter_counters(const struct filter *filter);
 int filter_set_socket(struct filter *filter, __u32 queue, int socket);
 int filter_clear_socket(struct filter *filter, __u32 queue);
 int filter_serve_port(struct filter *filter, __u16 port, bool broadcast);
-int filter_set_address(struct filter *filter, const struct ip_addr *addr, __u32 flags);
-int filter_clear_address(struct filter *filter, const struct ip_addr *addr);
+int filter_set_address(struct filter *filter, const struct udpxdp_addr *addr, __u32 flags);
+int filter_clear_address(struct filter *filter, const struct udpxdp_addr *addr);
 int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __u32 rule);
 
 /*

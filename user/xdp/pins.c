@@ -20,7 +20,7 @@ static bool is_bpffs(const char *path)
 	return !statfs(path, &s) && s.f_type == BPF_FS_MAGIC;
 }
 
-int bpffs_mount(void)
+int pins_mount_bpffs(void)
 {
 	if (is_bpffs(BPFFS))
 		return 0;
@@ -57,7 +57,7 @@ static int make_dirs(const char *dir)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	if (!strncmp(dir, BPFFS "/", sizeof(BPFFS)) && bpffs_mount() < 0)
+	if (!strncmp(dir, BPFFS "/", sizeof(BPFFS)) && pins_mount_bpffs() < 0)
 		return -1;
 	for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
 		*slash = '\0';

@@ -22,7 +22,7 @@ struct pins {
 };
 
 /* Mounts the BPF file system where it should be and is not. Returns 0, or -1 with errno. */
-int bpffs_mount(void);
+int pins_mount_bpffs(void);
 
 /*
  * Pins maps in dir, replacing what a dead process left there; pins outlives it. Returns 0; or -1

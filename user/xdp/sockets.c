@@ -20,7 +20,7 @@
 #define BUSY_RETRIES 100
 #define BUSY_RETRY_MS 20
 
-const char *mode_name(enum mode mode)
+const char *xdp_mode_name(enum xdp_mode mode)
 {
 	static const char *const names[] = {"auto", "zerocopy", "copy", "skb"};
 
@@ -41,7 +41,7 @@ static int ethtool(const char *iface, void *question)
 	return result;
 }
 
-unsigned sockets_count_queues(const char *iface, bool *exact)
+unsigned xsk_sockets_count_queues(const char *iface, bool *exact)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	unsigned count = 0;
@@ -92,11 +92,11 @@ static bool unsupported(int error)
 	return error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == EINVAL;
 }
 
-static const char *advice(int error, enum mode mode)
+static const char *advice(int error, enum xdp_mode mode)
 {
 	if (unsupported(error))
-		return mode == MODE_ZEROCOPY ? "the driver has no zero copy for this set-up"
-		       : mode == MODE_COPY   ? "the driver has no native XDP for this set-up"
+		return mode == XDP_MODE_ZEROCOPY ? "the driver has no zero copy for this set-up"
+		       : mode == XDP_MODE_COPY   ? "the driver has no native XDP for this set-up"
 					     : "the kernel has no generic XDP for this interface";
 	switch (error) {
 	case ERANGE:
@@ -138,8 +138,8 @@ struct failure {
 	char advice[64];  /* "": what the error suggests */
 };
 
-static void say_failure(const struct failure *f, const struct sockets_config *c, enum mode mode,
-		enum mode next)
+static void say_failure(const struct failure *f, const struct xsk_sockets_config *c, enum xdp_mode mode,
+		enum xdp_mode next)
 {
 	const char *cure = f->advice[0] ? f->advice : advice(f->error, mode);
 	char what[96];
@@ -148,14 +148,14 @@ static void say_failure(const struct failure *f, const struct sockets_config *c,
 		snprintf(what, sizeof(what), "%s on %s queue %u", f->what, c->iface, f->queue);
 	else
 		snprintf(what, sizeof(what), "%s on %s", f->what, c->iface);
-	if (next != MODE_AUTO)
-		log_line("no %s: %s: %s%s%s; %s, trying %s", mode_name(mode), what,
+	if (next != XDP_MODE_AUTO)
+		log_line("no %s: %s: %s%s%s; %s, trying %s", xdp_mode_name(mode), what,
 				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
-				mode_name(next));
+				xdp_mode_name(next));
 	else
-		log_line("mode %s failed: %s: %s%s%s; %s%s", mode_name(mode), what,
+		log_line("mode %s failed: %s: %s%s%s; %s%s", xdp_mode_name(mode), what,
 				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
-				c->mode != MODE_AUTO && unsupported(f->error) && !f->advice[0]
+				c->mode != XDP_MODE_AUTO && unsupported(f->error) && !f->advice[0]
 						? ", give --mode auto" : "");
 }
 
@@ -174,7 +174,7 @@ static struct frame_io *open_queue(const struct afxdp_config *config)
 	return io;
 }
 
-bool sockets_are_taken(const struct sockets_config *c)
+bool xsk_sockets_are_taken(const struct xsk_sockets_config *c)
 {
 	const struct afxdp_config config = {
 			.iface = c->iface, .queue = c->first, .mtu = c->mtu, .doorbell = -1};
@@ -186,14 +186,14 @@ bool sockets_are_taken(const struct sockets_config *c)
 	return false;
 }
 
-static int open_one(struct sockets *s, const struct sockets_config *c, unsigned queue,
+static int open_one(struct xsk_sockets *s, const struct xsk_sockets_config *c, unsigned queue,
 		struct filter *filter)
 {
 	struct afxdp_config config = {
 			.iface = c->iface,
 			.queue = queue,
 			.mtu = c->mtu,
-			.zerocopy = s->mode == MODE_ZEROCOPY,
+			.zerocopy = s->mode == XDP_MODE_ZEROCOPY,
 			.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 			.busy_poll = c->busy_poll,
 	};
@@ -214,11 +214,11 @@ static int open_one(struct sockets *s, const struct sockets_config *c, unsigned 
 	return -1;
 }
 
-static int open_sockets(struct sockets *s, const struct sockets_config *c, struct filter *filter,
+static int open_sockets(struct xsk_sockets *s, const struct xsk_sockets_config *c, struct filter *filter,
 		struct failure *failure)
 {
 	bool exact;
-	unsigned have = sockets_count_queues(c->iface, &exact), last = c->last;
+	unsigned have = xsk_sockets_count_queues(c->iface, &exact), last = c->last;
 
 	if (exact && last >= have)
 		last = have - 1;
@@ -238,9 +238,9 @@ static int open_sockets(struct sockets *s, const struct sockets_config *c, struc
 	return 0;
 }
 
-static int attach(const struct sockets *s, struct filter *filter, struct failure *failure)
+static int attach(const struct xsk_sockets *s, struct filter *filter, struct failure *failure)
 {
-	if (!filter_attach(filter, s->mode == MODE_SKB, failure->kernel, sizeof(failure->kernel)))
+	if (!filter_attach(filter, s->mode == XDP_MODE_SKB, failure->kernel, sizeof(failure->kernel)))
 		return 0;
 	failure->what = "attaching the filter";
 	failure->queue = UINT32_MAX;
@@ -250,9 +250,9 @@ static int attach(const struct sockets *s, struct filter *filter, struct failure
 
 /* Would the driver receive on queues that cannot be served? */
 static int check_spare_queues(
-		const struct sockets *s, const struct sockets_config *c, struct failure *failure)
+		const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
 {
-	unsigned enable = s->mode != MODE_SKB ? queues_to_enable(c->iface) : 0;
+	unsigned enable = s->mode != XDP_MODE_SKB ? queues_to_enable(c->iface) : 0;
 
 	if (!enable || c->last < enable - 1) /* those it would add are not asked for */
 		return 0;
@@ -267,11 +267,11 @@ static int check_spare_queues(
 
 /* Would the driver lose what is sent? Only who names that mode takes the risk. */
 static int check_zerocopy(
-		const struct sockets *s, const struct sockets_config *c, struct failure *failure)
+		const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
 {
-	if (s->mode != MODE_ZEROCOPY || !may_lose_zerocopy(c->iface))
+	if (s->mode != XDP_MODE_ZEROCOPY || !may_lose_zerocopy(c->iface))
 		return 0;
-	if (c->mode == MODE_ZEROCOPY) {
+	if (c->mode == XDP_MODE_ZEROCOPY) {
 		log_line("zero copy on %s is at risk: virtio_net, as a module, may lose all answers; "
 			 "give --mode copy if there are none",
 				c->iface);
@@ -285,41 +285,41 @@ static int check_zerocopy(
 	return -1;
 }
 
-static int try_mode(struct sockets *s, const struct sockets_config *c, enum mode mode,
+static int try_mode(struct xsk_sockets *s, const struct xsk_sockets_config *c, enum xdp_mode mode,
 		struct filter *filter, struct failure *failure)
 {
-	*s = (struct sockets){.mode = mode};
+	*s = (struct xsk_sockets){.mode = mode};
 	*failure = (struct failure){.queue = UINT32_MAX};
 	if (!check_spare_queues(s, c, failure) && !open_sockets(s, c, filter, failure) &&
 			!check_zerocopy(s, c, failure) && !attach(s, filter, failure))
 		return 0;
 	for (unsigned i = 0; i < s->count; i++)
 		filter_clear_socket(filter, s->first + i);
-	sockets_close(s);
+	xsk_sockets_close(s);
 	return -1;
 }
 
-int sockets_settle_mode(struct sockets_config *c)
+int xsk_sockets_settle_mode(struct xsk_sockets_config *c)
 {
-	const struct sockets s = {.mode = c->mode == MODE_AUTO ? MODE_COPY : c->mode};
+	const struct xsk_sockets s = {.mode = c->mode == XDP_MODE_AUTO ? XDP_MODE_COPY : c->mode};
 	struct failure failure = {.queue = UINT32_MAX};
-	bool steps_down = c->mode == MODE_AUTO;
+	bool steps_down = c->mode == XDP_MODE_AUTO;
 
 	if (!check_spare_queues(&s, c, &failure))
 		return EXIT_CLEAN;
-	say_failure(&failure, c, s.mode, steps_down ? MODE_SKB : MODE_AUTO);
+	say_failure(&failure, c, s.mode, steps_down ? XDP_MODE_SKB : XDP_MODE_AUTO);
 	if (steps_down)
-		c->mode = MODE_SKB;
+		c->mode = XDP_MODE_SKB;
 	return steps_down ? EXIT_CLEAN : status_of(failure.error);
 }
 
-int sockets_open(struct sockets *s, const struct sockets_config *c, struct filter *filter)
+int xsk_sockets_open(struct xsk_sockets *s, const struct xsk_sockets_config *c, struct filter *filter)
 {
-	enum mode mode = c->mode == MODE_AUTO ? MODE_ZEROCOPY : c->mode;
+	enum xdp_mode mode = c->mode == XDP_MODE_AUTO ? XDP_MODE_ZEROCOPY : c->mode;
 	struct failure failure;
 
 	for (;; mode++) {
-		bool last = c->mode != MODE_AUTO || mode == MODE_SKB;
+		bool last = c->mode != XDP_MODE_AUTO || mode == XDP_MODE_SKB;
 
 		if (!try_mode(s, c, mode, filter, &failure))
 			return EXIT_CLEAN;
@@ -327,13 +327,13 @@ int sockets_open(struct sockets *s, const struct sockets_config *c, struct filte
 		if (failure.error == EBUSY || failure.error == ENETDOWN ||
 				status_of(failure.error) == EXIT_PERMISSION)
 			last = true;
-		say_failure(&failure, c, mode, last ? MODE_AUTO : mode + 1);
+		say_failure(&failure, c, mode, last ? XDP_MODE_AUTO : mode + 1);
 		if (last)
 			return status_of(failure.error);
 	}
 }
 
-void sockets_close(struct sockets *s)
+void xsk_sockets_close(struct xsk_sockets *s)
 {
 	for (unsigned i = 0; i < s->count; i++) {
 		s->ios[i]->ops->close(s->ios[i]);

@@ -84,9 +84,9 @@ static void resolve(struct load_config *config, const char *host, const char *po
 		error = getaddrinfo(host, port, &hints, &found);
 	}
 	if (error == EAI_SERVICE)
-		fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
+		log_fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
 	if (error)
-		fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves", host,
+		log_fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves", host,
 				error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 	memcpy(&config->server, found->ai_addr, found->ai_addrlen);
 	config->server_len = found->ai_addrlen;
@@ -99,7 +99,7 @@ static void check_port(const char *port)
 	unsigned long number = strtoul(port, &end, 10);
 
 	if (!*end && (number < 1 || number > 65535))
-		fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
+		log_fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
 }
 
 /* Ctrl-C ends the run, which then says what it has; a second one ends the program. */
@@ -158,24 +158,24 @@ static int bench_run(const struct verb *verb, int argc, char **argv)
 	int failed, printed;
 
 	if (bench.window && bench.rate)
-		fail(EXIT_USAGE, "options --window and --rate: one is a closed loop, the other an open "
+		log_fail(EXIT_USAGE, "options --window and --rate: one is a closed loop, the other an open "
 				 "one; give one of them");
 	check_port(port);
 	fill_load(&load, &bench);
 	resolve(&load, host, port);
 	catch_signals();
-	failed = load_run(&load, &result, error, sizeof(error));
+	failed = bench_load_run(&load, &result, error, sizeof(error));
 	if (load.progress)
 		bench_progress_end();
 	if (failed && !result.tally.sent)
-		fail(EXIT_RUNTIME, "bench %s port %s: %s; check address, size and route", host, port,
+		log_fail(EXIT_RUNTIME, "bench %s port %s: %s; check address, size and route", host, port,
 				error);
 	printed = bench.json ? bench_report_json(host, port, &load, &result)
 			     : bench_report_text(host, port, &load, &result);
 	if (printed)
-		fail_output();
+		log_fail_output();
 	if (failed)
-		fail(EXIT_RUNTIME, "bench %s port %s: ended early: %s", host, port, error);
+		log_fail(EXIT_RUNTIME, "bench %s port %s: ended early: %s", host, port, error);
 	return verdict(&result, host, port);
 }
 

@@ -376,7 +376,7 @@ static void run(struct load *load)
 			;
 }
 
-int load_run(const struct load_config *config, struct load_result *result, char *error,
+int bench_load_run(const struct load_config *config, struct load_result *result, char *error,
 		size_t error_size)
 {
 	struct load load = {.config = config, .result = result};

@@ -42,7 +42,7 @@ struct load_result {
  * Runs the load to its end. result is filled in any case. Returns 0, or -1 with one line in error
  * when a socket refused what was asked of it.
  */
-int load_run(const struct load_config *config, struct load_result *result, char *error,
+int bench_load_run(const struct load_config *config, struct load_result *result, char *error,
 		size_t error_size);
 
 #endif

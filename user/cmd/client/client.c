@@ -69,7 +69,7 @@ static void say_failure(const struct exchange *exchange, const struct line *line
 		break;
 	case EMSGSIZE:
 		log_line("a line of %zu bytes: too long for a datagram: at most %d; shorten it",
-				line->len, DATAGRAM_PAYLOAD_MAX);
+				line->len, UDPXDP_PAYLOAD_MAX);
 		break;
 	default:
 		log_line("%s: %s; check the address and the network", exchange->where,
@@ -79,19 +79,19 @@ static void say_failure(const struct exchange *exchange, const struct line *line
 
 static void print_answer(const struct exchange *exchange, bool terminal)
 {
-	static char safe[TEXT_SAFE_MAX(sizeof(exchange->answer))];
+	static char safe[ESCAPE_TEXT_MAX(sizeof(exchange->answer))];
 	const uint8_t *text = exchange->answer;
 	size_t len = exchange->answer_len;
 
 	if (len && text[len - 1] == '\n')
 		len--;
 	if (terminal)
-		fwrite(safe, 1, text_safe(safe, sizeof(safe), text, len), stdout);
+		fwrite(safe, 1, escape_text(safe, sizeof(safe), text, len), stdout);
 	else
 		fwrite(text, 1, len, stdout);
 	putchar('\n');
 	if (fflush(stdout))
-		fail_output();
+		log_fail_output();
 }
 
 static void serve_line(struct exchange *exchange, char *text, size_t len, bool terminal)
@@ -120,7 +120,7 @@ static void plain_lines(struct exchange *exchange)
 	while ((len = getline(&text, &size, stdin)) >= 0)
 		serve_line(exchange, text, (size_t)len, false);
 	if (ferror(stdin))
-		fail(EXIT_RUNTIME, "standard input: %m; give another");
+		log_fail(EXIT_RUNTIME, "standard input: %m; give another");
 	free(text);
 }
 
@@ -143,7 +143,7 @@ static void edited_lines(struct exchange *exchange)
 	int len;
 
 	if (!editor || !past)
-		fail(EXIT_RUNTIME, "line editing: out of memory");
+		log_fail(EXIT_RUNTIME, "line editing: out of memory");
 	history(past, &event, H_SETSIZE, 1000);
 	history(past, &event, H_SETUNIQUE, 1);
 	el_set(editor, EL_CLIENTDATA, exchange);
@@ -187,11 +187,11 @@ static void resolve(struct exchange *exchange, const char *host, const char *por
 	int error;
 
 	if (*port < '0' || *port > '9' || *end || !number || number > 65535)
-		fail(EXIT_USAGE, "PORT '%s': not a number from 1 to 65535; see udpxdp client --help",
+		log_fail(EXIT_USAGE, "PORT '%s': not a number from 1 to 65535; see udpxdp client --help",
 				port);
 	error = getaddrinfo(host, port, &hints, &exchange->addresses);
 	if (error)
-		fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves", host,
+		log_fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves", host,
 				error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 	exchange->address = exchange->addresses;
 	snprintf(exchange->where, sizeof(exchange->where), strchr(host, ':') ? "[%s]:%lu" : "%s:%lu",

@@ -141,7 +141,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	struct peer peer;
 
 	if (is_chat && argc - first == 1)
-		fail(EXIT_USAGE, "chat: a peer without a port; give PEER PORT, or neither to be asked");
+		log_fail(EXIT_USAGE, "chat: a peer without a port; give PEER PORT, or neither to be asked");
 	if (is_chat && named && !set_port(&peer, argv[first + 1]))
 		return EXIT_USAGE;
 	if (is_chat && named && !set_addr(&peer, argv[first]))

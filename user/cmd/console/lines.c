@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "udpxdp/datagram.h"
 
-#define LINE_SIZE (DATAGRAM_PAYLOAD_MAX + 1)
+#define LINE_SIZE (UDPXDP_PAYLOAD_MAX + 1)
 #define HISTORY_LINES 1000
 
 struct lines {
@@ -86,7 +86,7 @@ static void editor_open(struct lines *lines)
 	lines->editor = el_init("udpxdp", stdin, stdout, stderr);
 	lines->history = history_init();
 	if (!lines->editor || !lines->history)
-		fail(EXIT_RUNTIME, "line editing: out of memory");
+		log_fail(EXIT_RUNTIME, "line editing: out of memory");
 	history(lines->history, &event, H_SETSIZE, HISTORY_LINES);
 	history(lines->history, &event, H_SETUNIQUE, 1);
 	el_set(lines->editor, EL_CLIENTDATA, lines);
@@ -273,7 +273,7 @@ struct lines *lines_open(void (*wait)(void *context), void *context)
 	struct lines *lines = calloc(1, sizeof(*lines));
 
 	if (!lines)
-		fail(EXIT_RUNTIME, "console: out of memory");
+		log_fail(EXIT_RUNTIME, "console: out of memory");
 	lines->wait = wait;
 	lines->context = context;
 	setlocale(LC_CTYPE, "");

@@ -20,7 +20,7 @@ bool lines_interactive(const struct lines *lines);
 
 /*
  * The next line, without its newline, valid until the next call; NULL at the end of the input.
- * prompt is shown to a person only. *len is cut at DATAGRAM_PAYLOAD_MAX + 1: such a line was too
+ * prompt is shown to a person only. *len is cut at UDPXDP_PAYLOAD_MAX + 1: such a line was too
  * long.
  */
 const char *lines_read(struct lines *lines, const char *prompt, size_t *len);

@@ -32,7 +32,7 @@ struct session {
 	unsigned in_flight; /* requests without an answer */
 	bool refused;       /* one of them was */
 	char packet[CONTROL_PACKET_MAX];
-	char shown[TEXT_SAFE_MAX(DATAGRAM_PAYLOAD_MAX)];
+	char shown[ESCAPE_TEXT_MAX(UDPXDP_PAYLOAD_MAX)];
 };
 
 void session_leave(struct session *s, int status)
@@ -75,7 +75,7 @@ static void show_event(struct session *s, const char *text, size_t len)
 		return;
 	if (len && text[len - 1] == '\n')
 		len--;
-	shown = text_safe(s->shown, sizeof(s->shown), (const uint8_t *)text, len);
+	shown = escape_text(s->shown, sizeof(s->shown), (const uint8_t *)text, len);
 	lines_hide(s->lines);
 	printf(strchr(addr, ':') ? "[%s]:%u " : "%s:%u ", addr, port);
 	fwrite(s->shown, 1, shown, stdout);
@@ -121,7 +121,7 @@ static void show_arrived(struct session *s)
 			show_packet(s, (size_t)len);
 	}
 	if (fflush(stdout))
-		fail_output();
+		log_fail_output();
 	if (gone)
 		server_gone(s);
 	lines_show(s->lines);
@@ -166,7 +166,7 @@ static bool turn(struct session *s, int fd, short events, uint64_t deadline)
 	if (ppoll(polled, 3, deadline == FOREVER ? NULL : &wait, NULL) < 0) {
 		if (errno == EINTR)
 			return false;
-		fail(EXIT_RUNTIME, "console: poll: %s", strerror(errno));
+		log_fail(EXIT_RUNTIME, "console: poll: %s", strerror(errno));
 	}
 	if (polled[2].revents)
 		take_signal(s);
@@ -219,9 +219,9 @@ void session_request(struct session *s, const char *line, const char *text, size
 		{(void *)line, strlen(line)}, {(void *)"\n", 1}, {(void *)text, len}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = text ? 3 : 1};
 
-	if (len > DATAGRAM_PAYLOAD_MAX) {
+	if (len > UDPXDP_PAYLOAD_MAX) {
 		log_line("%s: not sent: a line longer than %d bytes; shorten it", s->verb,
-				DATAGRAM_PAYLOAD_MAX);
+				UDPXDP_PAYLOAD_MAX);
 		s->refused = true;
 		return;
 	}
@@ -249,7 +249,7 @@ static void take_signals(struct session *s)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	s->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (s->signals < 0)
-		fail(EXIT_RUNTIME, "console: signalfd: %s", strerror(errno));
+		log_fail(EXIT_RUNTIME, "console: signalfd: %s", strerror(errno));
 }
 
 struct session *session_open(const char *control, const char *iface, const char *service,
@@ -264,7 +264,7 @@ struct session *session_open(const char *control, const char *iface, const char 
 	take_signals(s);
 	s->lines = lines_open(await_input, s);
 	if (strlen(service) > 32)
-		fail(EXIT_USAGE, "service '%s': no such name; see udpxdp %s --help", service, verb);
+		log_fail(EXIT_USAGE, "service '%s': no such name; see udpxdp %s --help", service, verb);
 	snprintf(line, sizeof(line), "watch %s", service);
 	session_request(s, line, NULL, 0);
 	if (!session_settle(s, 0))

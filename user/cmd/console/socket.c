@@ -24,7 +24,7 @@ static int connect_to(const char *path, struct sockaddr_un *addr)
 	}
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		fail(EXIT_RUNTIME, "console: socket: %m");
+		log_fail(EXIT_RUNTIME, "console: socket: %m");
 	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
 	strcpy(addr->sun_path, path);
 	if (connect(fd, (struct sockaddr *)addr, sizeof(*addr))) {
@@ -42,17 +42,17 @@ static void __attribute__((noreturn)) refuse(const char *path, int error)
 	switch (error) {
 	case ENOENT:
 	case ECONNREFUSED:
-		fail(EXIT_RUNTIME,
+		log_fail(EXIT_RUNTIME,
 				"control socket %s: no server is there; start one with "
 				"'udpxdp --iface IFACE', or name its socket with --control PATH",
 				path);
 	case EACCES:
 	case EPERM:
-		fail(EXIT_PERMISSION,
+		log_fail(EXIT_PERMISSION,
 				"control socket %s: not permitted; become root or a member of its group",
 				path);
 	default:
-		fail(EXIT_RUNTIME, "control socket %s: %s; name a running server's with --control PATH",
+		log_fail(EXIT_RUNTIME, "control socket %s: %s; name a running server's with --control PATH",
 				path, strerror(error));
 	}
 }
@@ -81,12 +81,12 @@ static int connect_only(struct sockaddr_un *addr)
 	}
 	globfree(&names);
 	if (!found)
-		fail(EXIT_RUNTIME,
+		log_fail(EXIT_RUNTIME,
 				"no server is running: none answers in " CONTROL_DIR
 				"; start one with 'udpxdp --iface IFACE', or name its socket with "
 				"--control PATH");
 	if (found > 1)
-		fail(EXIT_USAGE, "several servers are running: %s; say which with --iface IFACE",
+		log_fail(EXIT_USAGE, "several servers are running: %s; say which with --iface IFACE",
 				list);
 	if (error)
 		refuse(only, error);

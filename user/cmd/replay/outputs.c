@@ -59,17 +59,17 @@ static bool put_line(struct replay_outputs *o, size_t len, FILE *to, int *error)
 	return false;
 }
 
-bool replay_print(void *context, unsigned instance, const struct message *message)
+bool replay_print(void *context, unsigned instance, const struct udpxdp_message *message)
 {
 	struct replay_outputs *o = context;
-	char label[SERVICE_LABEL_MAX];
+	char label[MESSAGE_LABEL_MAX];
 
-	service_label(label, o->services, o->count, instance);
+	message_service_label(label, o->services, o->count, instance);
 	return put_line(o, message_format(o->line, sizeof(o->line), label, message), stdout,
 			&o->print_error);
 }
 
-bool replay_record(void *context, unsigned instance, const struct message *message)
+bool replay_record(void *context, unsigned instance, const struct udpxdp_message *message)
 {
 	struct replay_outputs *o = context;
 	FILE **history = &o->histories[instance];
@@ -83,7 +83,7 @@ bool replay_record(void *context, unsigned instance, const struct message *messa
 		return false;
 	}
 	o->recorded[instance]++;
-	return put_line(o, history_format(o->line, sizeof(o->line), message), *history,
+	return put_line(o, message_format_history(o->line, sizeof(o->line), message), *history,
 			&o->record_error);
 }
 

@@ -14,9 +14,9 @@ struct replay_outputs;
 struct replay_outputs *replay_outputs_new(const struct service_config *services, unsigned count);
 void replay_outputs_free(struct replay_outputs *outputs);
 
-/* For struct sinks. */
-bool replay_print(void *context, unsigned instance, const struct message *message);
-bool replay_record(void *context, unsigned instance, const struct message *message);
+/* For struct engine_sinks. */
+bool replay_print(void *context, unsigned instance, const struct udpxdp_message *message);
+bool replay_record(void *context, unsigned instance, const struct udpxdp_message *message);
 
 /* Has everything been taken so far? Returns 0, or -1 with one line in error. */
 int replay_outputs_check(struct replay_outputs *outputs, char *error, size_t size);

@@ -24,7 +24,7 @@ struct config {
 	const char *in, *out;
 	struct service_config services[MAX_SERVICES];
 	unsigned service_count;
-	struct local_addr local[MAX_LOCAL_ADDRS];
+	struct udpxdp_host_addr local[MAX_LOCAL_ADDRS];
 	unsigned local_count;
 	uint8_t mac[6];
 	unsigned mtu;
@@ -49,34 +49,34 @@ static int add_service(void *to, const char *arg, char *error, size_t size)
 }
 
 /* The broadcast address of a subnet; none (all zero) where it has no room for one (RFC 3021). */
-static struct ip_addr broadcast_of(const struct ip_addr *addr, unsigned prefix_len)
+static struct udpxdp_addr broadcast_of(const struct udpxdp_addr *addr, unsigned prefix_len)
 {
-	struct ip_addr broadcast = *addr;
+	struct udpxdp_addr broadcast = *addr;
 
 	if (prefix_len > 30)
-		return (struct ip_addr){};
+		return (struct udpxdp_addr){};
 	broadcast.w[3] |= htonl(UINT32_MAX >> prefix_len);
 	return broadcast;
 }
 
-static bool read_address(struct ip_addr *addr, const char *text)
+static bool read_address(struct udpxdp_addr *addr, const char *text)
 {
-	static const struct ip_addr none;
+	static const struct udpxdp_addr none;
 	uint32_t ipv4;
 
 	if (inet_pton(AF_INET, text, &ipv4) == 1) {
-		*addr = ip_addr_ipv4(0, 0, 0, 0);
+		*addr = udpxdp_addr_ipv4(0, 0, 0, 0);
 		addr->w[3] = ipv4;
 		return ntohl(ipv4) >> 24 && ntohl(ipv4) < 0xe0000000;
 	}
 	return inet_pton(AF_INET6, text, addr->b) == 1 && addr->b[0] != 0xff &&
-	       !ip_addr_is_ipv4(addr) && !ip_addr_equal(addr, &none);
+	       !udpxdp_addr_is_ipv4(addr) && !udpxdp_addr_equal(addr, &none);
 }
 
 static int add_local(void *to, const char *arg, char *error, size_t size)
 {
 	struct config *config = to;
-	struct local_addr local = {.on_iface = true};
+	struct udpxdp_host_addr local = {.on_iface = true};
 	const char *slash = strchr(arg, '/');
 	char text[INET6_ADDRSTRLEN];
 	unsigned long prefix_len;
@@ -88,7 +88,7 @@ static int add_local(void *to, const char *arg, char *error, size_t size)
 		snprintf(error, size, "'%s' is not a unicast address", arg);
 		return -1;
 	}
-	longest = ip_addr_is_ipv4(&local.addr) ? 32 : 128;
+	longest = udpxdp_addr_is_ipv4(&local.addr) ? 32 : 128;
 	prefix_len = longest == 32 ? USUAL_PREFIX_IPV4 : USUAL_PREFIX_IPV6;
 	if (slash && isdigit((unsigned char)slash[1]))
 		prefix_len = strtoul(slash + 1, &end, 10);
@@ -158,13 +158,13 @@ static void read_options(const struct verb *verb, struct config *config, int arg
 	options_parse(verb, config, argc, argv);
 	log_level = config->verbose;
 	if (!config->in || !config->out)
-		fail(EXIT_USAGE, "option %s: not given; see udpxdp replay --help",
+		log_fail(EXIT_USAGE, "option %s: not given; see udpxdp replay --help",
 				config->in ? "--write" : "--read");
 	if (!config->service_count)
 		for (int i = 0; default_services[i]; i++)
 			add_service(config, default_services[i], error, sizeof(error));
 	if (services_check(config->services, config->service_count, error, sizeof(error)) < 0)
-		fail(EXIT_USAGE, "option --service: %s; see udpxdp replay --help", error);
+		log_fail(EXIT_USAGE, "option --service: %s; see udpxdp replay --help", error);
 }
 
 /* ---- what is said at the end --------------------------------------------------------- */
@@ -187,23 +187,24 @@ static void say_counts(FILE *to, const struct count *counts, unsigned n)
 static void say_verdicts(FILE *to, const struct engine *engine)
 {
 	const struct count counts[] = {
+		{"udp", "a datagram for a service", engine_verdict(engine, FRAME_UDP)},
 #define X(name, label, text) {#label, text, engine_verdict(engine, name)},
 		FRAME_VERDICTS(X)
 #undef X
 	};
 	uint64_t frames = 0;
 
-	for (unsigned v = 0; v < FRAME_VERDICT_COUNT; v++)
+	for (unsigned v = 0; v <= FRAME_VERDICT_COUNT; v++)
 		frames += counts[v].number;
 	fprintf(to, "replay: frames=%llu", (unsigned long long)frames);
-	say_counts(to, counts, FRAME_VERDICT_COUNT);
+	say_counts(to, counts, FRAME_VERDICT_COUNT + 1);
 }
 
 static void say_service(FILE *to, const struct service_counters *row)
 {
 	const struct count counts[] = {
 #define X(name, text) {#name, text, row->name},
-		DROP_REASONS(X)
+		UDPXDP_DROP_REASONS(X)
 #undef X
 	};
 
@@ -211,10 +212,10 @@ static void say_service(FILE *to, const struct service_counters *row)
 		return;
 	fprintf(to, "; %s:%u rx=%llu tx=%llu", row->service, row->port,
 			(unsigned long long)row->rx, (unsigned long long)row->tx);
-	say_counts(to, counts, DROP_REASON_COUNT);
+	say_counts(to, counts, UDPXDP_DROP_COUNT);
 }
 
-/* replay: frames=7 redirected=5 not_ip=2; echo:8080 rx=5 tx=3 bad_udp_checksum=2 */
+/* replay: frames=7 udp=5 not_ip=2; echo:8080 rx=5 tx=3 bad_udp_checksum=2 */
 static void say_summary(const struct engine *engine, const struct service_counters *rows,
 		unsigned count)
 {
@@ -260,7 +261,7 @@ static void run(struct engine *engine, struct frame_io *io)
 			engine_flush(engine);
 			ticked = time_ns / NSEC_PER_SEC;
 		}
-		engine_turn(engine);
+		engine_poll(engine);
 	}
 }
 
@@ -281,9 +282,9 @@ static int finish(struct replay_outputs *outputs, struct frame_io *io, const cha
 	return *why ? -1 : 0;
 }
 
-static struct local_net *make_net(const struct config *config)
+static struct udpxdp_host *make_net(const struct config *config)
 {
-	struct local_net *net = local_net_new(
+	struct udpxdp_host *net = udpxdp_host_new(
 			config->mac, config->mtu, config->local, config->local_count);
 
 	if (net)
@@ -297,7 +298,7 @@ static int replay(const struct config *config)
 	bool print = !config->quiet && strcmp(config->out, "-");
 	struct replay_outputs *outputs = replay_outputs_new(
 			config->services, config->service_count);
-	struct local_net *net = make_net(config);
+	struct udpxdp_host *net = make_net(config);
 	struct engine *engine = NULL;
 	struct engine_config engine_config = {
 		.services = config->services,
@@ -352,7 +353,7 @@ const struct verb replay_verb = {
 	.operands = "",
 	.summary = "Run the services over a capture file, byte for byte reproducibly. Needs no privilege.",
 	.options = options,
-	.more = print_services,
+	.more = service_help_print,
 	.notes = "Time comes from the packets; set TZ to have the same stamps everywhere.\n"
 		 "Chat messages are appended to the history file, as serve does.",
 	.run = run_replay,

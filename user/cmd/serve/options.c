@@ -41,8 +41,8 @@ static int set_mode(void *config, const char *arg, char *error, size_t size)
 {
 	static const char *const words[] = {"auto", "zerocopy", "copy", "skb", "native", "drv",
 			"generic", NULL};
-	static const enum mode modes[] = {MODE_AUTO, MODE_ZEROCOPY, MODE_COPY, MODE_SKB, MODE_COPY,
-			MODE_COPY, MODE_SKB};
+	static const enum xdp_mode modes[] = {XDP_MODE_AUTO, XDP_MODE_ZEROCOPY, XDP_MODE_COPY, XDP_MODE_SKB, XDP_MODE_COPY,
+			XDP_MODE_COPY, XDP_MODE_SKB};
 	int i = choose(arg, words, error, size);
 
 	if (i < 0)
@@ -148,7 +148,7 @@ static int add_rule(void *config, const char *arg, __u32 verdict, char *error, s
 		*slash = '\0';
 	ipv4 = inet_pton(AF_INET, text, rule->key.addr.b + 12) == 1;
 	if (ipv4)
-		memcpy(rule->key.addr.b, ip_addr_ipv4(0, 0, 0, 0).b, 12);
+		memcpy(rule->key.addr.b, udpxdp_addr_ipv4(0, 0, 0, 0).b, 12);
 	most = bits = ipv4 ? 32 : 128;
 	if ((!ipv4 && inet_pton(AF_INET6, text, rule->key.addr.b) != 1) ||
 			(slash && (!read_number(slash + 1, 0, most, &bits, &end) || *end))) {

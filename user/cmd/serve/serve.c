@@ -32,10 +32,10 @@ static void read_file(const char *path, struct serve_options *o)
 
 	o->config_text = config_load(path, &len, error, sizeof(error));
 	if (!o->config_text)
-		fail(EXIT_USAGE, "reading %s failed: %s; give another --config", path, error);
+		log_fail(EXIT_USAGE, "reading %s failed: %s; give another --config", path, error);
 	line = config_parse(o->config_text, len, set_from_file, o, error, sizeof(error));
 	if (line)
-		fail(EXIT_USAGE, "%s:%u: %s; correct the file", path, line, error);
+		log_fail(EXIT_USAGE, "%s:%u: %s; correct the file", path, line, error);
 }
 
 /* The file first, then the command line on top: its services instead of those of the file. */
@@ -64,7 +64,7 @@ static void add_defaults(struct server_config *c)
 	for (int i = 0; default_services[i]; i++) {
 		if (service_parse(&c->services[c->service_count], default_services[i], error,
 				    sizeof(error)) < 0)
-			fail(EXIT_USAGE, "%s", error);
+			log_fail(EXIT_USAGE, "%s", error);
 		c->service_count++;
 	}
 }
@@ -75,7 +75,7 @@ static void check_capabilities(void)
 
 	sandbox_missing(missing, sizeof(missing));
 	if (missing[0])
-		fail(EXIT_PERMISSION, "not permitted: %s missing; run as root or grant it", missing);
+		log_fail(EXIT_PERMISSION, "not permitted: %s missing; run as root or grant it", missing);
 }
 
 static void check_user(const struct server_config *c)
@@ -84,7 +84,7 @@ static void check_user(const struct server_config *c)
 	int status = c->no_sandbox ? EXIT_CLEAN : sandbox_check_user(c->user, error, sizeof(error));
 
 	if (status)
-		fail(status, "%s", error);
+		log_fail(status, "%s", error);
 }
 
 static void check_interface(struct server_config *c)
@@ -94,10 +94,10 @@ static void check_interface(struct server_config *c)
 
 	c->ifindex = if_nametoindex(c->iface);
 	if (!c->ifindex)
-		fail(EXIT_INTERFACE, "interface %s: %s; ip link shows what there is", c->iface,
+		log_fail(EXIT_INTERFACE, "interface %s: %s; ip link shows what there is", c->iface,
 				strerror(errno));
 	if (!c->dispatcher && filter_find_attached(c->ifindex, &id, name, sizeof(name)))
-		fail(EXIT_BUSY, "interface %s is busy: XDP program %u (%s) is attached; %s", c->iface, id,
+		log_fail(EXIT_BUSY, "interface %s is busy: XDP program %u (%s) is attached; %s", c->iface, id,
 				name,
 				strncmp(name, "udpxdp_", 7)
 						? "stop what attached it, or take it off with ip "
@@ -125,7 +125,7 @@ static void warn_of_sockets(const struct server_config *c)
 				said[i] = true;
 				log_line("a kernel socket is bound to UDP port %u: it gets nothing "
 					 "from %s while %s is served there",
-						port, c->iface, c->services[i].class->name);
+						port, c->iface, c->services[i].service->name);
 			}
 		}
 		if (table)
@@ -138,23 +138,23 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	static struct serve_options o = {.server.last_queue = MAX_QUEUES - 1};
 	struct server_config *c = &o.server;
 	char control[128], pin_dir[128], error[256];
-	struct seed seed;
+	struct udpxdp_seed seed;
 
 	read_options(verb, &o, argc, argv);
 	log_level = o.verbose;
 	if (!c->iface)
-		fail(EXIT_USAGE, "no interface: which one is to be served; give --iface IFACE");
+		log_fail(EXIT_USAGE, "no interface: which one is to be served; give --iface IFACE");
 	if (strlen(c->iface) >= IFNAMSIZ || !c->iface[0] || strchr(c->iface, '/'))
-		fail(EXIT_INTERFACE, "interface %s: no such name is possible; ip link shows what "
+		log_fail(EXIT_INTERFACE, "interface %s: no such name is possible; ip link shows what "
 				     "there is",
 				c->iface);
 	if (c->coalesce_us && c->wait != WAIT_BLOCK)
-		fail(EXIT_USAGE, "option --coalesce: who spins does not wait for a batch; give --poll "
+		log_fail(EXIT_USAGE, "option --coalesce: who spins does not wait for a batch; give --poll "
 				 "block too");
 	if (!c->service_count)
 		add_defaults(c);
 	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)
-		fail(EXIT_USAGE, "%s", error);
+		log_fail(EXIT_USAGE, "%s", error);
 
 	snprintf(control, sizeof(control), CONTROL_DIR "/%s.sock", c->iface);
 	c->control = o.control ? o.control : control;
@@ -165,7 +165,7 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	c->pin_dir = o.pin_dir ? o.pin_dir : pin_dir;
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		fail(EXIT_RUNTIME, "no random numbers: %s; the chat needs them", strerror(errno));
+		log_fail(EXIT_RUNTIME, "no random numbers: %s; the chat needs them", strerror(errno));
 	services_seed(c->services, c->service_count, &seed);
 	filter_log_setup();
 	tzset();
@@ -181,7 +181,7 @@ const struct verb serve_verb = {
 		.operands = "",
 		.summary = "Run the services on an interface over AF_XDP.",
 		.options = serve_options,
-		.more = print_services,
+		.more = service_help_print,
 		.notes = serve_notes,
 		.run = serve,
 };

@@ -39,8 +39,8 @@ static json_t *json_ports(const struct stats_view *view)
 		const struct port_total *total = &view->now->ports[i];
 		json_t *port = json_pack("{s:i}", "port", total->port);
 
-		set_values(port, port_value_names, total->values, PORT_VALUES);
-		set_rates(port, view, port_value_names, total->values,
+		set_values(port, counters_port_names, total->values, PORT_VALUES);
+		set_rates(port, view, counters_port_names, total->values,
 					stats_port_before(view, total), PORT_VALUES);
 		json_array_append_new(array, port);
 	}
@@ -55,10 +55,10 @@ static json_t *json_verdicts(const struct stats_view *view)
 		const uint64_t *values = view->now->verdicts[i];
 		json_t *verdict = json_object();
 
-		set_values(verdict, verdict_value_names, values, VERDICT_VALUES);
-		set_rates(verdict, view, verdict_value_names, values,
+		set_values(verdict, counters_verdict_value_names, values, VERDICT_VALUES);
+		set_rates(verdict, view, counters_verdict_value_names, values,
 					stats_verdict_before(view, i), VERDICT_VALUES);
-		json_object_set_new(object, verdict_names[i], verdict);
+		json_object_set_new(object, counters_verdict_names[i], verdict);
 	}
 	return object;
 }
@@ -68,10 +68,10 @@ static void set_service(json_t *object, const struct stats_view *view,
 {
 	json_t *drops = json_object();
 
-	set_values(object, service_value_names, total->values, TRAFFIC_VALUES);
-	set_rates(object, view, service_value_names, total->values, before, TRAFFIC_VALUES);
-	set_values(drops, service_value_names + TRAFFIC_VALUES, total->values + TRAFFIC_VALUES,
-			DROP_REASON_COUNT);
+	set_values(object, counters_service_names, total->values, TRAFFIC_VALUES);
+	set_rates(object, view, counters_service_names, total->values, before, TRAFFIC_VALUES);
+	set_values(drops, counters_service_names + TRAFFIC_VALUES, total->values + TRAFFIC_VALUES,
+			UDPXDP_DROP_COUNT);
 	json_object_set_new(object, "drops", drops);
 }
 

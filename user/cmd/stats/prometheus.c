@@ -33,11 +33,11 @@ static void put_sample_begin(
 static void put_ports(FILE *out, const struct stats_view *view)
 {
 	for (size_t v = 0; v < PORT_VALUES; v++) {
-		put_family(out, "port_", port_value_names[v], port_value_texts[v]);
+		put_family(out, "port_", counters_port_names[v], counters_port_texts[v]);
 		for (size_t i = 0; i < view->now->port_count; i++) {
 			const struct port_total *port = &view->now->ports[i];
 
-			put_sample_begin(out, view, "port_", port_value_names[v]);
+			put_sample_begin(out, view, "port_", counters_port_names[v]);
 			fprintf(out, ",port=\"%u\"} %ju\n", port->port,
 					(uintmax_t)port->values[v]);
 		}
@@ -55,7 +55,7 @@ static void put_verdicts(FILE *out, const struct stats_view *view)
 		put_family(out, "", names[v], texts[v]);
 		for (size_t i = 0; i < FRAME_VERDICT_COUNT; i++) {
 			put_sample_begin(out, view, "", names[v]);
-			fprintf(out, ",reason=\"%s\"} %ju\n", verdict_names[i],
+			fprintf(out, ",reason=\"%s\"} %ju\n", counters_verdict_names[i],
 					(uintmax_t)view->now->verdicts[i][v]);
 		}
 	}
@@ -75,7 +75,7 @@ static void put_services(FILE *out, const struct stats_view *view)
 	const struct counters *now = view->now;
 
 	for (size_t v = 0; v < TRAFFIC_VALUES; v++) {
-		put_family(out, "service_", names[v], service_value_texts[v]);
+		put_family(out, "service_", names[v], counters_service_texts[v]);
 		for (size_t i = 0; i < now->service_count; i++) {
 			put_sample_begin(out, view, "service_", names[v]);
 			put_service_labels(out, &now->services[i]);
@@ -88,7 +88,7 @@ static void put_services(FILE *out, const struct stats_view *view)
 		for (size_t v = TRAFFIC_VALUES; v < SERVICE_VALUES; v++) {
 			put_sample_begin(out, view, "service_", "drops");
 			put_service_labels(out, &now->services[i]);
-			fprintf(out, ",reason=\"%s\"} %ju\n", service_value_names[v],
+			fprintf(out, ",reason=\"%s\"} %ju\n", counters_service_names[v],
 					(uintmax_t)now->services[i].values[v]);
 		}
 	}

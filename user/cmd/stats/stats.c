@@ -65,7 +65,7 @@ static int is_server(const struct dirent *entry)
 
 static void __attribute__((noreturn)) no_server(const char *where)
 {
-	fail(EXIT_RUNTIME,
+	log_fail(EXIT_RUNTIME,
 			"no counters in %s: no server runs here; start one, or name its interface "
 			"with -i",
 			where);
@@ -132,7 +132,7 @@ static void find_only(struct source *source)
 	struct found found;
 
 	if (count < 0 && (errno == EACCES || errno == EPERM))
-		fail(EXIT_PERMISSION, "%s: %m; run as root, or with read access to it", PIN_ROOT);
+		log_fail(EXIT_PERMISSION, "%s: %m; run as root, or with read access to it", PIN_ROOT);
 	found = find_pins(source, entries, count, false);
 	if (!found.count)
 		found = find_programs(source);
@@ -144,7 +144,7 @@ static void find_only(struct source *source)
 		free(entries[i]);
 	free(entries);
 	if (found.count > 1)
-		fail(EXIT_USAGE, "several servers run here: %s; choose one with -i", found.names);
+		log_fail(EXIT_USAGE, "several servers run here: %s; choose one with -i", found.names);
 }
 
 static void find_source(struct source *source, const struct config *config)
@@ -157,7 +157,7 @@ static void find_source(struct source *source, const struct config *config)
 		return;
 	}
 	if (config->iface && strlen(config->iface) >= IF_NAMESIZE)
-		fail(EXIT_INTERFACE, "interface '%s': no such interface; see ip link",
+		log_fail(EXIT_INTERFACE, "interface '%s': no such interface; see ip link",
 				config->iface);
 	if (dir) {
 		source->named = true;
@@ -177,7 +177,7 @@ static void find_source(struct source *source, const struct config *config)
 
 static void __attribute__((noreturn)) not_permitted(const struct source *source)
 {
-	fail(EXIT_PERMISSION,
+	log_fail(EXIT_PERMISSION,
 			"cannot read the counters of %s: %m; run as root, or with CAP_BPF and read "
 			"access to %s",
 			source->iface, source->dir);
@@ -193,7 +193,7 @@ static void check_alive(const struct source *source, int ifindex)
 		return;
 	if (ifindex && filter_find_attached(ifindex, &id, name, sizeof(name)))
 		return;
-	fail(EXIT_RUNTIME,
+	log_fail(EXIT_RUNTIME,
 			"no server runs on %s: the counters in %s are of one that died; show them "
 			"with --pin-dir %s",
 			source->iface, source->dir, source->dir);
@@ -212,7 +212,7 @@ static void open_maps(const struct source *source, struct counter_maps *maps)
 	if (errno == EPERM || errno == EACCES)
 		not_permitted(source);
 	if (!ifindex)
-		fail(EXIT_INTERFACE, "interface '%s': no such interface, and no counters in %s; "
+		log_fail(EXIT_INTERFACE, "interface '%s': no such interface, and no counters in %s; "
 				     "see ip link",
 				source->iface, source->dir);
 	if (!counter_maps_find(maps, ifindex))
@@ -220,8 +220,8 @@ static void open_maps(const struct source *source, struct counter_maps *maps)
 	if (errno == EPERM || errno == EACCES)
 		not_permitted(source);
 	if (errno != ENOENT)
-		fail(EXIT_RUNTIME, "cannot read the counters of %s: %m", source->iface);
-	fail(EXIT_RUNTIME,
+		log_fail(EXIT_RUNTIME, "cannot read the counters of %s: %m", source->iface);
+	log_fail(EXIT_RUNTIME,
 			"no server runs on %s: no counters in %s and no program of udpxdp on the "
 			"interface; start one with udpxdp -i %s",
 			source->iface, source->dir, source->iface);
@@ -234,13 +234,13 @@ static void read_counters(const struct source *source, struct counters *counters
 	open_maps(source, &maps);
 	if (counters_read(&maps, counters)) {
 		if (errno == EPROTO)
-			fail(EXIT_RUNTIME,
+			log_fail(EXIT_RUNTIME,
 					"the counters of %s are not laid out as udpxdp " UDPXDP_VERSION
 					" knows them; use the udpxdp that serves it",
 					source->iface);
 		if (errno == EPERM)
 			not_permitted(source);
-		fail(EXIT_RUNTIME, "cannot read the counters of %s: %m", source->iface);
+		log_fail(EXIT_RUNTIME, "cannot read the counters of %s: %m", source->iface);
 	}
 	counter_maps_close(&maps);
 }
@@ -258,7 +258,7 @@ static void show(const struct config *config, const struct stats_view *view)
 	else
 		stats_print_table(stdout, view);
 	if (fflush(stdout) || ferror(stdout) || result)
-		fail_output();
+		log_fail_output();
 }
 
 /* Waits until *at; false when a signal says to end. Both are blocked, so none is missed. */
@@ -329,17 +329,17 @@ static int run(const struct verb *verb, int argc, char **argv)
 	struct config config = {};
 	struct source source = {};
 	struct counters counters;
-	char iface[TEXT_SAFE_MAX(sizeof(source.iface)) + 1];
+	char iface[ESCAPE_TEXT_MAX(sizeof(source.iface)) + 1];
 	struct stats_view view = {.iface = iface, .now = &counters};
 
 	options_parse(verb, &config, argc, argv);
 	if (config.prometheus && (config.json || config.interval_ns))
-		fail(EXIT_USAGE, "option --prometheus: not together with %s; see udpxdp stats "
+		log_fail(EXIT_USAGE, "option --prometheus: not together with %s; see udpxdp stats "
 				 "--help",
 				config.json ? "--json" : "--interval");
 	filter_log_setup();
 	find_source(&source, &config);
-	iface[text_safe(iface, sizeof(iface) - 1, (const uint8_t *)source.iface,
+	iface[escape_text(iface, sizeof(iface) - 1, (const uint8_t *)source.iface,
 			strlen(source.iface))] = 0;
 	view.all = config.verbose;
 	view.compact = config.interval_ns;

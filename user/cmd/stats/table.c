@@ -92,7 +92,7 @@ static void print_ports(FILE *out, const struct stats_view *view)
 	if (!grid_begin(&grid, view))
 		return;
 	fputs("port", grid.file);
-	put_names(&grid, port_value_names, PORT_VALUES);
+	put_names(&grid, counters_port_names, PORT_VALUES);
 	fputc('\n', grid.file);
 	for (size_t i = 0; i < view->now->port_count; i++) {
 		const struct port_total *port = &view->now->ports[i];
@@ -113,17 +113,17 @@ static void print_verdicts(FILE *out, const struct stats_view *view)
 	if (!grid_begin(&grid, view))
 		return;
 	fputs("verdict", grid.file);
-	put_names(&grid, verdict_value_names, VERDICT_VALUES);
+	put_names(&grid, counters_verdict_value_names, VERDICT_VALUES);
 	fputs("\t\n", grid.file);
 	for (size_t i = 0; i < FRAME_VERDICT_COUNT; i++) {
 		const uint64_t *values = view->now->verdicts[i];
 
 		if (!view->all && !values[0])
 			continue;
-		fputs(verdict_names[i], grid.file);
+		fputs(counters_verdict_names[i], grid.file);
 		put_values(&grid, values, stats_verdict_before(view, i),
 				VERDICT_VALUES);
-		fprintf(grid.file, "\t%s\n", verdict_texts[i]);
+		fprintf(grid.file, "\t%s\n", counters_verdict_texts[i]);
 	}
 	grid_end(&grid, out, 1 | 1u << text_column);
 }
@@ -137,7 +137,7 @@ static void sum_drops(uint64_t out[TRAFFIC_VALUES + 1], const uint64_t *values)
 		out[TRAFFIC_VALUES] += values[i];
 }
 
-static void print_services(FILE *out, const struct stats_view *view,
+static void service_help_print(FILE *out, const struct stats_view *view,
 		const struct stats_services *now, const struct stats_services *before)
 {
 	static const char *const dropped = "dropped";
@@ -146,7 +146,7 @@ static void print_services(FILE *out, const struct stats_view *view,
 	if (!grid_begin(&grid, view))
 		return;
 	fputs("service", grid.file);
-	put_names(&grid, service_value_names, TRAFFIC_VALUES);
+	put_names(&grid, counters_service_names, TRAFFIC_VALUES);
 	put_names(&grid, &dropped, 1);
 	fputc('\n', grid.file);
 	for (size_t i = 0; i < now->count; i++) {
@@ -184,9 +184,9 @@ static void print_drops(FILE *out, const struct stats_view *view,
 				continue;
 			any = true;
 			fprintf(grid.file, "%s:%u\t%s", total->service, total->port,
-					service_value_names[v]);
+					counters_service_names[v]);
 			put_values(&grid, &total->values[v], &earlier[v], 1);
-			fprintf(grid.file, "\t%s\n", service_value_texts[v]);
+			fprintf(grid.file, "\t%s\n", counters_service_texts[v]);
 		}
 	}
 	if (any)
@@ -204,7 +204,7 @@ void stats_print_table(FILE *out, const struct stats_view *view)
 	fputc('\n', out);
 	print_verdicts(out, view);
 	fputc('\n', out);
-	print_services(out, view, &now, &before);
+	service_help_print(out, view, &now, &before);
 	print_drops(out, view, &now, &before);
 	free(now.rows);
 	free(before.rows);

@@ -5,10 +5,10 @@
 
 #include "services/chat/siphash.h"
 
-#define WORD_SECONDS 64 /* a word is good for one to two times that */
+#define TOKEN_SECONDS 64 /* a word is good for one to two times that */
 
 /* topic 0 makes an identity, others make words. */
-static uint64_t hash_endpoint(const struct gate *gate, const struct endpoint *peer, uint64_t topic)
+static uint64_t hash_endpoint(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t topic)
 {
 	uint64_t words[3];
 
@@ -16,54 +16,54 @@ static uint64_t hash_endpoint(const struct gate *gate, const struct endpoint *pe
 	words[0] = le64toh(words[0]);
 	words[1] = le64toh(words[1]);
 	words[2] = topic << 16 | peer->port;
-	return siphash(&gate->seed, words, 3);
+	return siphash(&challenge->seed, words, 3);
 }
 
-uint64_t gate_id(const struct gate *gate, const struct endpoint *peer)
+uint64_t challenge_id(const struct challenge *challenge, const struct udpxdp_endpoint *peer)
 {
-	return hash_endpoint(gate, peer, 0);
+	return hash_endpoint(challenge, peer, 0);
 }
 
 static uint64_t period(uint64_t time_ns)
 {
-	return 1 + time_ns / (WORD_SECONDS * NSEC_PER_SEC);
+	return 1 + time_ns / (TOKEN_SECONDS * NSEC_PER_SEC);
 }
 
-static void word_of(const struct gate *gate, const struct endpoint *peer, uint64_t topic,
-		char word[GATE_WORD_LEN])
+static void token_of(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t topic,
+		char word[CHALLENGE_TOKEN_LEN])
 {
 	static const char letters[32] = "abcdefghijkmnpqrstuvwxyz23456789";
-	uint64_t hash = hash_endpoint(gate, peer, topic);
+	uint64_t hash = hash_endpoint(challenge, peer, topic);
 
-	for (int i = 0; i < GATE_WORD_LEN; i++, hash >>= 5)
+	for (int i = 0; i < CHALLENGE_TOKEN_LEN; i++, hash >>= 5)
 		word[i] = letters[hash & 31];
 }
 
-void gate_word(const struct gate *gate, const struct endpoint *peer, uint64_t time_ns,
-		char word[GATE_WORD_LEN])
+void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t time_ns,
+		char word[CHALLENGE_TOKEN_LEN])
 {
-	word_of(gate, peer, period(time_ns), word);
+	token_of(challenge, peer, period(time_ns), word);
 }
 
-bool gate_knows_word(const struct gate *gate, const struct endpoint *peer, uint64_t time_ns,
+bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t time_ns,
 		const uint8_t *text, size_t len)
 {
-	char word[GATE_WORD_LEN];
+	char word[CHALLENGE_TOKEN_LEN];
 
-	if (len != GATE_WORD_LEN)
+	if (len != CHALLENGE_TOKEN_LEN)
 		return false;
-	word_of(gate, peer, period(time_ns), word);
+	token_of(challenge, peer, period(time_ns), word);
 	if (!memcmp(text, word, len))
 		return true;
-	word_of(gate, peer, period(time_ns) - 1, word);
+	token_of(challenge, peer, period(time_ns) - 1, word);
 	return period(time_ns) > 1 && !memcmp(text, word, len);
 }
 
-void gate_invite(struct gate *gate, uint64_t id, uint64_t until_ns)
+void challenge_allow(struct challenge *challenge, uint64_t id, uint64_t until_ns)
 {
-	struct invitation *oldest = gate->invited;
+	struct challenge_pass *oldest = challenge->invited;
 
-	for (struct invitation *i = gate->invited; i < gate->invited + GATE_INVITED; i++) {
+	for (struct challenge_pass *i = challenge->invited; i < challenge->invited + CHALLENGE_ALLOWED; i++) {
 		if (i->id == id) {
 			oldest = i;
 			break;
@@ -71,26 +71,26 @@ void gate_invite(struct gate *gate, uint64_t id, uint64_t until_ns)
 		if (i->until_ns < oldest->until_ns)
 			oldest = i;
 	}
-	*oldest = (struct invitation){.id = id, .until_ns = until_ns};
+	*oldest = (struct challenge_pass){.id = id, .until_ns = until_ns};
 }
 
-bool gate_invited(const struct gate *gate, uint64_t id, uint64_t time_ns)
+bool challenge_allowed(const struct challenge *challenge, uint64_t id, uint64_t time_ns)
 {
-	for (unsigned i = 0; i < GATE_INVITED; i++)
-		if (gate->invited[i].id == id)
-			return time_ns < gate->invited[i].until_ns;
+	for (unsigned i = 0; i < CHALLENGE_ALLOWED; i++)
+		if (challenge->invited[i].id == id)
+			return time_ns < challenge->invited[i].until_ns;
 	return false;
 }
 
-bool gate_may_tell(struct gate *gate, uint64_t id, uint64_t time_ns)
+bool challenge_may_answer(struct challenge *challenge, uint64_t id, uint64_t time_ns)
 {
-	struct told *told = &gate->told[id % GATE_SOURCES];
+	struct challenge_answered *answered = &challenge->answered[id % CHALLENGE_SOURCES];
 	uint64_t second = time_ns / NSEC_PER_SEC;
 
-	if (told->id != id || told->second != second)
-		*told = (struct told){.id = id, .second = second};
-	if (told->count == GATE_REFUSALS)
+	if (answered->id != id || answered->second != second)
+		*answered = (struct challenge_answered){.id = id, .second = second};
+	if (answered->count == CHALLENGE_ANSWERS)
 		return false;
-	told->count++;
+	answered->count++;
 	return true;
 }

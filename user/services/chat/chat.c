@@ -14,34 +14,34 @@
 #define LOWEST_CLIENT_PORT 1024 /* below it live services, which might answer */
 #define MAX_SPEAKERS 3
 
-static const struct service_option options[] = {
+static const struct udpxdp_option options[] = {
 		{.key = "members",
-				.kind = OPTION_NUMBER,
+				.kind = UDPXDP_OPTION_UINT,
 				.offset = offsetof(struct chat_options, members),
 				.min = 1,
 				.max = 65536,
 				.fallback = "1024",
 				.help = "how many members the room holds"},
 		{.key = "idle",
-				.kind = OPTION_NUMBER,
+				.kind = UDPXDP_OPTION_UINT,
 				.offset = offsetof(struct chat_options, idle),
 				.min = 1,
 				.max = 86400,
 				.fallback = "300",
 				.help = "seconds of silence after which a member leaves"},
 		{.key = "challenge",
-				.kind = OPTION_ON_OFF,
+				.kind = UDPXDP_OPTION_BOOL,
 				.offset = offsetof(struct chat_options, challenge),
 				.fallback = "on",
 				.help = "who speaks from off the subnet repeats a word to join"},
 		{.key = "history",
-				.kind = OPTION_PATH,
+				.kind = UDPXDP_OPTION_PATH,
 				.offset = offsetof(struct chat_options, history),
-				.max = SERVICE_PATH_SIZE,
+				.max = UDPXDP_PATH_SIZE,
 				.fallback = "chat.txt",
 				.help = "the file that keeps every message, or off"},
 		{.key = "sync",
-				.kind = OPTION_NUMBER,
+				.kind = UDPXDP_OPTION_UINT,
 				.offset = offsetof(struct chat_options, sync),
 				.max = 3600,
 				.fallback = "1",
@@ -62,7 +62,7 @@ static void start(void *state, const void *o, uint16_t port)
 
 	chat->options = o;
 	chat->port = port;
-	chat->gate.seed = chat->options->seed;
+	chat->challenge.seed = chat->options->seed;
 	members_init(&chat->members, chat->options->members);
 }
 
@@ -78,25 +78,25 @@ static void advance(struct chat *chat, uint64_t time_ns)
 /* ---- what a text is ---- */
 
 /* Is it what a room, this one or another, says of itself? */
-static bool is_answer(const struct datagram *d)
+static bool is_answer(const struct udpxdp_datagram *d)
 {
 	return d->len >= 2 && !memcmp(d->payload, "* ", 2);
 }
 
-static bool is_command(const struct datagram *d)
+static bool is_command(const struct udpxdp_datagram *d)
 {
 	return d->len && d->payload[0] == '/';
 }
 
 /* How many times, up to MAX_SPEAKERS, the text begins with "NAME: ". */
-static unsigned count_speakers(const struct datagram *d)
+static unsigned count_speakers(const struct udpxdp_datagram *d)
 {
 	const uint8_t *text = d->payload;
 	size_t len = d->len;
 	unsigned count = 0;
 
 	while (count < MAX_SPEAKERS) {
-		size_t limit = len < ADDR_TEXT_MAX ? len : ADDR_TEXT_MAX;
+		size_t limit = len < UDPXDP_ADDR_TEXT_MAX ? len : UDPXDP_ADDR_TEXT_MAX;
 		size_t i = 0;
 
 		while (i < limit && text[i] > ' ')
@@ -110,31 +110,31 @@ static unsigned count_speakers(const struct datagram *d)
 	return count;
 }
 
-static bool could_loop(const struct datagram *d)
+static bool could_loop(const struct udpxdp_datagram *d)
 {
-	return d->path.peer.port < LOWEST_CLIENT_PORT || stamp_starts(d->payload, d->len);
+	return d->path.peer.port < LOWEST_CLIENT_PORT || udpxdp_stamp_starts(d->payload, d->len);
 }
 
 /* Shows a received text to whom it concerns: commands are no conversation, and answers of
  * another room none that is worth keeping. */
 static void show(const struct talk *talk)
 {
-	const struct datagram *d = talk->d;
-	const struct message message = {
+	const struct udpxdp_datagram *d = talk->d;
+	const struct udpxdp_message message = {
 			.time_ns = d->time_ns,
-			.direction = RECEIVED,
+			.direction = UDPXDP_RECEIVED,
 			.addr = d->path.peer.addr,
 			.port = d->path.peer.port,
 			.text = d->payload,
 			.len = d->len,
 	};
 
-	print(talk->out, &message);
+	udpxdp_print(talk->ctx, &message);
 	if (is_command(d))
 		return;
-	notify(talk->out, &message);
+	udpxdp_notify(talk->ctx, &message);
 	if (!is_answer(d))
-		record(talk->out, &message);
+		udpxdp_record(talk->ctx, &message);
 }
 
 /* ---- the conversation ---- */
@@ -149,20 +149,20 @@ static void relay(const struct talk *talk)
 {
 	struct chat *chat = talk->chat;
 	const struct members *members = &chat->members;
-	const struct datagram *d = talk->d;
+	const struct udpxdp_datagram *d = talk->d;
 	bool sent_on = d->path.peer.port == chat->port && count_speakers(d);
 	size_t name_len = talk->speaker->name_len;
 	size_t len = name_len + 2 + d->len, max = sizeof(chat->line);
 
 	for (uint32_t i = 0; i < members->count; i++) {
 		const struct member *member = members_at(members, i);
-		size_t fits = emit_max(talk->out, &member->path);
+		size_t fits = udpxdp_send_max(talk->ctx, &member->path);
 
 		if (fits < max && hears(talk, member, sent_on))
 			max = fits;
 	}
 	if (len > max) {
-		chat_refuse(talk, DROP_reply_too_big, "* message too long: %u bytes, at most %zu",
+		chat_refuse(talk, UDPXDP_DROP_reply_too_big, "* message too long: %u bytes, at most %zu",
 				d->len, max > name_len + 2 ? max - name_len - 2 : 0);
 		return;
 	}
@@ -175,20 +175,20 @@ static void relay(const struct talk *talk)
 		const struct member *member = members_at(members, i);
 
 		if (hears(talk, member, sent_on))
-			emit(talk->out, &member->path, chat->line, len);
+			udpxdp_send(talk->ctx, &member->path, chat->line, len);
 	}
 }
 
 /* ---- membership ---- */
 
-static bool needs_word(const struct talk *talk)
+static bool needs_token(const struct talk *talk)
 {
 	const struct chat *chat = talk->chat;
-	const struct local_net *net = outlet_net(talk->out);
+	const struct udpxdp_host *net = udpxdp_host(talk->ctx);
 
 	return chat->options->challenge && !net->any_unicast &&
-	       !local_net_on_link(net, &talk->d->path.peer.addr) &&
-	       !gate_invited(&chat->gate, talk->id, talk->d->time_ns);
+	       !udpxdp_host_on_link(net, &talk->d->path.peer.addr) &&
+	       !challenge_allowed(&chat->challenge, talk->id, talk->d->time_ns);
 }
 
 static bool join(struct talk *talk)
@@ -198,7 +198,7 @@ static bool join(struct talk *talk)
 	talk->speaker = members_join(
 			&chat->members, talk->id, &talk->d->path, talk->d->time_ns);
 	if (!talk->speaker)
-		chat_refuse(talk, DROP_room_full, "* not sent: the room is full, with %u members",
+		chat_refuse(talk, UDPXDP_DROP_room_full, "* not sent: the room is full, with %u members",
 				chat->members.count);
 	return talk->speaker;
 }
@@ -206,31 +206,31 @@ static bool join(struct talk *talk)
 /* Somebody from off the subnet who is no member yet. */
 static void challenge(struct talk *talk)
 {
-	const struct datagram *d = talk->d;
-	const struct endpoint *peer = &d->path.peer;
+	const struct udpxdp_datagram *d = talk->d;
+	const struct udpxdp_endpoint *peer = &d->path.peer;
 	struct text text = trimmed(d);
-	char word[GATE_WORD_LEN];
+	char word[CHALLENGE_TOKEN_LEN];
 
-	if (gate_knows_word(&talk->chat->gate, peer, d->time_ns, text.bytes, text.len)) {
+	if (challenge_accepts(&talk->chat->challenge, peer, d->time_ns, text.bytes, text.len)) {
 		if (join(talk))
 			chat_answer(talk, "* welcome: %u here", talk->chat->members.count);
 		return;
 	}
 	if (d->len)
 		show(talk);
-	gate_word(&talk->chat->gate, peer, d->time_ns, word);
-	chat_refuse(talk, DROP_unconfirmed, "* to join, send: %.*s", GATE_WORD_LEN, word);
+	challenge_token(&talk->chat->challenge, peer, d->time_ns, word);
+	chat_refuse(talk, UDPXDP_DROP_unconfirmed, "* to join, send: %.*s", CHALLENGE_TOKEN_LEN, word);
 }
 
 static void hear(struct talk *talk)
 {
 	struct chat *chat = talk->chat;
-	const struct datagram *d = talk->d;
+	const struct udpxdp_datagram *d = talk->d;
 
 	talk->speaker = members_find(&chat->members, talk->id, &d->path.peer);
 	if (talk->speaker) {
 		members_touch(&chat->members, talk->speaker, &d->path, d->time_ns);
-	} else if (needs_word(talk)) {
+	} else if (needs_token(talk)) {
 		challenge(talk);
 		return;
 	} else if (!join(talk)) {
@@ -246,42 +246,42 @@ static void hear(struct talk *talk)
 
 /* ---- what the engine calls ---- */
 
-static void receive(void *state, struct outlet *out, const struct datagram *d)
+static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
 	struct chat *chat = state;
-	struct talk talk = {.chat = chat, .out = out, .d = d};
+	struct talk talk = {.chat = chat, .ctx = ctx, .d = d};
 
 	advance(chat, d->time_ns);
 	if (could_loop(d)) {
-		count_drop(out, DROP_loop);
+		udpxdp_count_drop(ctx, UDPXDP_DROP_loop);
 		return;
 	}
-	talk.id = gate_id(&chat->gate, &d->path.peer);
+	talk.id = challenge_id(&chat->challenge, &d->path.peer);
 	if (is_answer(d)) {
 		show(&talk);
-		count_drop(out, DROP_loop);
+		udpxdp_count_drop(ctx, UDPXDP_DROP_loop);
 	} else if (count_speakers(d) == MAX_SPEAKERS) {
-		chat_refuse(&talk, DROP_loop, "* not sent: %d names stand in front of it",
+		chat_refuse(&talk, UDPXDP_DROP_loop, "* not sent: %d names stand in front of it",
 				MAX_SPEAKERS);
-	} else if (text_is_utf8(d->payload, d->len)) {
+	} else if (udpxdp_text_is_utf8(d->payload, d->len)) {
 		hear(&talk);
 	} else {
-		chat_refuse(&talk, DROP_invalid_text, "* not sent: the text is not valid UTF-8");
+		chat_refuse(&talk, UDPXDP_DROP_invalid_text, "* not sent: the text is not valid UTF-8");
 	}
 }
 
-static void tick(void *state, struct outlet *out, uint64_t time_ns)
+static void tick(void *state, struct udpxdp_ctx *ctx, uint64_t time_ns)
 {
 	advance(state, time_ns);
 }
 
-static const char *command(void *state, struct outlet *out, const struct command *c)
+static const char *command(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_command *c)
 {
 	struct chat *chat = state;
-	struct path path = c->path;
-	const struct message message = {
+	struct udpxdp_path path = c->path;
+	const struct udpxdp_message message = {
 			.time_ns = c->time_ns,
-			.direction = SENT,
+			.direction = UDPXDP_SENT,
 			.addr = path.peer.addr,
 			.port = path.peer.port,
 			.text = c->text,
@@ -289,21 +289,21 @@ static const char *command(void *state, struct outlet *out, const struct command
 	};
 
 	advance(chat, c->time_ns);
-	if (!text_is_utf8(c->text, c->len))
+	if (!udpxdp_text_is_utf8(c->text, c->len))
 		return "the text is not valid UTF-8; set the terminal to it";
 	path.local.port = chat->port;
-	if (!emit(out, &path, c->text, c->len))
-		return c->len > emit_max(out, &path)
+	if (!udpxdp_send(ctx, &path, c->text, c->len))
+		return c->len > udpxdp_send_max(ctx, &path)
 				       ? "the text does not fit the interface's MTU; shorten it"
 				       : "no transmit frame is free; try again";
-	gate_invite(&chat->gate, gate_id(&chat->gate, &path.peer),
+	challenge_allow(&chat->challenge, challenge_id(&chat->challenge, &path.peer),
 			c->time_ns + chat->options->idle * NSEC_PER_SEC);
-	print(out, &message);
-	record(out, &message);
+	udpxdp_print(ctx, &message);
+	udpxdp_record(ctx, &message);
 	return NULL;
 }
 
-const struct service_class chat_service = {
+const struct udpxdp_service chat_service = {
 		.name = "chat",
 		.port = 8090,
 		.single = true,

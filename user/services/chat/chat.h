@@ -13,26 +13,26 @@ struct chat_options {
 	uint32_t idle;
 	uint32_t sync;
 	bool challenge;
-	char history[SERVICE_PATH_SIZE];
-	struct seed seed;
+	char history[UDPXDP_PATH_SIZE];
+	struct udpxdp_seed seed;
 };
 
-_Static_assert(sizeof(struct chat_options) <= SERVICE_OPTIONS_SIZE, "options fit their place");
+_Static_assert(sizeof(struct chat_options) <= UDPXDP_OPTIONS_SIZE, "options fit their place");
 
 struct chat {
 	const struct chat_options *options;
 	uint16_t port;
 	uint64_t now_ns;
-	struct gate gate;
-	uint8_t line[ADDR_TEXT_MAX + 2 + DATAGRAM_PAYLOAD_MAX]; /* a message as it is sent on */
+	struct challenge challenge;
+	uint8_t line[UDPXDP_ADDR_TEXT_MAX + 2 + UDPXDP_PAYLOAD_MAX]; /* a message as it is sent on */
 	struct members members; /* and its records behind it: nothing may follow */
 };
 
 /* A datagram from a speaker, and what the room made of it. */
 struct talk {
 	struct chat *chat;
-	struct outlet *out;
-	const struct datagram *d;
+	struct udpxdp_ctx *ctx;
+	const struct udpxdp_datagram *d;
 	uint64_t id;
 	struct member *speaker;
 };
@@ -43,7 +43,7 @@ struct text {
 };
 
 /* Without the line's end and spaces before it. */
-static inline struct text trimmed(const struct datagram *d)
+static inline struct text trimmed(const struct udpxdp_datagram *d)
 {
 	struct text text = {d->payload, d->len};
 
@@ -60,7 +60,7 @@ void chat_answer(const struct talk *talk, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
 
 /* Counts a refusal, and answers why, but not many times a second. */
-void chat_refuse(const struct talk *talk, enum drop_reason reason, const char *format, ...)
+void chat_refuse(const struct talk *talk, enum udpxdp_drop reason, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 
 /* Carries out a text that begins with a slash; the speaker is a member. */

@@ -7,7 +7,7 @@
 
 static void answer_with(const struct talk *talk, const char *format, va_list args)
 {
-	const struct datagram *d = talk->d;
+	const struct udpxdp_datagram *d = talk->d;
 	char text[ANSWER_MAX];
 	size_t len = (size_t)vsnprintf(text, sizeof(text), format, args);
 
@@ -15,7 +15,7 @@ static void answer_with(const struct talk *talk, const char *format, va_list arg
 		len = sizeof(text) - 1;
 	if (d->len && d->payload[d->len - 1] == '\n')
 		text[len++] = '\n';
-	emit(talk->out, &d->path, text, len);
+	udpxdp_send(talk->ctx, &d->path, text, len);
 }
 
 void chat_answer(const struct talk *talk, const char *format, ...)
@@ -27,12 +27,12 @@ void chat_answer(const struct talk *talk, const char *format, ...)
 	va_end(args);
 }
 
-void chat_refuse(const struct talk *talk, enum drop_reason reason, const char *format, ...)
+void chat_refuse(const struct talk *talk, enum udpxdp_drop reason, const char *format, ...)
 {
 	va_list args;
 
-	count_drop(talk->out, reason);
-	if (!gate_may_tell(&talk->chat->gate, talk->id, talk->d->time_ns))
+	udpxdp_count_drop(talk->ctx, reason);
+	if (!challenge_may_answer(&talk->chat->challenge, talk->id, talk->d->time_ns))
 		return;
 	va_start(args, format);
 	answer_with(talk, format, args);
@@ -50,7 +50,7 @@ static void set_name(const struct talk *talk, struct text name)
 	struct member *speaker = talk->speaker;
 	const struct member *other;
 
-	if (name.len > NAME_MAX_LEN || !text_is_word(name.bytes, name.len) ||
+	if (name.len > NAME_MAX_LEN || !udpxdp_text_is_word(name.bytes, name.len) ||
 			memchr(name.bytes, ':', name.len) || strchr("/*", name.bytes[0])) {
 		chat_answer(talk, "* a name has 1 to %d bytes, prints, has no spaces or colons and "
 			     "does not begin with / or *",

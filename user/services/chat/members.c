@@ -28,7 +28,7 @@ void members_init(struct members *members, uint32_t capacity)
 		members->order[i] = i + 1;
 }
 
-struct member *members_find(const struct members *members, uint64_t id, const struct endpoint *peer)
+struct member *members_find(const struct members *members, uint64_t id, const struct udpxdp_endpoint *peer)
 {
 	uint32_t i = members->buckets[id & members->mask];
 
@@ -36,7 +36,7 @@ struct member *members_find(const struct members *members, uint64_t id, const st
 		struct member *member = &members->slots[i];
 
 		if (member->path.peer.port == peer->port &&
-				ip_addr_equal(&member->path.peer.addr, &peer->addr))
+				udpxdp_addr_equal(&member->path.peer.addr, &peer->addr))
 			return member;
 	}
 	return NULL;
@@ -71,7 +71,7 @@ static void ring_remove(struct members *members, uint32_t i)
 	ring[ring[i].newer].older = ring[i].older;
 }
 
-struct member *members_join(struct members *members, uint64_t id, const struct path *path,
+struct member *members_join(struct members *members, uint64_t id, const struct udpxdp_path *path,
 		uint64_t time_ns)
 {
 	uint32_t *bucket = &members->buckets[id & members->mask];
@@ -85,7 +85,7 @@ struct member *members_join(struct members *members, uint64_t id, const struct p
 	member->path = *path;
 	member->seen_ns = time_ns;
 	member->id = id;
-	member->name_len = (uint32_t)addr_port_format(
+	member->name_len = (uint32_t)udpxdp_addr_port_format(
 			member->name, &path->peer.addr, path->peer.port);
 	member->place = members->count++;
 	member->chain = *bucket;
@@ -94,7 +94,7 @@ struct member *members_join(struct members *members, uint64_t id, const struct p
 	return member;
 }
 
-void members_touch(struct members *members, struct member *member, const struct path *path,
+void members_touch(struct members *members, struct member *member, const struct udpxdp_path *path,
 		uint64_t time_ns)
 {
 	uint32_t i = (uint32_t)(member - members->slots);

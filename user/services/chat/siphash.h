@@ -33,7 +33,7 @@ static inline void sip_take(uint64_t v[4], uint64_t word)
 	v[0] ^= word;
 }
 
-static inline uint64_t siphash(const struct seed *seed, const uint64_t *words, size_t count)
+static inline uint64_t siphash(const struct udpxdp_seed *seed, const uint64_t *words, size_t count)
 {
 	uint64_t v[4] = {
 			seed->key[0] ^ 0x736f6d6570736575,

@@ -11,7 +11,7 @@
 struct frame_info judge_frame(const struct frame *frame, uint32_t mtu);
 
 /* A message, written as a line in both ways: one line, UTF-8, nothing that steers a terminal. */
-void judge_message(const struct message *message);
+void judge_message(const struct udpxdp_message *message);
 
 /* Makes lengths and checksums of a frame right, where it is IP and UDP at all. */
 void mend_frame(uint8_t *frame, uint32_t len);

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """What `udpxdp replay` has to answer, worked out from the capture alone.
 
-    judge.py predict IN.pcap OUT.pcap OUT.txt [OPTION of replay...]
+    oracle.py predict IN.pcap OUT.pcap OUT.txt [OPTION of replay...]
         writes the frames that the echo service must send, and the text that replay must print
         (standard output, then the summary line). TZ is the time zone.
-    judge.py compare EXPECTED.pcap ACTUAL.pcap
+    oracle.py compare EXPECTED.pcap ACTUAL.pcap
         says where two captures differ; exit status 1 when they do.
 
 Written from the protocols' documents (RFC 768, 791, 1071, 8200, IEEE 802.1Q) and the manual,
@@ -19,7 +19,7 @@ import sys
 import time
 from collections import Counter
 
-VERDICTS = ("redirected not_ip not_udp malformed fragment ipv6_extension not_ours "
+VERDICTS = ("udp not_ip not_udp malformed fragment ipv6_extension not_ours "
             "not_served").split()
 DROPS = "bad_ip_checksum bad_udp_checksum source_port_zero source_address loop reply_too_big".split()
 DEFAULT_SERVICES = ["echo:8080", "broadcast:8086", "chat:8090"]
@@ -252,7 +252,7 @@ class Host:
         except Refused as refused:
             self.verdicts[refused.args[0]] += 1
             return
-        self.verdicts["redirected"] += 1
+        self.verdicts["udp"] += 1
         service.counts["rx"] += 1
         drop = self.refuse(d)
         if not drop and service.name != "echo":

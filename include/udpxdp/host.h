@@ -4,8 +4,8 @@
  * snapshot that never changes; when the host changes, a new one takes its place. It knows no
  * system call: whoever builds it brings the addresses (from rtnetlink, or from --local).
  */
-#ifndef UDPXDP_LOCAL_NET_H
-#define UDPXDP_LOCAL_NET_H
+#ifndef UDPXDP_HOST_H
+#define UDPXDP_HOST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,27 +13,27 @@
 
 #include "datagram.h"
 
-struct local_addr {
-	struct ip_addr addr;
-	struct ip_addr broadcast; /* of its subnet; unspecified (all zero) where there is none */
+struct udpxdp_host_addr {
+	struct udpxdp_addr addr;
+	struct udpxdp_addr broadcast; /* of its subnet; unspecified (all zero) where there is none */
 	uint8_t prefix_len;       /* 0-32 for IPv4, 0-128 for IPv6 */
 	bool on_iface;            /* on the served interface, not on another */
 };
 
-struct local_net {
+struct udpxdp_host {
 	uint32_t mtu; /* bytes of an IP packet */
 	uint8_t mac[6];
 	bool any_unicast;    /* replay without --local: every unicast destination is ours */
-	struct ip_addr ipv4; /* the interface's first IPv4 address; unspecified: it has none */
+	struct udpxdp_addr ipv4; /* the interface's first IPv4 address; unspecified: it has none */
 	uint32_t count;
 	uint32_t mask; /* of the index; its size is mask + 1 */
-	struct local_addr *addrs; /* count of them */
-	struct local_slot *index; /* open addressing; kind 0: free */
+	struct udpxdp_host_addr *addrs; /* count of them */
+	struct udpxdp_host_slot *index; /* open addressing; kind 0: free */
 };
 
 /* One address in the index: LOCAL_UNICAST, or LOCAL_BROADCAST of one of the interface's subnets. */
-struct local_slot {
-	struct ip_addr addr;
+struct udpxdp_host_slot {
+	struct udpxdp_addr addr;
 	uint32_t kind;
 	uint32_t reserved[3]; /* so that its place is found by a shift */
 };
@@ -42,10 +42,10 @@ struct local_slot {
  * Makes a snapshot. addrs (count of them, at most MAX_LOCAL_ADDRS; more are left out) is copied;
  * duplicates are harmless. Returns one block that free() frees, or NULL with errno ENOMEM.
  */
-struct local_net *local_net_new(const uint8_t mac[6], uint32_t mtu,
-		const struct local_addr *addrs, size_t count);
+struct udpxdp_host *udpxdp_host_new(const uint8_t mac[6], uint32_t mtu,
+		const struct udpxdp_host_addr *addrs, size_t count);
 
-static inline uint32_t local_net_hash(const struct ip_addr *addr)
+static inline uint32_t udpxdp_host_hash(const struct udpxdp_addr *addr)
 {
 	uint64_t q[2];
 
@@ -57,11 +57,11 @@ static inline uint32_t local_net_hash(const struct ip_addr *addr)
  * What an address is to this host: LOCAL_UNICAST, on whatever interface; LOCAL_BROADCAST for
  * 255.255.255.255 and the broadcast addresses of the interface's subnets; 0 for anything else.
  */
-static inline uint32_t local_net_kind(const struct local_net *net, const struct ip_addr *addr)
+static inline uint32_t udpxdp_host_kind(const struct udpxdp_host *net, const struct udpxdp_addr *addr)
 {
-	uint32_t i = local_net_hash(addr) & net->mask;
+	uint32_t i = udpxdp_host_hash(addr) & net->mask;
 
-	while (net->index[i].kind && !ip_addr_equal(&net->index[i].addr, addr))
+	while (net->index[i].kind && !udpxdp_addr_equal(&net->index[i].addr, addr))
 		i = (i + 1) & net->mask;
 	return net->index[i].kind;
 }
@@ -70,11 +70,11 @@ static inline uint32_t local_net_kind(const struct local_net *net, const struct 
  * Our address in the same subnet of the interface as this one (RFC 1122 3.3.1.1, on-link), the first
  * where there are several; NULL: it is in none of them.
  */
-const struct ip_addr *local_net_neighbour(const struct local_net *net, const struct ip_addr *addr);
+const struct udpxdp_addr *udpxdp_host_addr_on_subnet_of(const struct udpxdp_host *net, const struct udpxdp_addr *addr);
 
-static inline bool local_net_on_link(const struct local_net *net, const struct ip_addr *addr)
+static inline bool udpxdp_host_on_link(const struct udpxdp_host *net, const struct udpxdp_addr *addr)
 {
-	return local_net_neighbour(net, addr);
+	return udpxdp_host_addr_on_subnet_of(net, addr);
 }
 
 #endif

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A crowd in a chat room over ordinary sockets.
 
-  crowd.py HOST PORT MEMBERS MESSAGES
+  many_clients.py HOST PORT MEMBERS MESSAGES
 
 MEMBERS sockets join, then say MESSAGES numbered lines in turn; every one must get what each of
 the others says, in order. Prints one line of JSON: expected, received, out of order, and what this

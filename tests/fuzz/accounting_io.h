@@ -9,7 +9,7 @@
 
 #include "udpxdp/frame_io.h"
 
-struct ledger_io {
+struct accounting_io {
 	struct frame_io io;
 	uint32_t room;     /* bytes of an allocated frame */
 	bool full;         /* there is no frame to send with */
@@ -25,10 +25,10 @@ struct ledger_io {
 	} frames[FRAME_BATCH];
 };
 
-void ledger_io_init(struct ledger_io *io);
+void accounting_io_init(struct accounting_io *io);
 
 /* Queues a copy of a frame to be received. */
-void ledger_io_put(struct ledger_io *io, const uint8_t *frame, uint32_t len, uint64_t time_ns);
+void accounting_io_put(struct accounting_io *io, const uint8_t *frame, uint32_t len, uint64_t time_ns);
 
 /* Ends the program, with a message and the frame, for which a fuzzer keeps the input. */
 #define require(condition, frame, len)                                                             \

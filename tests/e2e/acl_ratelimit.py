@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What guards.sh does with datagrams. Every verb prints what it saw, and judges nothing.
+"""What acl_ratelimit.sh does with datagrams. Every verb prints what it saw, and judges nothing.
 
-  guards.py burst SOURCE ADDR PORT COUNT   send COUNT datagrams at once; print how many were answered
-  guards.py spoof IFACE WATCH SOURCE_MAC SOURCE PORT MAC ADDR PORT TEXT
+  acl_ratelimit.py burst SOURCE ADDR PORT COUNT   send COUNT datagrams at once; print how many were answered
+  acl_ratelimit.py spoof IFACE WATCH SOURCE_MAC SOURCE PORT MAC ADDR PORT TEXT
                     put a forged datagram with the Python literal TEXT on IFACE, then count the UDP frames that pass WATCH
                     until it is quiet: prints how many, then each of the first of them
-  guards.py ask ADDR PORT                  for each line of standard input, a Python literal of
+  acl_ratelimit.py ask ADDR PORT                  for each line of standard input, a Python literal of
                     bytes, from one socket: print the bytes of the request and of all its answers
-  guards.py crowd ADDR PORT COUNT          as many members join a chat; prints "joined", then stays
+  acl_ratelimit.py many_clients ADDR PORT COUNT          as many members join a chat; prints "joined", then stays
 """
 import ast
 import signal
@@ -58,7 +58,7 @@ def ask(address, port):
         print(len(request), sum(len(answer) for answer in answers(sock)), repr(request[:24]), flush=True)
 
 
-def crowd(address, port, count):
+def many_clients(address, port, count):
     members = [udp(address) for _ in range(int(count))]
     for number, member in enumerate(members):
         member.sendto(b"/nick a-name-of-thirty-two-bytes-%05d" % number, (address, int(port)))
@@ -139,4 +139,4 @@ def spoof(iface, watch, source_mac, source, source_port, mac, address, port, tex
 
 
 if __name__ == "__main__":
-    {"burst": burst, "ask": ask, "crowd": crowd, "spoof": spoof}[sys.argv[1]](*sys.argv[2:])
+    {"burst": burst, "ask": ask, "many_clients": many_clients, "spoof": spoof}[sys.argv[1]](*sys.argv[2:])

@@ -20,23 +20,23 @@ static struct service_config parsed(const char *spec)
 	return config;
 }
 
-static const struct service_option *option(const struct service_class *class, const char *key)
+static const struct udpxdp_option *option(const struct udpxdp_service *service, const char *key)
 {
-	for (const struct service_option *o = class->options; o && o->key; o++)
+	for (const struct udpxdp_option *o = service->options; o && o->key; o++)
 		if (!strcmp(o->key, key))
 			return o;
-	fail_msg("%s has no option %s", class->name, key);
+	fail_msg("%s has no option %s", service->name, key);
 	return NULL;
 }
 
 static bool get_switch(const struct service_config *config, const char *key)
 {
-	return *(const bool *)(config->options + option(config->class, key)->offset);
+	return *(const bool *)(config->options + option(config->service, key)->offset);
 }
 
 static uint32_t get_number(const struct service_config *config, const char *key)
 {
-	return *(const uint32_t *)(config->options + option(config->class, key)->offset);
+	return *(const uint32_t *)(config->options + option(config->service, key)->offset);
 }
 
 static const char *history(const struct service_config *config)
@@ -59,18 +59,18 @@ static void expect_error(const char *spec, const char *expected)
 
 static void tables_are_sound(void **state)
 {
-	for (unsigned i = 0; service_classes[i]; i++) {
-		const struct service_class *class = service_classes[i];
-		struct service_config config = parsed(class->name);
+	for (unsigned i = 0; service_table[i]; i++) {
+		const struct udpxdp_service *service = service_table[i];
+		struct service_config config = parsed(service->name);
 
-		assert_string_equal(default_services[i], class->name);
-		assert_true(strlen(class->name) < SERVICE_NAME_SIZE);
-		assert_int_equal(config.port, class->port);
-		assert_ptr_equal(config.class, class);
-		for (const struct service_option *o = class->options; o && o->key; o++) {
+		assert_string_equal(default_services[i], service->name);
+		assert_true(strlen(service->name) < UDPXDP_NAME_SIZE);
+		assert_int_equal(config.port, service->port);
+		assert_ptr_equal(config.service, service);
+		for (const struct udpxdp_option *o = service->options; o && o->key; o++) {
 			assert_non_null(o->fallback);
 			assert_non_null(o->help);
-			assert_true(o->offset < SERVICE_OPTIONS_SIZE);
+			assert_true(o->offset < UDPXDP_OPTIONS_SIZE);
 		}
 	}
 	assert_null(default_services[3]);
@@ -233,15 +233,15 @@ static void seeds(void **state)
 {
 	struct service_config configs[] = {parsed("echo"), parsed("chat"), parsed("chat:1")};
 	const struct service_config before[] = {configs[0], configs[1], configs[2]};
-	const struct seed seed = {{1, 2}};
-	size_t offset = configs[1].class->seed_offset;
+	const struct udpxdp_seed seed = {{1, 2}};
+	size_t offset = configs[1].service->seed_offset;
 
 	services_seed(configs, COUNT(configs), &seed);
-	assert_memory_equal(configs[0].options, before[0].options, SERVICE_OPTIONS_SIZE);
+	assert_memory_equal(configs[0].options, before[0].options, UDPXDP_OPTIONS_SIZE);
 	assert_memory_not_equal(configs[1].options + offset, before[1].options + offset, sizeof(seed));
 	assert_memory_not_equal(configs[1].options + offset, configs[2].options + offset, sizeof(seed));
-	memcpy(configs[1].options + offset, &(struct seed){0}, sizeof(seed));
-	assert_memory_equal(configs[1].options, before[1].options, SERVICE_OPTIONS_SIZE);
+	memcpy(configs[1].options + offset, &(struct udpxdp_seed){0}, sizeof(seed));
+	assert_memory_equal(configs[1].options, before[1].options, UDPXDP_OPTIONS_SIZE);
 }
 
 int main(void)
@@ -259,5 +259,5 @@ int main(void)
 		cmocka_unit_test(seeds),
 	};
 
-	return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("service_table", tests, NULL, NULL);
 }

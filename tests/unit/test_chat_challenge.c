@@ -22,10 +22,10 @@ static struct node room(const char *spec)
 }
 
 /* The word that the room asked for last; everything is forgotten then. */
-static void take_word(struct node *node, struct endpoint peer, char word[WORD_LEN + 2])
+static void take_word(struct node *node, struct udpxdp_endpoint peer, char word[WORD_LEN + 2])
 {
 	assert_int_equal(node->out.sent_count, 1);
-	assert_int_equal(node->out.drops[DROP_unconfirmed], 1);
+	assert_int_equal(node->out.drops[UDPXDP_DROP_unconfirmed], 1);
 	assert_int_equal(fake_drops(&node->out), 1);
 	assert_true(node->out.sent[0].len >= strlen(CHALLENGE) + WORD_LEN);
 	memcpy(word, node->out.sent[0].payload + strlen(CHALLENGE), WORD_LEN);
@@ -33,31 +33,31 @@ static void take_word(struct node *node, struct endpoint peer, char word[WORD_LE
 	expect_answer(node, peer, CHALLENGE);
 }
 
-static void heard_by(struct node *node, struct endpoint speaker, const char *text,
-		struct endpoint listener, const char *as)
+static void heard_by(struct node *node, struct udpxdp_endpoint speaker, const char *text,
+		struct udpxdp_endpoint listener, const char *as)
 {
 	node_hear(node, speaker, text);
 	assert_int_equal(node->out.sent_count, 1);
 	expect_sent(node, 0, listener, as);
-	fake_outlet_forget(&node->out);
+	fake_ctx_forget(&node->out);
 }
 
 static void repeats_the_word(void **state)
 {
-	const struct endpoint ann = on_link(2, 4001), far = off_link(5, 4000);
+	const struct udpxdp_endpoint ann = on_link(2, 4001), far = off_link(5, 4000);
 	struct node node = room("chat");
 	char word[WORD_LEN + 2], text[64];
 
 	node_hear(&node, far, "hello\n");
-	expect_message(&node.out.printed, 0, RECEIVED, far, "hello\n");
-	expect_message(&node.out.recorded, 0, RECEIVED, far, "hello\n");
-	expect_message(&node.out.notified, 0, RECEIVED, far, "hello\n");
+	expect_message(&node.out.printed, 0, UDPXDP_RECEIVED, far, "hello\n");
+	expect_message(&node.out.recorded, 0, UDPXDP_RECEIVED, far, "hello\n");
+	expect_message(&node.out.notified, 0, UDPXDP_RECEIVED, far, "hello\n");
 	assert_int_equal(node.out.sent[0].payload[node.out.sent[0].len - 1], '\n');
 	take_word(&node, far, word);
 
 	node_hear(&node, ann, "it is no member");
 	assert_int_equal(node.out.sent_count, 0);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 
 	strcat(word, "\n");
 	node_hear(&node, far, word);
@@ -73,7 +73,7 @@ static void repeats_the_word(void **state)
 
 static void a_word_is_for_one(void **state)
 {
-	const struct endpoint far = off_link(5, 4000), other = off_link(5, 4001);
+	const struct udpxdp_endpoint far = off_link(5, 4000), other = off_link(5, 4001);
 	struct node node = room("chat");
 	char word[WORD_LEN + 2], another[WORD_LEN + 2];
 
@@ -90,7 +90,7 @@ static void a_word_is_for_one(void **state)
 
 static void a_word_grows_old(void **state)
 {
-	const struct endpoint far = off_link(5, 4000);
+	const struct udpxdp_endpoint far = off_link(5, 4000);
 	struct node node = room("chat");
 	char word[WORD_LEN + 2], next[WORD_LEN + 2];
 
@@ -121,7 +121,7 @@ static void commands_need_it_too(void **state)
 
 static void again_after_leaving(void **state)
 {
-	const struct endpoint far = off_link(5, 4000);
+	const struct udpxdp_endpoint far = off_link(5, 4000);
 	struct node node = room("chat,idle=10");
 	char word[WORD_LEN + 2];
 
@@ -137,26 +137,26 @@ static void again_after_leaving(void **state)
 
 static void full_room(void **state)
 {
-	const struct endpoint far = off_link(5, 4000);
+	const struct udpxdp_endpoint far = off_link(5, 4000);
 	struct node node = room("chat,members=1");
 	char word[WORD_LEN + 2];
 
 	node_hear(&node, far, "");
 	take_word(&node, far, word);
 	node_hear(&node, far, word);
-	assert_int_equal(node.out.drops[DROP_room_full], 1);
+	assert_int_equal(node.out.drops[UDPXDP_DROP_room_full], 1);
 	expect_answer(&node, far, "* not sent: the room is full");
 	node_stop(&node);
 }
 
 static void who_was_spoken_to_is_welcome(void **state)
 {
-	const struct endpoint ann = on_link(2, 4001), far = off_link(5, 4000);
+	const struct udpxdp_endpoint ann = on_link(2, 4001), far = off_link(5, 4000);
 	struct node node = room("chat,idle=10");
 	char word[WORD_LEN + 2];
 
 	assert_null(node_command(&node, far, "are you there?"));
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 	node.now += 9 * SEC;
 	node_hear(&node, ann, "");
 	heard_by(&node, far, "yes", ann, "192.0.2.5:4000: yes");
@@ -170,7 +170,7 @@ static void who_was_spoken_to_is_welcome(void **state)
 
 static void not_asked_for(void **state)
 {
-	const struct endpoint far = off_link(5, 4000);
+	const struct udpxdp_endpoint far = off_link(5, 4000);
 	struct node off = room("chat,challenge=off"), replay = room("chat");
 
 	heard_by(&off, far, "hi", on_link(2, 4001), "192.0.2.5:4000: hi");
@@ -182,16 +182,16 @@ static void not_asked_for(void **state)
 
 static void words_depend_on_the_seed(void **state)
 {
-	const struct endpoint far = off_link(5, 4000);
+	const struct udpxdp_endpoint far = off_link(5, 4000);
 	char word[3][WORD_LEN + 2];
 
 	for (uint64_t i = 0; i < 3; i++) {
-		const struct seed seed = {{i, 0}};
+		const struct udpxdp_seed seed = {{i, 0}};
 		struct node node = room("chat");
 
 		/* As a server does it: the seed comes between parsing and starting. */
 		services_seed(node.config, 1, &seed);
-		node.config->class->start(node.state, node.config->options, node.config->port);
+		node.config->service->start(node.state, node.config->options, node.config->port);
 		node_hear(&node, far, "");
 		take_word(&node, far, word[i]);
 		node_stop(&node);
@@ -207,14 +207,14 @@ static void forged_sources(void **state)
 
 	for (unsigned i = 0; i < 5000; i++)
 		node_hear(&node, off_link((uint8_t)(i % 200), (uint16_t)(1024 + i)), "x");
-	assert_int_equal(node.out.drops[DROP_unconfirmed], 5000);
+	assert_int_equal(node.out.drops[UDPXDP_DROP_unconfirmed], 5000);
 	for (size_t i = 0; i < node.out.sent_count; i++)
 		assert_int_equal(node.out.sent[i].len, strlen(CHALLENGE) + WORD_LEN);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 	for (unsigned i = 0; i < 100; i++)
 		node_hear(&node, off_link(5, 4000), "x");
 	assert_int_equal(node.out.sent_count, 8);
-	fake_outlet_forget(&node.out);
+	fake_ctx_forget(&node.out);
 	node_hear(&node, on_link(3, 4000), "the room is not full of them");
 	assert_int_equal(node.out.sent_count, 1);
 	node_stop(&node);
@@ -235,5 +235,5 @@ int main(void)
 		cmocka_unit_test(forged_sources),
 	};
 
-	return cmocka_run_group_tests_name("chat_gate", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("chat_challenge", tests, NULL, NULL);
 }

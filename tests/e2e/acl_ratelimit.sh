@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The guard rails: limits, networks that are allowed or denied, how long an answer may be, and who
-# is never answered. Loops and strangers have tests of their own.
+# is never answered. Loops and off-link challenges have tests of their own.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -29,7 +29,7 @@ verdicts() {
 
 # burst HOST SOURCE ADDR COUNT [PORT]: how many of them are answered.
 burst() {
-	on "$1" "$e2e/guards.py" burst "$2" "$3" "${5:-8080}" "$4"
+	on "$1" "$e2e/acl_ratelimit.py" burst "$2" "$3" "${5:-8080}" "$4"
 }
 
 # between NAME LOW HIGH SEEN
@@ -142,12 +142,12 @@ requests() {
 }
 hostname=$(hostname)
 server_start server -s echo -s broadcast -s "chat,history=off,challenge=on"
-spawn "$work/crowd.log" client "$e2e/guards.py" crowd 10.80.1.1 8090 1000
-crowd=$pid
-wait_for 60 grep -q joined "$work/crowd.log" || bail "1000 members join" "$(cat "$work/crowd.log")"
+spawn "$work/many_clients.log" client "$e2e/acl_ratelimit.py" many_clients 10.80.1.1 8090 1000
+many_clients=$pid
+wait_for 60 grep -q joined "$work/many_clients.log" || bail "1000 members join" "$(cat "$work/many_clients.log")"
 for where in "client 10.80.1.1" "client fd00:80:1::1" "far 10.80.1.1"; do
 	for port in 8080 8086 8090; do
-		requests | on "${where%% *}" "$e2e/guards.py" ask "${where##* }" $port >"$work/ask.log" 2>&1
+		requests | on "${where%% *}" "$e2e/acl_ratelimit.py" ask "${where##* }" $port >"$work/ask.log" 2>&1
 		count=$(wc -l <"$work/ask.log")
 		too_long=$(awk -v small=$SMALL '$2 > 3 * $1 + small' "$work/ask.log")
 		longest=$(awk '$2 - 3 * $1 > max { max = $2 - 3 * $1 } END { print max + 0 }' "$work/ask.log")
@@ -155,7 +155,7 @@ for where in "client 10.80.1.1" "client fd00:80:1::1" "far 10.80.1.1"; do
 			"32 " "$count $too_long"
 	done
 done
-kill "$crowd"
+kill "$many_clients"
 
 # An announcement is answered with the host's name, and so is little more than a stamp.
 on client "$e2e/plain.py" announce "who is there?" >"$work/announce.log"
@@ -169,7 +169,7 @@ server_start server -s echo -s broadcast -s "chat,history=off"
 total=0
 while read -r what source address; do
 	for port in 8080 8086 8090; do
-		on switch "$e2e/guards.py" spoof port1 br0 02:00:00:00:00:66 "$source" 40000 "$mac" "$address" $port "b'hello'" \
+		on switch "$e2e/acl_ratelimit.py" spoof port1 br0 02:00:00:00:00:66 "$source" 40000 "$mac" "$address" $port "b'hello'" \
 			>"$work/spoof.log" 2>&1
 		total=$((total + 1))
 		equal "nothing is answered to $what, port $port" "0 $total" \

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "fuzz/judge.h"
+#include "fuzz/oracle.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "bpf/harness.h"
-#include "fuzz/ledger_io.h"
+#include "fuzz/accounting_io.h"
 #include "output/message_text.h"
 
 /* RFC 1071 as it is written there, so that no cleverness is judged by itself. */
@@ -78,7 +78,7 @@ static bool is_limited_broadcast(const struct frame_info *info)
 
 static void judge_destination(const struct frame_info *info, const uint8_t *f, uint32_t len)
 {
-	static const struct ip_addr unspecified, loopback = {.b = {[15] = 1}};
+	static const struct udpxdp_addr unspecified, loopback = {.b = {[15] = 1}};
 	const uint8_t *to = info->dest.b;
 
 	require(!(f[0] & 1) && !(f[6] & 1), f, len);
@@ -97,7 +97,7 @@ struct frame_info judge_frame(const struct frame *frame, uint32_t mtu)
 	const uint32_t len = frame->len;
 	struct frame_info info;
 
-	require(reference_classify(f, len, &info) == FRAME_REDIRECTED, f, len);
+	require(reference_classify(f, len, &info) == FRAME_UDP, f, len);
 	require((uint32_t)info.payload + info.payload_len == len, f, len);
 	require(len - info.l3 <= mtu, f, len);
 	ip = f + info.l3;
@@ -142,7 +142,7 @@ static bool is_harmless(const uint8_t *line, size_t len, bool separators)
 	return true;
 }
 
-void judge_message(const struct message *message)
+void judge_message(const struct udpxdp_message *message)
 {
 	static char line[HISTORY_LINE_MAX];
 	const size_t sizes[] = {MESSAGE_LINE_MAX, 256};
@@ -152,15 +152,15 @@ void judge_message(const struct message *message)
 	/* What is lent can be read, all of it. */
 	for (uint32_t i = 0; i < message->len; i++)
 		sum ^= message->text[i];
-	require(message->len <= DATAGRAM_PAYLOAD_MAX, &sum, 1);
+	require(message->len <= UDPXDP_PAYLOAD_MAX, &sum, 1);
 	for (unsigned i = 0; i < 2; i++) {
 		len = message_format(line, sizes[i], "chat", message);
 		require(len && len <= sizes[i] && line[len - 1] == '\n', line, len);
 		require(is_harmless((uint8_t *)line, len - 1, true), line, len);
-		require(text_is_utf8((uint8_t *)line, len), line, len);
+		require(udpxdp_text_is_utf8((uint8_t *)line, len), line, len);
 	}
-	len = history_format(line, sizeof(line), message);
+	len = message_format_history(line, sizeof(line), message);
 	require(len && len <= sizeof(line) && line[len - 1] == '\n', line, len);
 	require(is_harmless((uint8_t *)line, len - 1, false), line, len);
-	require(text_is_utf8((uint8_t *)line, len), line, len);
+	require(udpxdp_text_is_utf8((uint8_t *)line, len), line, len);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "fuzz/ledger_io.h"
+#include "fuzz/accounting_io.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static uint8_t *block_of(const struct frame *frame)
 
 static int receive(struct frame_io *io, struct frame *frames, int max)
 {
-	struct ledger_io *m = (struct ledger_io *)io;
+	struct accounting_io *m = (struct accounting_io *)io;
 	unsigned i, n = m->queued < (unsigned)max ? m->queued : (unsigned)max;
 
 	for (i = 0; i < n; i++) {
@@ -33,7 +33,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 			.room = m->frames[i].len,
 			.time_ns = m->frames[i].time_ns,
 			.cookie = (uintptr_t)m->frames[i].block,
-			.lent = true,
+			.is_rx = true,
 		};
 		m->out++;
 	}
@@ -43,22 +43,22 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 }
 
 /* A frame that was given away is gone: to touch it again is a use after free. */
-static void release(struct ledger_io *m, const struct frame *frame)
+static void release(struct accounting_io *m, const struct frame *frame)
 {
 	require(m->out, frame->data, 0);
 	m->out--;
 	free(block_of(frame));
 }
 
-static void give_back(struct frame_io *io, const struct frame *frame)
+static void release(struct frame_io *io, const struct frame *frame)
 {
-	require(frame->lent, frame->data, 0);
-	release((struct ledger_io *)io, frame);
+	require(frame->is_rx, frame->data, 0);
+	release((struct accounting_io *)io, frame);
 }
 
 static bool allocate(struct frame_io *io, struct frame *frame)
 {
-	struct ledger_io *m = (struct ledger_io *)io;
+	struct accounting_io *m = (struct accounting_io *)io;
 	uint8_t *block;
 
 	if (m->full)
@@ -72,9 +72,9 @@ static bool allocate(struct frame_io *io, struct frame *frame)
 
 static bool send_frame(struct frame_io *io, const struct frame *frame)
 {
-	struct ledger_io *m = (struct ledger_io *)io;
+	struct accounting_io *m = (struct accounting_io *)io;
 
-	if (m->full && frame->lent)
+	if (m->full && frame->is_rx)
 		return false;
 	require(frame->len <= frame->room, frame->data, 0);
 	require(frame->data >= block_of(frame), NULL, 0);
@@ -86,7 +86,7 @@ static bool send_frame(struct frame_io *io, const struct frame *frame)
 
 static void flush(struct frame_io *io)
 {
-	((struct ledger_io *)io)->unflushed = 0;
+	((struct accounting_io *)io)->unflushed = 0;
 }
 
 static int wait_for(struct frame_io *io, int timeout_ms)
@@ -96,7 +96,7 @@ static int wait_for(struct frame_io *io, int timeout_ms)
 
 static int close_io(struct frame_io *io)
 {
-	struct ledger_io *m = (struct ledger_io *)io;
+	struct accounting_io *m = (struct accounting_io *)io;
 
 	while (m->queued)
 		free(m->frames[--m->queued].block);
@@ -105,7 +105,7 @@ static int close_io(struct frame_io *io)
 
 static const struct frame_io_ops ops = {
 	.receive = receive,
-	.give_back = give_back,
+	.release = release,
 	.allocate = allocate,
 	.send = send_frame,
 	.flush = flush,
@@ -113,13 +113,13 @@ static const struct frame_io_ops ops = {
 	.close = close_io,
 };
 
-void ledger_io_init(struct ledger_io *m)
+void accounting_io_init(struct accounting_io *m)
 {
 	memset(m, 0, sizeof(*m));
 	m->io.ops = &ops;
 }
 
-void ledger_io_put(struct ledger_io *m, const uint8_t *frame, uint32_t len, uint64_t time_ns)
+void accounting_io_put(struct accounting_io *m, const uint8_t *frame, uint32_t len, uint64_t time_ns)
 {
 	struct queued *queued = &m->frames[m->queued++];
 

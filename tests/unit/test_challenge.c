@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* The challenge of a chat room: its hash, its words, invitations, and how often it refuses aloud. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "services/chat/challenge.h"
+#include "services/chat/siphash.h"
+
+#define SEC NSEC_PER_SEC
+
+static struct udpxdp_endpoint peer(uint8_t host, uint16_t port)
+{
+	return (struct udpxdp_endpoint){.addr = udpxdp_addr_ipv4(192, 0, 2, host), .port = port};
+}
+
+static struct challenge *gate_with(uint64_t a, uint64_t b)
+{
+	struct challenge *challenge = calloc(1, sizeof(*challenge));
+
+	challenge->seed = (struct udpxdp_seed){{a, b}};
+	return challenge;
+}
+
+/* The designers' vectors: key 00 01 .. 0f, message 00 01 .. */
+static void siphash_vectors(void **state)
+{
+	const struct udpxdp_seed key = {{0x0706050403020100, 0x0f0e0d0c0b0a0908}};
+	const uint64_t words[3] = {0x0706050403020100, 0x0f0e0d0c0b0a0908, 0x1716151413121110};
+
+	assert_true(siphash(&key, words, 0) == 0x726fdb47dd0e0e31);
+	assert_true(siphash(&key, words, 1) == 0x93f5f5799a932462);
+	assert_true(siphash(&key, words, 2) == 0x3f2acc7f57c29bdb);
+	assert_true(siphash(&key, words, 3) == 0xb8ad50c6f649af94);
+}
+
+static void identities(void **state)
+{
+	struct challenge *a = gate_with(1, 2), *b = gate_with(1, 3);
+	struct udpxdp_endpoint one = peer(1, 1000), two = peer(1, 1001), three = peer(2, 1000);
+	struct udpxdp_endpoint other_mac = one;
+
+	other_mac.mac[0] = 2;
+	assert_true(challenge_id(a, &one) == challenge_id(a, &other_mac));
+	assert_true(challenge_id(a, &one) != challenge_id(a, &two));
+	assert_true(challenge_id(a, &one) != challenge_id(a, &three));
+	assert_true(challenge_id(a, &one) != challenge_id(b, &one));
+	free(a);
+	free(b);
+}
+
+static bool knows(const struct challenge *challenge, struct udpxdp_endpoint p, uint64_t second, const char *word)
+{
+	return challenge_accepts(challenge, &p, second * SEC, (const uint8_t *)word, CHALLENGE_TOKEN_LEN);
+}
+
+static void words(void **state)
+{
+	const uint64_t start = 64 * 1000;
+	struct challenge *a = gate_with(1, 2), *b = gate_with(2, 1);
+	struct udpxdp_endpoint one = peer(1, 1000);
+	char word[CHALLENGE_TOKEN_LEN], again[CHALLENGE_TOKEN_LEN];
+
+	challenge_token(a, &one, start * SEC, word);
+	for (int i = 0; i < CHALLENGE_TOKEN_LEN; i++)
+		assert_non_null(memchr("abcdefghijkmnpqrstuvwxyz23456789", word[i], 32));
+	challenge_token(a, &one, (start + 63) * SEC, again);
+	assert_memory_equal(word, again, CHALLENGE_TOKEN_LEN);
+	challenge_token(a, &one, (start + 64) * SEC, again);
+	assert_memory_not_equal(word, again, CHALLENGE_TOKEN_LEN);
+
+	assert_true(knows(a, one, start, word));
+	assert_true(knows(a, one, start + 63, word));
+	assert_true(knows(a, one, start + 127, word));
+	assert_false(knows(a, one, start + 128, word));
+	assert_false(knows(a, one, start - 1, word));
+	assert_false(knows(a, peer(1, 1001), start, word));
+	assert_false(knows(a, peer(2, 1000), start, word));
+	assert_false(knows(b, one, start, word));
+	assert_false(challenge_accepts(a, &one, start * SEC, (const uint8_t *)word, CHALLENGE_TOKEN_LEN - 1));
+	assert_false(challenge_accepts(a, &one, start * SEC, (const uint8_t *)"", 0));
+	word[CHALLENGE_TOKEN_LEN - 1] ^= 1;
+	assert_false(knows(a, one, start, word));
+	free(a);
+	free(b);
+}
+
+static void the_first_period_has_no_predecessor(void **state)
+{
+	struct challenge *challenge = gate_with(0, 0);
+	struct udpxdp_endpoint one = peer(1, 1000);
+	char word[CHALLENGE_TOKEN_LEN];
+
+	challenge_token(challenge, &one, 0, word);
+	assert_true(knows(challenge, one, 0, word));
+	free(challenge);
+}
+
+static void invitations(void **state)
+{
+	struct challenge *challenge = gate_with(1, 2);
+
+	assert_false(challenge_allowed(challenge, 7, 0));
+	for (uint64_t i = 1; i <= CHALLENGE_ALLOWED; i++)
+		challenge_allow(challenge, i, i * SEC);
+	for (uint64_t i = 1; i <= CHALLENGE_ALLOWED; i++) {
+		assert_true(challenge_allowed(challenge, i, i * SEC - 1));
+		assert_false(challenge_allowed(challenge, i, i * SEC));
+	}
+	challenge_allow(challenge, 1, 1000 * SEC); /* again: no second place is taken */
+	assert_true(challenge_allowed(challenge, 1, 999 * SEC));
+	assert_true(challenge_allowed(challenge, 2, 1 * SEC));
+	challenge_allow(challenge, 1000, 1000 * SEC); /* in place of the one that ends first */
+	assert_true(challenge_allowed(challenge, 1000, 999 * SEC));
+	assert_true(challenge_allowed(challenge, 1, 999 * SEC));
+	assert_false(challenge_allowed(challenge, 2, 0));
+	assert_true(challenge_allowed(challenge, 3, 0));
+	free(challenge);
+}
+
+static void refusals_are_few(void **state)
+{
+	struct challenge *challenge = gate_with(1, 2);
+
+	for (uint64_t second = 5; second < 8; second++) {
+		unsigned told = 0;
+
+		for (unsigned i = 0; i < 1000; i++)
+			told += challenge_may_answer(challenge, 42, second * SEC + i);
+		assert_int_equal(told, CHALLENGE_ANSWERS);
+		assert_true(challenge_may_answer(challenge, 43, second * SEC + 1000));
+	}
+	free(challenge);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(siphash_vectors),
+		cmocka_unit_test(identities),
+		cmocka_unit_test(words),
+		cmocka_unit_test(the_first_period_has_no_predecessor),
+		cmocka_unit_test(invitations),
+		cmocka_unit_test(refusals_are_few),
+	};
+
+	return cmocka_run_group_tests_name("challenge", tests, NULL, NULL);
+}
