@@ -10,6 +10,7 @@ override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(or $(BUILD),build)))
 SANITIZE ?=
 CC       ?= cc
 CLANG    ?= clang
+CLANG_FORMAT ?= clang-format
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 PREFIX   ?= /usr/local
 DESTDIR  ?=
@@ -60,7 +61,7 @@ HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
 .PHONY: all program run test test-unit test-bpf test-replay test-e2e test-build unit-build \
-        threaded-build check asan tsan valgrind fuzz fuzz-build bench lab \
+        threaded-build check format asan tsan valgrind fuzz fuzz-build bench lab \
         install-deps install deb deb-test boot-test test-kernels clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -85,6 +86,9 @@ test-build: $(UNIT) $(BPFTEST) $(filter-out %.bpf,$(HELPERS)) $(BPF_HELPERS)
 
 check: all  ## hold the rules of the house: who includes whom, formatting of names, shell scripts
 	$(Q)BUILD=$(BUILD) tests/check
+
+format:  ## put the C sources into the form of .clang-format
+	$(Q)git ls-files '*.c' '*.h' | xargs $(CLANG_FORMAT) -i
 
 asan:  ## unit, replay and e2e under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all test-build

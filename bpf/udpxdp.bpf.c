@@ -121,8 +121,8 @@ static __always_inline bool is_over_limit(const struct frame_info *info, struct 
 	if (!filter_config.limit_interval)
 		return false;
 	__builtin_memcpy(keys->net, &info->source, sizeof(keys->net));
-	keys->net[1] &= info->version == 4
-			? PACKET_HALF(0xffff, 0xffff, 0xffff, PACKET_BE16(0xff00)) : 0;
+	keys->net[1] &=
+		info->version == 4 ? PACKET_HALF(0xffff, 0xffff, 0xffff, PACKET_BE16(0xff00)) : 0;
 	now = bpf_ktime_get_ns();
 	arrival = bpf_map_lookup_elem(&source_limits, keys->net);
 	next = arrival && *arrival > now ? *arrival : now;
@@ -137,7 +137,7 @@ static __always_inline bool is_over_limit(const struct frame_info *info, struct 
 }
 
 static __always_inline enum frame_verdict admit(
-		const struct frame_info *info, struct keys *keys, __u32 len)
+	const struct frame_info *info, struct keys *keys, __u32 len)
 {
 	struct port_counters *port;
 

@@ -9,7 +9,12 @@
 #include "base/log.h"
 
 static const struct verb *const verbs[] = {
-	&serve_verb, &replay_verb, &client_verb, &broadcast_verb, &chat_verb, &stats_verb,
+	&serve_verb,
+	&replay_verb,
+	&client_verb,
+	&broadcast_verb,
+	&chat_verb,
+	&stats_verb,
 	&bench_verb,
 	NULL,
 };
@@ -36,8 +41,8 @@ static int overview(void)
 	     "\n"
 	     "Verbs (none means serve; udpxdp help VERB says more):");
 	for (size_t i = 0; verbs[i]; i++)
-		options_print_text(verbs[i]->summary,
-				printf("  %s %s", verbs[i]->name, verbs[i]->operands));
+		options_print_text(
+			verbs[i]->summary, printf("  %s %s", verbs[i]->name, verbs[i]->operands));
 	puts("");
 	options_help(find_verb("serve"));
 	return printed();

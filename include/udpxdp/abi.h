@@ -16,8 +16,8 @@
 #define PIN_VERDICTS "verdicts"
 #define PIN_SERVICE_COUNTERS "service_counters"
 
-#define MAX_QUEUES 64       /* RX queues, and so workers, of one interface */
-#define MAX_SERVICES 32     /* service instances: one per -s option */
+#define MAX_QUEUES 64        /* RX queues, and so workers, of one interface */
+#define MAX_SERVICES 32      /* service instances: one per -s option */
 #define MAX_LOCAL_ADDRS 4096 /* addresses of this host that the filter can know */
 #define MAX_VLAN_TAGS 2
 
@@ -36,24 +36,24 @@ struct udpxdp_addr {
  * Why the filter passed a frame to the kernel, redirected it or dropped it: exactly one for
  * each frame. X(name for C and bpftool, name for people and JSON, explanation).
  */
-#define FRAME_VERDICTS(X)                                                                          \
-	X(FRAME_REDIRECTED, redirected, "redirected to a socket of udpxdp")                        \
-	X(FRAME_NOT_IP, not_ip, "neither IPv4 nor IPv6, or more than two VLAN tags")               \
-	X(FRAME_NOT_UDP, not_udp, "IP, but not UDP")                                               \
-	X(FRAME_MALFORMED, malformed, "too short, lengths that disagree, or a bad header length")  \
-	X(FRAME_FRAGMENT, fragment, "an IP fragment")                                              \
-	X(FRAME_IPV6_EXTENSION, ipv6_extension, "an IPv6 extension header")                        \
-	X(FRAME_NOT_OURS, not_ours, "UDP, but not to an address of this host")                     \
-	X(FRAME_NOT_SERVED, not_served, "UDP to this host, on a port that is not served")          \
-	X(FRAME_NO_SOCKET, no_socket, "no socket of udpxdp on the RX queue it arrived on")         \
-	X(FRAME_DENIED, denied, "dropped: the source is denied by --allow or --deny")              \
+#define FRAME_VERDICTS(X)                                                                         \
+	X(FRAME_REDIRECTED, redirected, "redirected to a socket of udpxdp")                       \
+	X(FRAME_NOT_IP, not_ip, "neither IPv4 nor IPv6, or more than two VLAN tags")              \
+	X(FRAME_NOT_UDP, not_udp, "IP, but not UDP")                                              \
+	X(FRAME_MALFORMED, malformed, "too short, lengths that disagree, or a bad header length") \
+	X(FRAME_FRAGMENT, fragment, "an IP fragment")                                             \
+	X(FRAME_IPV6_EXTENSION, ipv6_extension, "an IPv6 extension header")                       \
+	X(FRAME_NOT_OURS, not_ours, "UDP, but not to an address of this host")                    \
+	X(FRAME_NOT_SERVED, not_served, "UDP to this host, on a port that is not served")         \
+	X(FRAME_NO_SOCKET, no_socket, "no socket of udpxdp on the RX queue it arrived on")        \
+	X(FRAME_DENIED, denied, "dropped: the source is denied by --allow or --deny")             \
 	X(FRAME_RATE_LIMITED, rate_limited, "dropped: the source exceeds --limit")
 
 enum frame_verdict {
 #define X(name, label, text) name,
 	FRAME_VERDICTS(X)
 #undef X
-	FRAME_VERDICT_COUNT,
+		FRAME_VERDICT_COUNT,
 
 	/* The grammar's answer: a whole UDP datagram, on which whoever asked has yet to decide. */
 	FRAME_UDP = FRAME_VERDICT_COUNT
@@ -121,28 +121,28 @@ struct filter_config {
  * Why a service did not do what a datagram asked for: exactly one for each datagram or reply
  * that is refused. X(name, explanation); the order is that of the fields in service_counters.
  */
-#define UDPXDP_DROP_REASONS(X)                                                                            \
-	X(bad_ip_checksum, "the IPv4 header checksum is wrong")                                    \
-	X(bad_udp_checksum, "the UDP checksum is wrong, or absent in IPv6")                        \
-	X(source_port_zero, "the source port is 0")                                                \
-	X(source_address, "the source is multicast, broadcast, unspecified, loopback or our own")  \
-	X(loop, "an answer could close a loop between services")                                   \
-	X(reply_too_big, "what would be sent does not fit the interface's MTU")                    \
-	X(no_tx_frame, "no free transmit frame")                                                   \
-	X(handover_full, "the ring to the worker that runs the service is full")                   \
-	X(off_subnet, "an announcement from off the interface's subnet is not answered")           \
-	X(no_address, "the interface has no address to send from")                                 \
-	X(invalid_text, "the text is not valid UTF-8")                                             \
-	X(room_full, "the chat room has as many members as it may")                                \
-	X(unconfirmed, "a speaker from off the subnet has not answered the challenge")             \
-	X(history_lost, "a message could not be written to the history file")                      \
+#define UDPXDP_DROP_REASONS(X)                                                                    \
+	X(bad_ip_checksum, "the IPv4 header checksum is wrong")                                   \
+	X(bad_udp_checksum, "the UDP checksum is wrong, or absent in IPv6")                       \
+	X(source_port_zero, "the source port is 0")                                               \
+	X(source_address, "the source is multicast, broadcast, unspecified, loopback or our own") \
+	X(loop, "an answer could close a loop between services")                                  \
+	X(reply_too_big, "what would be sent does not fit the interface's MTU")                   \
+	X(no_tx_frame, "no free transmit frame")                                                  \
+	X(handover_full, "the ring to the worker that runs the service is full")                  \
+	X(off_subnet, "an announcement from off the interface's subnet is not answered")          \
+	X(no_address, "the interface has no address to send from")                                \
+	X(invalid_text, "the text is not valid UTF-8")                                            \
+	X(room_full, "the chat room has as many members as it may")                               \
+	X(unconfirmed, "a speaker from off the subnet has not answered the challenge")            \
+	X(history_lost, "a message could not be written to the history file")                     \
 	X(print_lost, "a message was not printed because the printer was behind")
 
 enum udpxdp_drop {
 #define X(name, text) UDPXDP_DROP_##name,
 	UDPXDP_DROP_REASONS(X)
 #undef X
-	UDPXDP_DROP_COUNT,
+		UDPXDP_DROP_COUNT,
 	UDPXDP_DROP_NONE = UDPXDP_DROP_COUNT /* nothing speaks against it */
 };
 
@@ -170,7 +170,7 @@ struct service_counters {
 
 _Static_assert(sizeof(struct port_counters) == 32, "port_counters is four 64-bit counters");
 _Static_assert(sizeof(PIN_VERDICTS) <= 16 && sizeof(PIN_PORT_COUNTERS) <= 16,
-		"the kernel cuts a map's name at 15 characters");
+	"the kernel cuts a map's name at 15 characters");
 _Static_assert(sizeof(struct udpxdp_addr) == 16, "an address is 16 bytes");
 
 #endif

@@ -14,13 +14,13 @@
 #define FRAME_HEADROOM 128 /* at least this many writable bytes lie in front of a lent frame */
 
 struct frame {
-	uint8_t *data; /* first byte of the Ethernet header; 2-byte aligned when received */
-	uint32_t len;  /* bytes, without FCS */
-	uint32_t room; /* writable bytes from data on, at least len */
+	uint8_t *data;    /* first byte of the Ethernet header; 2-byte aligned when received */
+	uint32_t len;     /* bytes, without FCS */
+	uint32_t room;    /* writable bytes from data on, at least len */
 	uint64_t time_ns; /* nanoseconds since the epoch: when it was received; of an allocated
 			   * frame, what its builder says. A capture shows it */
 	uint64_t cookie;  /* the back end's own: which buffer this is. Keep it untouched */
-	bool is_rx;        /* received, and so lent; false: from allocate() */
+	bool is_rx;       /* received, and so lent; false: from allocate() */
 };
 
 struct frame_io;

@@ -103,10 +103,10 @@ struct frame_info {
  * Moves a pointer on by a constant, and keeps the compiler from gathering several such steps
  * into the sum of a pointer and a variable.
  */
-#define PACKET_STEP(pointer, bytes)                                                                \
-	do {                                                                                       \
-		(pointer) += (bytes);                                                              \
-		__asm__ volatile("" : "+r"(pointer));                                              \
+#define PACKET_STEP(pointer, bytes)                   \
+	do {                                          \
+		(pointer) += (bytes);                 \
+		__asm__ volatile("" : "+r"(pointer)); \
 	} while (0)
 
 #define PACKET_INLINE static inline __attribute__((always_inline))
@@ -116,11 +116,11 @@ struct frame_info {
  * an IPv4 address as it ends its mapped form.
  */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define PACKET_HALF(a, b, c, d)                                                                    \
+#define PACKET_HALF(a, b, c, d) \
 	((__u64)(a) | (__u64)(b) << 16 | (__u64)(c) << 32 | (__u64)(d) << 48)
 #define PACKET_MAPPED(word) ((__u64)(word) << 32 | 0xffff0000)
 #else
-#define PACKET_HALF(a, b, c, d)                                                                    \
+#define PACKET_HALF(a, b, c, d) \
 	((__u64)(a) << 48 | (__u64)(b) << 32 | (__u64)(c) << 16 | (__u64)(d))
 #define PACKET_MAPPED(word) ((__u64)0xffff << 32 | (word))
 #endif
@@ -146,21 +146,21 @@ PACKET_INLINE void packet_addr_from_ipv4(struct udpxdp_addr *to, const __u16 q[2
 
 PACKET_INLINE void packet_addr_from_ipv6(struct udpxdp_addr *to, const __u16 q[8])
 {
-	packet_addr_set(to, PACKET_HALF(q[0], q[1], q[2], q[3]), PACKET_HALF(q[4], q[5], q[6], q[7]));
+	packet_addr_set(
+		to, PACKET_HALF(q[0], q[1], q[2], q[3]), PACKET_HALF(q[4], q[5], q[6], q[7]));
 }
 
 PACKET_INLINE int packet_addr_is_mapped(const struct udpxdp_addr *a)
 {
-	return !a->w[0] && !a->w[1] && !a->b[8] && !a->b[9] && a->b[10] == 0xff &&
-			a->b[11] == 0xff;
+	return !a->w[0] && !a->w[1] && !a->b[8] && !a->b[9] && a->b[10] == 0xff && a->b[11] == 0xff;
 }
 
 /* IANA's list of IPv6 extension header types, less the fragment header (44). */
 PACKET_INLINE int ipv6_is_extension(__u8 next_header)
 {
 	return next_header == 0 || next_header == 43 || next_header == 50 || next_header == 51 ||
-			next_header == 60 || next_header == 135 || next_header == 139 ||
-			next_header == 140 || next_header == 253 || next_header == 254;
+	       next_header == 60 || next_header == 135 || next_header == 139 ||
+	       next_header == 140 || next_header == 253 || next_header == 254;
 }
 
 /*
@@ -174,7 +174,7 @@ PACKET_INLINE int ipv6_is_extension(__u8 next_header)
  * behind a shorter datagram; the kernel is left to judge those.)
  */
 PACKET_INLINE enum frame_verdict frame_classify(
-		const void *data, const void *data_end, __u32 len, struct frame_info *info)
+	const void *data, const void *data_end, __u32 len, struct frame_info *info)
 {
 	const struct eth_header *eth = data;
 	const __u8 *l3 = (const __u8 *)data + ETH_HEADER_LEN;
@@ -209,7 +209,7 @@ PACKET_INLINE enum frame_verdict frame_classify(
 		header_len = (ip->version_ihl & 0x0f) * 4u;
 		l3_len = PACKET_BE16(ip->total_len);
 		if (ip->version_ihl >> 4 != 4 || header_len < IPV4_HEADER_LEN ||
-				l3_len < header_len || l3_offset + l3_len > len)
+			l3_len < header_len || l3_offset + l3_len > len)
 			return FRAME_MALFORMED;
 		if (ip->protocol != IP_PROTO_UDP)
 			return FRAME_NOT_UDP;
@@ -235,7 +235,7 @@ PACKET_INLINE enum frame_verdict frame_classify(
 			return FRAME_MALFORMED;
 		l4_len = PACKET_BE16(ip->payload_len);
 		if ((ip->version_class & PACKET_BE16(0xf000)) != PACKET_BE16(0x6000) ||
-				l3_offset + IPV6_HEADER_LEN + l4_len > len)
+			l3_offset + IPV6_HEADER_LEN + l4_len > len)
 			return FRAME_MALFORMED;
 		if (ip->next_header == 44)
 			return FRAME_FRAGMENT;

@@ -30,8 +30,8 @@ enum udpxdp_direction { UDPXDP_RECEIVED, UDPXDP_SENT };
 struct udpxdp_message {
 	uint64_t time_ns;
 	enum udpxdp_direction direction;
-	bool broadcast;       /* it was sent to everybody: an announcement */
-	struct udpxdp_addr addr;  /* the peer's */
+	bool broadcast;          /* it was sent to everybody: an announcement */
+	struct udpxdp_addr addr; /* the peer's */
 	uint16_t port;
 	uint32_t len;
 	const uint8_t *text;
@@ -57,14 +57,16 @@ void udpxdp_prefix_set(struct udpxdp_prefix *prefix, const void *text, size_t le
  * built in the frame that it arrived in. At most once for each datagram; its payload is void
  * afterwards. Returns true when the answer is queued; otherwise it has counted why.
  */
-bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix);
+bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d,
+	const struct udpxdp_prefix *prefix);
 
 /*
  * Sends a datagram of its own along path: UDP from path->local to path->peer, checksums
  * computed, DF set. payload is copied. Returns true when it is queued; otherwise it has counted
  * why (reply_too_big, no_tx_frame).
  */
-bool udpxdp_send(struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len);
+bool udpxdp_send(
+	struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len);
 
 /* The longest payload that fits the interface's MTU on this path, in bytes. */
 size_t udpxdp_send_max(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path);
@@ -113,10 +115,14 @@ struct udpxdp_command {
 /* One KEY=VALUE of `-s NAME:PORT,KEY=VALUE`, written to offset in the service's options. */
 struct udpxdp_option {
 	const char *key;
-	enum { UDPXDP_OPTION_BOOL, UDPXDP_OPTION_UINT, UDPXDP_OPTION_PATH } kind; /* bool, uint32_t, char[] */
+	enum {
+		UDPXDP_OPTION_BOOL,
+		UDPXDP_OPTION_UINT,
+		UDPXDP_OPTION_PATH
+	} kind; /* bool, uint32_t, char[] */
 	size_t offset;
-	uint32_t min, max;      /* of a number; max is the size of the array for a path */
-	const char *fallback;   /* the value when it is not given, written as a user would */
+	uint32_t min, max;    /* of a number; max is the size of the array for a path */
+	const char *fallback; /* the value when it is not given, written as a user would */
 	const char *help;
 };
 
@@ -147,8 +153,9 @@ struct udpxdp_service {
 	bool has_history;
 	size_t history_offset, sync_offset;
 
-	/* Offset in the options of a struct udpxdp_seed, for a service that keeps secrets. Not an option
-	 * that a user can give: services_seed() sets it; all zero, as in replay, it is no secret. */
+	/* Offset in the options of a struct udpxdp_seed, for a service that keeps secrets. Not an
+	 * option that a user can give: services_seed() sets it; all zero, as in replay, it is no
+	 * secret. */
 	bool has_seed;
 	size_t seed_offset;
 
@@ -168,7 +175,8 @@ struct udpxdp_service {
 
 	/* A line from a console. Returns NULL, or why it was refused (a static string).
 	 * NULL: this service has no console. */
-	const char *(*command)(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_command *command);
+	const char *(*command)(
+		void *state, struct udpxdp_ctx *ctx, const struct udpxdp_command *command);
 };
 
 /* ---- text ---------------------------------------------------------------------------- */
@@ -186,7 +194,8 @@ bool udpxdp_text_is_word(const uint8_t *text, size_t len);
 #define UDPXDP_ADDR_TEXT_MAX 56 /* "[IPv6]:65535" and its NUL */
 
 /* Writes ADDR:PORT, IPv6 in brackets (RFC 5952), IPv4 dotted. Returns its length. */
-size_t udpxdp_addr_port_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr, uint16_t port);
+size_t udpxdp_addr_port_format(
+	char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr, uint16_t port);
 
 /* Writes the address alone, without brackets. Returns its length. */
 size_t udpxdp_addr_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr);

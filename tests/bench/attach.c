@@ -77,7 +77,7 @@ static void answer_lines(int map)
 			bpf_map_lookup_elem(map, &key, &counts);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		printf("%lld %llu %llu\n", now.tv_sec * 1000000000ll + now.tv_nsec, counts.packets,
-				counts.bytes);
+			counts.bytes);
 	}
 }
 

@@ -3,9 +3,9 @@
  * crowd HOST PORT MEMBERS SECONDS PIN: loads a chat room.
  *
  * Makes MEMBERS members (one socket each, source ports from 20000 on) join, then has the first
- * one speak; as soon as the copies for all others have arrived it speaks again. Arrivals are counted by the
- * sink on the interface, whose map is pinned at PIN, so that nobody has to read them. Prints
- * JSON: messages, copies, lost copies, seconds.
+ * one speak; as soon as the copies for all others have arrived it speaks again. Arrivals are
+ * counted by the sink on the interface, whose map is pinned at PIN, so that nobody has to read
+ * them. Prints JSON: messages, copies, lost copies, seconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,12 +44,12 @@ static void __attribute__((noreturn)) die(const char *what)
 
 static int member(unsigned number)
 {
-	struct sockaddr_in own = {.sin_family = AF_INET,
-			.sin_port = htons((uint16_t)(FIRST_PORT + number))};
+	struct sockaddr_in own = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)(FIRST_PORT + number))};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof(own)) ||
-			connect(fd, (struct sockaddr *)&server, sizeof(server)))
+		connect(fd, (struct sockaddr *)&server, sizeof(server)))
 		die("member");
 	return fd;
 }
@@ -57,7 +57,8 @@ static int member(unsigned number)
 /* Says one message and waits for its copies. Returns how many came. */
 static unsigned say(int fd, unsigned copies)
 {
-	static const char text[64] = "The quick brown fox jumps over the lazy dog, and says so at once";
+	static const char text[64] =
+		"The quick brown fox jumps over the lazy dog, and says so at once";
 	__u64 before = counts->packets;
 	double deadline = now() + PATIENCE;
 
@@ -112,7 +113,7 @@ int main(int argc, char **argv)
 		messages++;
 		end = now();
 	} while (end - start < seconds);
-	printf("{\"messages\": %u, \"copies\": %llu, \"lost\": %lld, \"seconds\": %.6f}\n", messages,
-			arrived, (long long)messages * copies - (long long)arrived, end - start);
+	printf("{\"messages\": %u, \"copies\": %llu, \"lost\": %lld, \"seconds\": %.6f}\n",
+		messages, arrived, (long long)messages * copies - (long long)arrived, end - start);
 	return 0;
 }

@@ -24,7 +24,7 @@ int reflect(struct xdp_md *ctx)
 	__be32 address;
 
 	if ((void *)(udp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
-			ip->protocol != IPPROTO_UDP || udp->dest != bpf_htons(PORT))
+		ip->protocol != IPPROTO_UDP || udp->dest != bpf_htons(PORT))
 		return XDP_PASS;
 	__builtin_memcpy(mac, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, eth->h_dest, ETH_ALEN);

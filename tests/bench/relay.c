@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * relay ADDR PORT: what udpxdp's chat is measured against: the same room over a kernel socket. Whoever
- * speaks is a member; each message goes to all others as `ADDR:PORT: text`, with one sendmmsg
- * call for as many members as it takes.
+ * relay ADDR PORT: what udpxdp's chat is measured against: the same room over a kernel socket.
+ * Whoever speaks is a member; each message goes to all others as `ADDR:PORT: text`, with one
+ * sendmmsg call for as many members as it takes.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -101,11 +101,11 @@ static void __attribute__((noreturn)) serve_singly(int fd, int flags)
 		ssize_t n;
 
 		refresh_stamp();
-		n = recvfrom(fd, b->bytes + stamp_len, PAYLOAD_MAX, flags, (struct sockaddr *)&b->peer,
-				&peer_len);
+		n = recvfrom(fd, b->bytes + stamp_len, PAYLOAD_MAX, flags,
+			(struct sockaddr *)&b->peer, &peer_len);
 		if (n >= 0)
 			sendto(fd, b->bytes, stamp_len + (size_t)n, 0, (struct sockaddr *)&b->peer,
-					peer_len);
+				peer_len);
 	}
 }
 

@@ -31,7 +31,7 @@ static __always_inline int count(void *data, void *end)
 	struct sink_counts *counts;
 
 	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) ||
-			ip->protocol != IPPROTO_UDP)
+		ip->protocol != IPPROTO_UDP)
 		return 0;
 	counts = bpf_map_lookup_elem(&sink_counts, &key);
 	if (!counts)

@@ -46,7 +46,7 @@ bool probe_takes_arrival(void)
 	static int takes = -1;
 	struct xdp_md ctx = {.data_end = sizeof(frame)};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-			.ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+		.ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 	int program;
 
 	if (takes >= 0)
@@ -70,7 +70,7 @@ static void attach_somewhere(int program)
 
 	must(here < 0 || unshare(CLONE_NEWNET) ? errno : 0, "a network namespace");
 	open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC); /* keeps it */
-	bpf_link_create(program, 1, BPF_XDP, &opts);	 /* to its loopback interface */
+	bpf_link_create(program, 1, BPF_XDP, &opts);     /* to its loopback interface */
 	must(setns(here, CLONE_NEWNET) ? errno : 0, "back from a network namespace");
 	close(here);
 }
@@ -107,12 +107,12 @@ struct udpxdp_bpf *probe_load(const struct filter_config *config)
 int probe_program(const struct udpxdp_bpf *filter)
 {
 	return bpf_program__fd(bpf_program__autoload(filter->progs.udpxdp_filter)
-					? filter->progs.udpxdp_filter
-					: filter->progs.udpxdp_filter_5);
+				       ? filter->progs.udpxdp_filter
+				       : filter->progs.udpxdp_filter_5);
 }
 
 int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
-		uint32_t len)
+	uint32_t len)
 {
 	struct xdp_md ctx = {.data_end = len};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len);
@@ -149,7 +149,7 @@ struct port_counters probe_port(const struct udpxdp_bpf *filter, uint16_t port)
 	struct port_counters rows[CPUS_MAX], sum = {};
 
 	must(bpf_map_lookup_elem(bpf_map__fd(filter->maps.port_counters), &port, rows),
-			"port_counters");
+		"port_counters");
 	for (int i = 0; i < libbpf_num_possible_cpus(); i++) {
 		sum.rx_packets += rows[i].rx_packets;
 		sum.rx_bytes += rows[i].rx_bytes;
@@ -165,11 +165,11 @@ void probe_serve(const struct udpxdp_bpf *filter, uint16_t port, bool by_broadca
 	const uint8_t one = 1;
 
 	must(bpf_map_update_elem(bpf_map__fd(filter->maps.port_counters), &port, zero, BPF_ANY),
-			"port_counters");
+		"port_counters");
 	if (by_broadcast)
-		must(bpf_map_update_elem(bpf_map__fd(filter->maps.broadcast_ports), &port, &one,
-				     BPF_ANY),
-				"broadcast_ports");
+		must(bpf_map_update_elem(
+			     bpf_map__fd(filter->maps.broadcast_ports), &port, &one, BPF_ANY),
+			"broadcast_ports");
 }
 
 void probe_unserve(const struct udpxdp_bpf *filter, uint16_t port)
@@ -193,7 +193,7 @@ void probe_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t fla
 	const struct udpxdp_addr key = addr_of(addr);
 
 	must(bpf_map_update_elem(bpf_map__fd(filter->maps.local_addrs), &key, &flags, BPF_ANY),
-			"local_addrs");
+		"local_addrs");
 }
 
 void probe_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule)
@@ -206,7 +206,7 @@ void probe_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t ru
 	key.addr = addr_of(addr);
 	key.prefix_len = strchr(addr, ':') ? len : 96 + len;
 	must(bpf_map_update_elem(bpf_map__fd(filter->maps.source_rules), &key, &rule, BPF_ANY),
-			"source_rules");
+		"source_rules");
 }
 
 static void over_limit(const struct udpxdp_bpf *filter, const char *net)
@@ -215,7 +215,7 @@ static void over_limit(const struct udpxdp_bpf *filter, const char *net)
 	const uint64_t arrival = UINT64_MAX / 2; /* in some 292 years */
 
 	must(bpf_map_update_elem(bpf_map__fd(filter->maps.source_limits), &key, &arrival, BPF_ANY),
-			"source_limits");
+		"source_limits");
 }
 
 const struct filter_config world_config = {
@@ -254,11 +254,11 @@ static bool in_prefix(const struct udpxdp_addr *addr, const char *text, unsigned
 	return true;
 }
 
-enum frame_verdict world_verdict(const void *frame, uint32_t len, bool has_socket,
-		struct frame_info *info)
+enum frame_verdict world_verdict(
+	const void *frame, uint32_t len, bool has_socket, struct frame_info *info)
 {
 	const enum frame_verdict verdict =
-			frame_classify(frame, (const uint8_t *)frame + len, len, info);
+		frame_classify(frame, (const uint8_t *)frame + len, len, info);
 	const struct udpxdp_addr *source = &info->source, *dest = &info->dest;
 	const uint16_t port = info->dest_port;
 
@@ -274,8 +274,7 @@ enum frame_verdict world_verdict(const void *frame, uint32_t len, bool has_socke
 		return FRAME_NOT_SERVED;
 	if (in_prefix(source, "192.0.2.0", 24) && !in_prefix(source, "192.0.2.128", 25))
 		return FRAME_DENIED;
-	if (in_prefix(source, "2001:db8:dead::", 48) &&
-			!in_prefix(source, "2001:db8:dead:1::", 64))
+	if (in_prefix(source, "2001:db8:dead::", 48) && !in_prefix(source, "2001:db8:dead:1::", 64))
 		return FRAME_DENIED;
 	if (in_prefix(source, "203.0.113.0", 24) || in_prefix(source, "2001:db8:bad::", 64))
 		return FRAME_RATE_LIMITED;
@@ -303,17 +302,19 @@ const char *verdict_name(enum frame_verdict verdict)
 #undef X
 	};
 
-	return verdict < FRAME_VERDICT_COUNT ? names[verdict] : verdict == FRAME_UDP ? "udp" : "none";
+	return verdict < FRAME_VERDICT_COUNT ? names[verdict]
+	       : verdict == FRAME_UDP        ? "udp"
+					     : "none";
 }
 
 /* The lengths in the table hold the zeroes at the end that the bytes leave out. */
-#define FIXTURE(name, verdict, queue, offset, length, len, bytes)                                  \
+#define FIXTURE(name, verdict, queue, offset, length, len, bytes) \
 	static const _Alignas(8) uint8_t frame_##name[len] = bytes;
 #include "../fixtures/bpf/frames.inc"
 #undef FIXTURE
 
 const struct fixture fixtures[] = {
-#define FIXTURE(name, verdict, queue, offset, length, len, bytes)                                  \
+#define FIXTURE(name, verdict, queue, offset, length, len, bytes) \
 	{#name, verdict, queue, offset, length, len, frame_##name},
 #include "../fixtures/bpf/frames.inc"
 #undef FIXTURE

@@ -19,11 +19,12 @@
 /* Ends the test program, as skipped, where it cannot load a filter. */
 void need_root(void);
 
-/* Skips the test that it stands in (cmocka's skip(), with the reason), for what the kernel cannot do. */
-#define cannot(reason)                                                                             \
-	do {                                                                                       \
-		printf("# skipped: " reason "\n");                                                 \
-		skip();                                                                            \
+/* Skips the test that it stands in (cmocka's skip(), with the reason), for what the kernel cannot
+ * do. */
+#define cannot(reason)                             \
+	do {                                       \
+		printf("# skipped: " reason "\n"); \
+		skip();                            \
 	} while (0)
 
 /* ---- the filter ---------------------------------------------------------------------- */
@@ -53,7 +54,7 @@ bool probe_takes_arrival(void);
 /* Runs a frame through the filter. Returns its XDP action, or -errno; EOPNOTSUPP: it would have to
  * arrive on another queue than the kernel can be told. */
 int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
-		uint32_t len);
+	uint32_t len);
 
 /* Sums over the CPUs. */
 struct verdict_row probe_verdict(const struct udpxdp_bpf *filter, enum frame_verdict verdict);
@@ -77,8 +78,8 @@ extern const struct filter_config world_config;
 void world_apply(const struct udpxdp_bpf *filter);
 
 /* What the filter must say of a frame in that world: frame_classify() and what comes behind. */
-enum frame_verdict world_verdict(const void *frame, uint32_t len, bool has_socket,
-		struct frame_info *info);
+enum frame_verdict world_verdict(
+	const void *frame, uint32_t len, bool has_socket, struct frame_info *info);
 
 /* The grammar once more, written byte by byte from the standards, to judge packet.h by. */
 enum frame_verdict reference_classify(const uint8_t *frame, uint32_t len, struct frame_info *info);

@@ -69,16 +69,16 @@ struct socket_on *socket_on_queue(const struct udpxdp_bpf *filter, uint32_t queu
 	if (!sock)
 		return NULL;
 	sock->area = mmap(NULL, CHUNKS * CHUNK_SIZE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (sock->area == MAP_FAILED) {
 		free(sock);
 		return NULL;
 	}
 	err = xsk_umem__create(&sock->umem, sock->area, CHUNKS * CHUNK_SIZE, &sock->fill,
-			&sock->completion, &umem_config);
+		&sock->completion, &umem_config);
 	if (!err)
 		err = xsk_socket__create(&sock->xsk, PRIVATE_IFACE, queue, sock->umem, &sock->rx,
-				&sock->tx, &config);
+			&sock->tx, &config);
 	if (!err) {
 		fd = xsk_socket__fd(sock->xsk);
 		err = bpf_map_update_elem(bpf_map__fd(filter->maps.sockets), &queue, &fd, BPF_ANY);

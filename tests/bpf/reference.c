@@ -21,7 +21,7 @@ static bool is_mapped(const uint8_t *addr)
 
 /* RFC 768; size bytes are left for the datagram by the IP header. */
 static enum frame_verdict reference_udp(
-		const uint8_t *frame, uint32_t at, uint32_t size, struct frame_info *info)
+	const uint8_t *frame, uint32_t at, uint32_t size, struct frame_info *info)
 {
 	if (size < 8 || be16(frame + at + 4) != size)
 		return FRAME_MALFORMED;
@@ -35,7 +35,7 @@ static enum frame_verdict reference_udp(
 
 /* RFC 791, section 3.1. */
 static enum frame_verdict reference_ipv4(
-		const uint8_t *frame, uint32_t at, uint32_t len, struct frame_info *info)
+	const uint8_t *frame, uint32_t at, uint32_t len, struct frame_info *info)
 {
 	const uint8_t *ip = frame + at;
 	uint32_t header, total;
@@ -61,7 +61,7 @@ static enum frame_verdict reference_ipv4(
 
 /* RFC 8200, section 3; a length of 0 is a jumbogram's (RFC 2675), which has an extension header. */
 static enum frame_verdict reference_ipv6(
-		const uint8_t *frame, uint32_t at, uint32_t len, struct frame_info *info)
+	const uint8_t *frame, uint32_t at, uint32_t len, struct frame_info *info)
 {
 	static const uint8_t extensions[] = {0, 43, 50, 51, 60, 135, 139, 140, 253, 254};
 	const uint8_t *ip = frame + at;

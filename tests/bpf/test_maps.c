@@ -32,7 +32,7 @@ static void own_mounts(void)
 	if (!unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return;
 	printf("1..0 # SKIP no mounts of its own: %s (is this a chroot that is no mount point?)\n",
-			strerror(errno));
+		strerror(errno));
 	exit(0);
 }
 
@@ -97,7 +97,7 @@ static const char *const service_names[] = {"service", "port", "worker", "rx", "
 #define X(name, text) #name,
 	UDPXDP_DROP_REASONS(X)
 #undef X
-	NULL};
+		NULL};
 
 /* Adds up one field over the CPUs of a per-CPU row. */
 static json_int_t over_cpus(json_t *row, const char *field, const char *const *names)
@@ -107,10 +107,10 @@ static json_int_t over_cpus(json_t *row, const char *field, const char *const *n
 	size_t i;
 
 	assert_int_equal(json_array_size(values), libbpf_num_possible_cpus());
-	json_array_foreach(values, i, cpu) {
+	json_array_foreach(values, i, cpu)
+	{
 		has_names(json_object_get(cpu, "value"), names);
-		sum += json_integer_value(
-				json_object_get(json_object_get(cpu, "value"), field));
+		sum += json_integer_value(json_object_get(json_object_get(cpu, "value"), field));
 	}
 	return sum;
 }
@@ -127,7 +127,8 @@ static void test_port_counters_print(void **state)
 	probe_run(filter, NULL, f->frame, f->len);
 	dump = bpftool("-j", filter->maps.port_counters, PIN_PORT_COUNTERS);
 	assert_int_equal(json_array_size(dump), 3);
-	json_array_foreach(dump, i, row) {
+	json_array_foreach(dump, i, row)
+	{
 		row = json_object_get(row, "formatted");
 		if (json_integer_value(json_object_get(row, "key")) == 8080) {
 			seen = true;
@@ -171,33 +172,32 @@ static void test_verdicts_print(void **state)
 		probe_run(filter, NULL, fixtures[i].frame, fixtures[i].len);
 	dump = bpftool("-j", filter->maps.verdicts, PIN_VERDICTS);
 	assert_int_equal(json_array_size(dump), FRAME_VERDICT_COUNT);
-	json_array_foreach(dump, i, row) {
+	json_array_foreach(dump, i, row)
+	{
 		row = json_object_get(row, "formatted");
 		assert_int_equal(json_integer_value(json_object_get(row, "key")), i);
-		json_array_foreach(json_object_get(row, "values"), j, cpu)
-			assert_string_equal(json_string_value(json_object_get(
-							    json_object_get(cpu, "value"),
-							    "reason")),
-					reasons[i]);
+		json_array_foreach(json_object_get(row, "values"), j, cpu) assert_string_equal(
+			json_string_value(json_object_get(json_object_get(cpu, "value"), "reason")),
+			reasons[i]);
 		assert_int_equal(over_cpus(row, "frames", counters_verdict_names),
-				probe_verdict(filter, i).frames);
+			probe_verdict(filter, i).frames);
 		assert_int_equal(over_cpus(row, "bytes", counters_verdict_names),
-				probe_verdict(filter, i).bytes);
+			probe_verdict(filter, i).bytes);
 	}
 	json_decref(dump);
 }
 
 static void test_service_counters_print(void **state)
 {
-	const struct service_counters row = {.service = "echo", .port = 8080, .rx = 7,
-		.print_lost = 9};
+	const struct service_counters row = {
+		.service = "echo", .port = 8080, .rx = 7, .print_lost = 9};
 	const uint32_t key = 1;
 	json_t *dump, *value;
 
 	(void)state;
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(filter->maps.service_counters), &key, &row,
-					 BPF_ANY),
-			0);
+	assert_int_equal(bpf_map_update_elem(
+				 bpf_map__fd(filter->maps.service_counters), &key, &row, BPF_ANY),
+		0);
 	dump = bpftool("-j", filter->maps.service_counters, PIN_SERVICE_COUNTERS);
 	value = json_object_get(json_object_get(json_array_get(dump, 1), "formatted"), "value");
 	has_names(value, service_names);
@@ -265,8 +265,8 @@ static void test_length_without_helper(void **state)
 	world_apply(older);
 	for (size_t i = 0; i < fixture_count; i++) {
 		const struct fixture *f = &fixtures[i];
-		const enum frame_verdict v = f->verdict == FRAME_REDIRECTED ? FRAME_NO_SOCKET
-									    : f->verdict;
+		const enum frame_verdict v =
+			f->verdict == FRAME_REDIRECTED ? FRAME_NO_SOCKET : f->verdict;
 		const struct verdict_row was = probe_verdict(older, v);
 
 		probe_run(older, NULL, f->frame, f->len);

@@ -143,7 +143,8 @@ static void change_the_type(struct mutant *m)
 
 static void change_the_protocol(struct mutant *m)
 {
-	static const uint8_t protocols[] = {17, 6, 0, 43, 44, 50, 51, 59, 60, 135, 139, 140, 253, 254};
+	static const uint8_t protocols[] = {
+		17, 6, 0, 43, 44, 50, 51, 59, 60, 135, 139, 140, 253, 254};
 	const uint32_t at = l3(m) + (is_ipv6(m) ? 6 : 9);
 
 	if (at < m->len)
@@ -197,9 +198,20 @@ static void change_the_port(struct mutant *m)
 }
 
 static void (*const mutations[])(struct mutant *) = {
-	flip_bits, flip_a_header_bit, truncate, extend, change_a_length, mend_lengths, insert_a_tag,
-	remove_a_tag, change_the_type, change_the_protocol, change_the_header_length,
-	change_the_fragment, change_an_address, change_the_port,
+	flip_bits,
+	flip_a_header_bit,
+	truncate,
+	extend,
+	change_a_length,
+	mend_lengths,
+	insert_a_tag,
+	remove_a_tag,
+	change_the_type,
+	change_the_protocol,
+	change_the_header_length,
+	change_the_fragment,
+	change_an_address,
+	change_the_port,
 };
 
 static void make(struct mutant *m)
@@ -217,11 +229,11 @@ static void make(struct mutant *m)
 		mend_lengths(m);
 }
 
-static void refuse(const struct mutant *m, unsigned long i, const char *why, const char *a,
-		const char *b)
+static void refuse(
+	const struct mutant *m, unsigned long i, const char *why, const char *a, const char *b)
 {
-	printf("# SEED=%llu, frame %lu, %u bytes: %s: %s, %s\n", (unsigned long long)seed, i, m->len,
-			why, a, b);
+	printf("# SEED=%llu, frame %lu, %u bytes: %s: %s, %s\n", (unsigned long long)seed, i,
+		m->len, why, a, b);
 	hexdump(m->frame, m->len);
 	fail();
 }
@@ -236,13 +248,13 @@ static void compare_with_reference(const struct mutant *m, const uint8_t *frame,
 		refuse(m, i, "packet.h and reference", verdict_name(a), verdict_name(b));
 	if (a != FRAME_UDP)
 		return;
-	if (memcmp(&info.source, &reference.source, 16) || memcmp(&info.dest, &reference.dest, 16) ||
-			info.l3 != reference.l3 || info.l4 != reference.l4 ||
-			info.payload != reference.payload ||
-			info.payload_len != reference.payload_len ||
-			info.source_port != reference.source_port ||
-			info.dest_port != reference.dest_port ||
-			info.version != reference.version || info.tags != reference.tags)
+	if (memcmp(&info.source, &reference.source, 16) ||
+		memcmp(&info.dest, &reference.dest, 16) || info.l3 != reference.l3 ||
+		info.l4 != reference.l4 || info.payload != reference.payload ||
+		info.payload_len != reference.payload_len ||
+		info.source_port != reference.source_port ||
+		info.dest_port != reference.dest_port || info.version != reference.version ||
+		info.tags != reference.tags)
 		refuse(m, i, "packet.h and reference", "not the same", "fields");
 	if ((uint32_t)info.payload + info.payload_len > m->len)
 		refuse(m, i, "packet.h", "the payload ends", "behind the frame");
@@ -277,10 +289,10 @@ static void test_mutated_frames(void **state)
 		bytes[verdict] += m.len;
 		if (probe_run(filter, &arrival, frame, m.len) != verdict_action(verdict))
 			refuse(&m, i, "filter and user space", "another action than for",
-					verdict_name(verdict));
+				verdict_name(verdict));
 		if (probe_verdict(filter, verdict).frames != count[verdict])
 			refuse(&m, i, "filter and user space", "not counted as",
-					verdict_name(verdict));
+				verdict_name(verdict));
 		free(frame);
 	}
 	for (enum frame_verdict v = 0; v < FRAME_VERDICT_COUNT; v++) {

@@ -79,11 +79,10 @@ static void sweep(const char *name)
 		frame[f->payload - 6] = port >> 8;
 		frame[f->payload - 5] = port & 0xff;
 		if (probe_run(filter, NULL, frame, f->len) != XDP_PASS ||
-				probe_verdict(filter, FRAME_NO_SOCKET).frames - before !=
-						is_served(port)) {
+			probe_verdict(filter, FRAME_NO_SOCKET).frames - before != is_served(port)) {
 			hexdump(frame, f->len);
 			fail_msg("port %u is taken for %s", port,
-					is_served(port) ? "unserved" : "served");
+				is_served(port) ? "unserved" : "served");
 		}
 	}
 	now = probe_verdict(filter, FRAME_NO_SOCKET);
@@ -145,7 +144,7 @@ static void *count_on_cpu(void *cpu)
 {
 	const struct fixture *f = fixture_named("ipv4");
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->frame, .data_size_in = f->len,
-			.repeat = RUNS);
+		.repeat = RUNS);
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
@@ -172,9 +171,9 @@ static void test_per_cpu_sums(void **state)
 	assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
 	for (intptr_t cpu = 0; cpu < CPU_SETSIZE && cpus < 8; cpu++)
 		if (CPU_ISSET(cpu, &set))
-			assert_int_equal(pthread_create(&threads[cpus++], NULL, count_on_cpu,
-							 (void *)cpu),
-					0);
+			assert_int_equal(
+				pthread_create(&threads[cpus++], NULL, count_on_cpu, (void *)cpu),
+				0);
 	for (unsigned i = 0; i < cpus; i++) {
 		pthread_join(threads[i], &result);
 		assert_null(result);

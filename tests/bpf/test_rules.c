@@ -209,8 +209,7 @@ static void test_rules_are_not_asked(void **state)
 /* The bucket is as deep as it is said to be, and each /24 and /64 has one. */
 static void test_burst(void **state)
 {
-	const struct filter_config config = {
-		.limit_interval = HOUR, .limit_burst = 4 * HOUR};
+	const struct filter_config config = {.limit_interval = HOUR, .limit_burst = 4 * HOUR};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	unsigned i;
 
@@ -258,8 +257,8 @@ static uint64_t arrival_of(const struct udpxdp_bpf *filter, const struct udpxdp_
 {
 	uint64_t arrival = 0;
 
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(filter->maps.source_limits), net, &arrival),
-			0);
+	assert_int_equal(
+		bpf_map_lookup_elem(bpf_map__fd(filter->maps.source_limits), net, &arrival), 0);
 	return arrival;
 }
 
@@ -313,8 +312,7 @@ static void test_rate(void **state)
 /* Only what could be answered costs: not what is denied, nor what is for a port unserved. */
 static void test_what_costs_nothing(void **state)
 {
-	const struct filter_config config = {
-		.limit_interval = HOUR, .rules = 1};
+	const struct filter_config config = {.limit_interval = HOUR, .rules = 1};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	uint32_t key[4];
 
@@ -322,12 +320,14 @@ static void test_what_costs_nothing(void **state)
 	probe_rule(filter, "10.0.0.0/24", RULE_DENY);
 	REFUSED("10.0.0.2");
 	for (size_t i = 0; i < fixture_count; i++)
-		if (fixtures[i].verdict == FRAME_NOT_SERVED || fixtures[i].verdict == FRAME_NOT_OURS)
+		if (fixtures[i].verdict == FRAME_NOT_SERVED ||
+			fixtures[i].verdict == FRAME_NOT_OURS)
 			probe_run(filter, NULL, fixtures[i].frame, fixtures[i].len);
-	assert_int_not_equal(bpf_map_get_next_key(bpf_map__fd(filter->maps.source_limits), NULL, key),
-			0);
+	assert_int_not_equal(
+		bpf_map_get_next_key(bpf_map__fd(filter->maps.source_limits), NULL, key), 0);
 	IN("10.0.1.2");
-	assert_int_equal(bpf_map_get_next_key(bpf_map__fd(filter->maps.source_limits), NULL, key), 0);
+	assert_int_equal(
+		bpf_map_get_next_key(bpf_map__fd(filter->maps.source_limits), NULL, key), 0);
 	udpxdp_bpf__destroy(filter);
 }
 

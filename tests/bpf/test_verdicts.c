@@ -44,13 +44,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
-#define check(condition, f)                                                                        \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			printf("# %s: does not hold: %s\n", (f)->name, #condition);                \
-			hexdump((f)->frame, (f)->len);                                             \
-			fail();                                                                    \
-		}                                                                                  \
+#define check(condition, f)                                                         \
+	do {                                                                        \
+		if (!(condition)) {                                                 \
+			printf("# %s: does not hold: %s\n", (f)->name, #condition); \
+			hexdump((f)->frame, (f)->len);                              \
+			fail();                                                     \
+		}                                                                   \
 	} while (0)
 
 static void check_grammar(const struct fixture *f)
@@ -95,7 +95,7 @@ static void test_fixture(void **state)
 		after = probe_verdict(filter, v);
 		if (after.frames - before[v].frames != (v == f->verdict)) {
 			printf("# counted as %s, not as %s\n", verdict_name(v),
-					verdict_name(f->verdict));
+				verdict_name(f->verdict));
 			check(!"the verdict of the fixture is the one counted", f);
 		}
 		check(after.bytes - before[v].bytes == (v == f->verdict ? f->len : 0), f);
@@ -151,8 +151,8 @@ static void test_frame_reaches_the_socket(void **state)
 	for (size_t i = 0; i < fixture_count; i++) {
 		const struct fixture *f = &fixtures[i];
 		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->frame, .data_size_in = f->len,
-				.ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1,
-				.flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 1);
+			.ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1,
+			.flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 1);
 
 		if (f->verdict != FRAME_REDIRECTED)
 			continue;
@@ -193,7 +193,8 @@ int main(void)
 
 	need_root();
 	for (size_t i = 0; i < fixture_count; i++)
-		tests[i] = (struct CMUnitTest){.name = fixtures[i].name, .test_func = test_fixture,
+		tests[i] = (struct CMUnitTest){.name = fixtures[i].name,
+			.test_func = test_fixture,
 			.initial_state = (void *)&fixtures[i]};
 	memcpy(&tests[fixture_count], others, sizeof(others));
 	return _cmocka_run_group_tests("verdicts", tests, fixture_count + more, set_up, tear_down);

@@ -65,8 +65,8 @@ int main(int argc, char **argv)
 	rows = filter_counters(filter);
 	fill(rows);
 	if (filter_serve_port(filter, 8080, false) || filter_serve_port(filter, 8090, false) ||
-			filter_set_address(filter, &addr, LOCAL_UNICAST) ||
-			(*argv[3] && filter_pin(filter, argv[3])))
+		filter_set_address(filter, &addr, LOCAL_UNICAST) ||
+		(*argv[3] && filter_pin(filter, argv[3])))
 		log_fail(EXIT_RUNTIME, "%m");
 	if (filter_attach(filter, true, error, sizeof(error)))
 		log_fail(EXIT_RUNTIME, "%s: %m", error);

@@ -25,7 +25,7 @@ struct request {
 static void print_mac(const char *before, const uint8_t mac[6])
 {
 	printf(" %s%02x:%02x:%02x:%02x:%02x:%02x", before, mac[0], mac[1], mac[2], mac[3], mac[4],
-			mac[5]);
+		mac[5]);
 }
 
 static void on_done(void *context, const struct udpxdp_path *path, const char *error)
@@ -69,7 +69,7 @@ int main(int argc, char **argv)
 		struct udpxdp_addr addr = udpxdp_addr_ipv4(0, 0, 0, 0);
 
 		if (inet_pton(AF_INET, argv[i], addr.b + 12) != 1 &&
-				inet_pton(AF_INET6, argv[i], addr.b) != 1)
+			inet_pton(AF_INET6, argv[i], addr.b) != 1)
 			return 2;
 		requests[i] = (struct request){loop, argv[i], &left};
 		neighbours_resolve(neighbours, &addr, on_done, &requests[i]);

@@ -7,8 +7,8 @@
 
 #include "bpf/harness.h"
 
-void require_failed(const char *file, int line, const char *condition, const void *frame,
-		uint32_t len)
+void require_failed(
+	const char *file, int line, const char *condition, const void *frame, uint32_t len)
 {
 	printf("# %s:%d: does not hold: %s\n", file, line, condition);
 	hexdump(frame, len);
@@ -119,7 +119,8 @@ void accounting_io_init(struct accounting_io *m)
 	m->io.ops = &ops;
 }
 
-void accounting_io_put(struct accounting_io *m, const uint8_t *frame, uint32_t len, uint64_t time_ns)
+void accounting_io_put(
+	struct accounting_io *m, const uint8_t *frame, uint32_t len, uint64_t time_ns)
 {
 	struct queued *queued = &m->frames[m->queued++];
 

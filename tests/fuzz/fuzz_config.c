@@ -30,8 +30,10 @@ static void judge_options(struct serve_options *o)
 	for (unsigned i = 0; i < c->cpu_count; i++)
 		require(c->cpus[i] >= 0 && c->cpus[i] < 1024, NULL, 0);
 	for (unsigned i = 0; i < c->rule_count; i++)
-		require(c->rules[i].key.prefix_len <= 128 && (c->rules[i].verdict == RULE_ALLOW ||
-				c->rules[i].verdict == RULE_DENY), NULL, 0);
+		require(c->rules[i].key.prefix_len <= 128 &&
+				(c->rules[i].verdict == RULE_ALLOW ||
+					c->rules[i].verdict == RULE_DENY),
+			NULL, 0);
 	if (services_check(c->services, c->service_count, error, sizeof(error)))
 		judge_error(error, sizeof(error));
 }

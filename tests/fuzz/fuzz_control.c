@@ -65,7 +65,7 @@ static void answer_waiting(void)
 }
 
 static void on_request(void *context, unsigned instance, uint64_t ticket,
-		const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
+	const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
 {
 	uint8_t sum = 0;
 
@@ -84,8 +84,7 @@ static void on_request(void *context, unsigned instance, uint64_t ticket,
 static bool is_answer(const char *text, ssize_t len)
 {
 	return !memchr(text, '\n', len) && !memchr(text, 0, len) && len < 256 &&
-			((len >= 2 && !memcmp(text, "ok", 2)) ||
-					(len > 6 && !memcmp(text, "error ", 6)));
+	       ((len >= 2 && !memcmp(text, "ok", 2)) || (len > 6 && !memcmp(text, "error ", 6)));
 }
 
 /* Reads what has come to a console. */
@@ -210,7 +209,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	for (unsigned i = 0; i < SERVICES; i++)
 		require(!service_parse(&services[i], specs[i], error, sizeof(error)), specs[i],
-				strlen(specs[i]));
+			strlen(specs[i]));
 	if (!mkdtemp(directory) || sd_event_new(&loop) < 0) {
 		perror("fuzz_control: cannot make a socket");
 		exit(1);

@@ -32,8 +32,12 @@ enum { MEND = 4, WORKER = 8, HOLD = 16, NO_TX = 32, NO_SINK = 64, WORD = 128 };
 #define ANSWER_CONSTANT 600 /* bytes that an answer may have beyond three times its question */
 
 static const char *const specs[] = {
-	"echo:8080", "echo:7,stamp=off,loops=allow", "broadcast:8086", "broadcast:8087,answer=off",
-	"chat:8090,members=40", "chat:8091,members=2,idle=1,challenge=off",
+	"echo:8080",
+	"echo:7,stamp=off,loops=allow",
+	"broadcast:8086",
+	"broadcast:8087,answer=off",
+	"chat:8090,members=40",
+	"chat:8091,members=2,idle=1,challenge=off",
 };
 #define SERVICES (sizeof(specs) / sizeof(specs[0]))
 
@@ -86,10 +90,10 @@ static void on_sent(void *context, const struct frame *frame)
 
 	require(instance < SERVICES, frame->data, frame->len);
 	if (!strcmp(services[instance].service->name, "chat"))
-		require(udpxdp_text_is_utf8(frame->data + info.payload, info.payload_len), frame->data,
-				frame->len);
-	require(udpxdp_host_kind(line.net, &info.dest) != LOCAL_BROADCAST || line.commanded,
+		require(udpxdp_text_is_utf8(frame->data + info.payload, info.payload_len),
 			frame->data, frame->len);
+	require(udpxdp_host_kind(line.net, &info.dest) != LOCAL_BROADCAST || line.commanded,
+		frame->data, frame->len);
 	line.sent[instance]++;
 	line.sent_bytes[instance] += info.payload_len;
 	remember_word(frame->data + info.payload, info.payload_len);
@@ -98,7 +102,7 @@ static void on_sent(void *context, const struct frame *frame)
 	if (q->payload && !memcmp(&info.dest, &q->source, 16) && info.dest_port == q->source_port) {
 		line.answer_bytes += info.payload_len;
 		require(line.answer_bytes <= 3u * q->payload_len + ANSWER_CONSTANT, frame->data,
-				frame->len);
+			frame->len);
 	}
 }
 
@@ -156,8 +160,10 @@ static void line_start(void)
 			.owner = w == 0,
 			.counters = line.counters[w],
 			.hostname = "fuzz",
-			.sinks = {.print = on_message, .record = on_message,
-				.notify = on_message, .hand_over = on_hand_over},
+			.sinks = {.print = on_message,
+				.record = on_message,
+				.notify = on_message,
+				.hand_over = on_hand_over},
 		};
 
 		accounting_io_init(&line.io[w]);
@@ -188,7 +194,7 @@ static void line_end(void)
 		rx += a->rx + b->rx;
 		require(a->tx + b->tx == line.sent[i], specs[i], strlen(specs[i]));
 		require(a->tx_bytes + b->tx_bytes == line.sent_bytes[i], specs[i],
-				strlen(specs[i]));
+			strlen(specs[i]));
 	}
 	require(rx == delivered, NULL, 0);
 	for (unsigned w = 0; w < WORKERS; w++) {
@@ -265,7 +271,9 @@ static struct udpxdp_path path_to(uint8_t peer)
 {
 	struct udpxdp_path path = {
 		.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .mac = {2, 0, 0, 0, 0, 1}},
-		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 4711, .mac = {2, 0, 0, 0, 0, 2}},
+		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
+			.port = 4711,
+			.mac = {2, 0, 0, 0, 0, 2}},
 		.tag_count = peer & 3,
 		.tags = {{0x88a8, 100}, {0x8100, 7}},
 	};
@@ -340,8 +348,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	const struct udpxdp_host_addr addrs[] = {
-		{.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
-			.prefix_len = 24, .on_iface = true},
+		{.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
+			.broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
+			.prefix_len = 24,
+			.on_iface = true},
 		{.addr = {.b = {0x20, 1, 0xd, 0xb8, [15] = 1}}, .prefix_len = 64, .on_iface = true},
 		{.addr = udpxdp_addr_ipv4(192, 0, 2, 1), .prefix_len = 32},
 	};
@@ -351,8 +361,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	setenv("TZ", "UTC0", 1);
 	for (unsigned i = 0; i < SERVICES; i++)
 		require(!service_parse(&services[i], specs[i], error, sizeof(error)), specs[i],
-				strlen(specs[i]));
-	/* All addresses; a small MTU; none of IPv4; none at all, every unicast address being ours. */
+			strlen(specs[i]));
+	/* All addresses; a small MTU; none of IPv4; none at all, every unicast address being ours.
+	 */
 	nets[0] = udpxdp_host_new(mac, mtus[0], addrs, 3);
 	nets[1] = udpxdp_host_new(mac, mtus[1], addrs, 3);
 	nets[2] = udpxdp_host_new(mac, mtus[2], addrs + 1, 1);

@@ -18,8 +18,8 @@ static struct socket_on *sock;
 static uint32_t ifindex;
 static uint64_t count[FRAME_VERDICT_COUNT];
 
-static void compare_fields(const uint8_t *frame, uint32_t len, const struct frame_info *a,
-		const struct frame_info *b)
+static void compare_fields(
+	const uint8_t *frame, uint32_t len, const struct frame_info *a, const struct frame_info *b)
 {
 	require(a->l3 == b->l3 && a->l4 == b->l4, frame, len);
 	require(a->payload == b->payload && a->payload_len == b->payload_len, frame, len);
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		verdict = world_verdict(frame, len, !arrival.queue, &info);
 		count[verdict]++;
 		require(probe_run(filter, &arrival, frame, len) == verdict_action(verdict), frame,
-				len);
+			len);
 		require(probe_verdict(filter, verdict).frames == count[verdict], frame, len);
 	}
 	free(frame);

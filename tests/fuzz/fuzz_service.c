@@ -53,7 +53,7 @@ static void judge_list(struct service_config *configs, unsigned count, char *err
 		name = strsep(&rest, ",");
 		require(name && !service_parse(&again, name, error, size), name, 0);
 		require(again.service == configs[i].service && again.port == configs[i].port, name,
-				strlen(name));
+			strlen(name));
 	}
 	require(!rest || !count, text, 0);
 }

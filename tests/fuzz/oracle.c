@@ -33,8 +33,8 @@ static uint32_t udp_sum(const uint8_t *frame, uint32_t l3, uint32_t l4, uint32_t
 {
 	const bool ipv6 = frame[l3] >> 4 == 6;
 
-	return fold(sum_words(frame + l3 + (ipv6 ? 8 : 12), ipv6 ? 32 : 8) + IP_PROTO_UDP + udp_len +
-			sum_words(frame + l4, udp_len));
+	return fold(sum_words(frame + l3 + (ipv6 ? 8 : 12), ipv6 ? 32 : 8) + IP_PROTO_UDP +
+		    udp_len + sum_words(frame + l4, udp_len));
 }
 
 static void put16(uint8_t *p, uint32_t value)
@@ -133,8 +133,8 @@ static bool is_harmless(const uint8_t *line, size_t len, bool separators)
 			continue;
 		if (c[0] == 0xd8 && c[1] == 0x9c)
 			return false;
-		if (c[0] == 0xe2 && c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f ||
-				(c[2] >= 0xa8 && c[2] <= 0xae)))
+		if (c[0] == 0xe2 && c[1] == 0x80 &&
+			(c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae)))
 			return false;
 		if (c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9)
 			return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A service context that remembers: what a service sent, printed, recorded, notified and counted. It
- * takes the place of the engine's; include it in one file of a test program.
+ * A service context that remembers: what a service sent, printed, recorded, notified and counted.
+ * It takes the place of the engine's; include it in one file of a test program.
  */
 #ifndef FAKE_CTX_H
 #define FAKE_CTX_H
@@ -99,7 +99,8 @@ size_t udpxdp_send_max(const struct udpxdp_ctx *ctx, const struct udpxdp_path *p
 	return ctx->net->mtu - (udpxdp_addr_is_ipv4(&path->peer.addr) ? 28 : 48);
 }
 
-bool udpxdp_send(struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len)
+bool udpxdp_send(
+	struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len)
 {
 	if (len > udpxdp_send_max(ctx, path)) {
 		udpxdp_count_drop(ctx, UDPXDP_DROP_reply_too_big);
@@ -114,7 +115,8 @@ bool udpxdp_send(struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const v
 	return true;
 }
 
-bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
+bool udpxdp_reply(
+	struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
 {
 	size_t prefix_len = prefix ? prefix->len : 0;
 	uint8_t *payload = malloc(prefix_len + d->len + 1);

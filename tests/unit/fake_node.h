@@ -22,13 +22,13 @@ static const uint8_t fake_mac[6] = {2, 0, 0, 0, 0, 1};
 static inline struct udpxdp_host *fake_net(const struct udpxdp_addr *addr, uint32_t mtu)
 {
 	const struct udpxdp_host_addr both[2] = {
-			{.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
-					.broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
-					.prefix_len = 24,
-					.on_iface = true},
-			{.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 1}},
-					.prefix_len = 64,
-					.on_iface = true},
+		{.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
+			.broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
+			.prefix_len = 24,
+			.on_iface = true},
+		{.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 1}},
+			.prefix_len = 64,
+			.on_iface = true},
 	};
 	struct udpxdp_host_addr one = both[0];
 
@@ -61,8 +61,8 @@ static inline void node_stop(struct node *node)
 	free(node->config);
 }
 
-static inline struct udpxdp_datagram node_datagram(struct node *node, struct udpxdp_endpoint peer,
-		const void *payload, size_t len)
+static inline struct udpxdp_datagram node_datagram(
+	struct node *node, struct udpxdp_endpoint peer, const void *payload, size_t len)
 {
 	struct udpxdp_datagram d = {.payload = payload, .len = (uint32_t)len, .time_ns = node->now};
 
@@ -70,7 +70,8 @@ static inline struct udpxdp_datagram node_datagram(struct node *node, struct udp
 	d.path.local.port = node->config->port;
 	d.path.local.addr = node->out.net->addrs[0].addr;
 	for (uint32_t i = 0; i < node->out.net->count; i++)
-		if (udpxdp_addr_is_ipv4(&node->out.net->addrs[i].addr) == udpxdp_addr_is_ipv4(&peer.addr))
+		if (udpxdp_addr_is_ipv4(&node->out.net->addrs[i].addr) ==
+			udpxdp_addr_is_ipv4(&peer.addr))
 			d.path.local.addr = node->out.net->addrs[i].addr;
 	memcpy(d.path.local.mac, fake_mac, 6);
 	return d;
@@ -86,8 +87,8 @@ static inline void node_receive(struct node *node, const struct udpxdp_datagram 
 	free((void *)copy.payload);
 }
 
-static inline void node_hear_bytes(struct node *node, struct udpxdp_endpoint peer, const void *bytes,
-		size_t len)
+static inline void node_hear_bytes(
+	struct node *node, struct udpxdp_endpoint peer, const void *bytes, size_t len)
 {
 	struct udpxdp_datagram d = node_datagram(node, peer, bytes, len);
 
@@ -99,21 +100,20 @@ static inline void node_hear(struct node *node, struct udpxdp_endpoint peer, con
 	node_hear_bytes(node, peer, text, strlen(text));
 }
 
-static inline const char *node_command(struct node *node, struct udpxdp_endpoint peer, const char *text)
+static inline const char *node_command(
+	struct node *node, struct udpxdp_endpoint peer, const char *text)
 {
 	struct udpxdp_datagram d = node_datagram(node, peer, text, strlen(text));
-	struct udpxdp_command command = {.time_ns = node->now,
-			.path = d.path,
-			.text = d.payload,
-			.len = d.len};
+	struct udpxdp_command command = {
+		.time_ns = node->now, .path = d.path, .text = d.payload, .len = d.len};
 
 	command.path.local.port = 0;
 	return node->config->service->command(node->state, &node->out, &command);
 }
 
 /* Has the service sent exactly this text, to this peer, as its n-th datagram? */
-static inline void expect_sent(const struct node *node, size_t n, struct udpxdp_endpoint peer,
-		const char *text)
+static inline void expect_sent(
+	const struct node *node, size_t n, struct udpxdp_endpoint peer, const char *text)
 {
 	const struct sent *sent;
 
@@ -121,7 +121,7 @@ static inline void expect_sent(const struct node *node, size_t n, struct udpxdp_
 	sent = &node->out.sent[n];
 	if (sent->len != strlen(text) || memcmp(sent->payload, text, sent->len))
 		fail_msg("sent \"%.*s\" instead of \"%s\"", (int)sent->len,
-				(const char *)sent->payload, text);
+			(const char *)sent->payload, text);
 	assert_memory_equal(&sent->path.peer.addr, &peer.addr, sizeof(peer.addr));
 	assert_int_equal(sent->path.peer.port, peer.port);
 	assert_memory_equal(sent->path.peer.mac, peer.mac, 6);
@@ -134,9 +134,9 @@ static inline void expect_answer(struct node *node, struct udpxdp_endpoint peer,
 {
 	assert_int_equal(node->out.sent_count, 1);
 	if (node->out.sent[0].len < strlen(start) ||
-			memcmp(node->out.sent[0].payload, start, strlen(start)))
+		memcmp(node->out.sent[0].payload, start, strlen(start)))
 		fail_msg("answered \"%.*s\" instead of \"%s\"", (int)node->out.sent[0].len,
-				(const char *)node->out.sent[0].payload, start);
+			(const char *)node->out.sent[0].payload, start);
 	assert_memory_equal(&node->out.sent[0].path.peer.addr, &peer.addr, sizeof(peer.addr));
 	assert_int_equal(node->out.sent[0].path.peer.port, peer.port);
 	fake_ctx_forget(&node->out);
@@ -152,7 +152,7 @@ static inline void expect_refused(struct node *node, enum udpxdp_drop reason)
 }
 
 static inline void expect_message(const struct messages *messages, size_t n,
-		enum udpxdp_direction direction, struct udpxdp_endpoint peer, const char *text)
+	enum udpxdp_direction direction, struct udpxdp_endpoint peer, const char *text)
 {
 	const struct udpxdp_message *m;
 
@@ -169,24 +169,24 @@ static inline void expect_message(const struct messages *messages, size_t n,
 static inline struct udpxdp_endpoint on_link(uint8_t host, uint16_t port)
 {
 	return (struct udpxdp_endpoint){.addr = udpxdp_addr_ipv4(10, 0, 0, host),
-			.port = port,
-			.mac = {2, 0, 0, 0, 1, host}};
+		.port = port,
+		.mac = {2, 0, 0, 0, 1, host}};
 }
 
 /* 192.0.2.HOST:PORT, behind a router. */
 static inline struct udpxdp_endpoint off_link(uint8_t host, uint16_t port)
 {
 	return (struct udpxdp_endpoint){.addr = udpxdp_addr_ipv4(192, 0, 2, host),
-			.port = port,
-			.mac = {2, 0, 0, 0, 2, 0xfe}};
+		.port = port,
+		.mac = {2, 0, 0, 0, 2, 0xfe}};
 }
 
 /* 2001:db8::HOST, on the link. */
 static inline struct udpxdp_endpoint on_link6(uint8_t host, uint16_t port)
 {
 	return (struct udpxdp_endpoint){.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = host}},
-			.port = port,
-			.mac = {2, 0, 0, 0, 6, host}};
+		.port = port,
+		.mac = {2, 0, 0, 0, 6, host}};
 }
 
 #endif

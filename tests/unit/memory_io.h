@@ -33,11 +33,11 @@ static int memory_receive(struct frame_io *io, struct frame *frames, int max)
 		struct memory_frame *f = &m->in[m->in_next];
 
 		frames[n] = (struct frame){.data = f->bytes + FRAME_HEADROOM,
-				.len = f->len,
-				.room = MEMORY_ROOM,
-				.time_ns = f->time_ns,
-				.cookie = m->in_next,
-				.is_rx = true};
+			.len = f->len,
+			.room = MEMORY_ROOM,
+			.time_ns = f->time_ns,
+			.cookie = m->in_next,
+			.is_rx = true};
 	}
 	return n;
 }
@@ -91,13 +91,13 @@ static int memory_close(struct frame_io *io)
 }
 
 static const struct frame_io_ops memory_ops = {
-		.receive = memory_receive,
-		.release = memory_give_back,
-		.allocate = memory_allocate,
-		.send = memory_send,
-		.flush = memory_flush,
-		.wait = memory_wait,
-		.close = memory_close,
+	.receive = memory_receive,
+	.release = memory_give_back,
+	.allocate = memory_allocate,
+	.send = memory_send,
+	.flush = memory_flush,
+	.wait = memory_wait,
+	.close = memory_close,
 };
 
 static inline void memory_open(struct memory_io *m)

@@ -135,7 +135,7 @@ static inline void put_header(FILE *file, uint32_t magic, uint32_t link_type, bo
 }
 
 static inline void put_packet(FILE *file, uint32_t seconds, uint32_t fraction, const void *data,
-		uint32_t captured, uint32_t length, bool swapped)
+	uint32_t captured, uint32_t length, bool swapped)
 {
 	put32(file, seconds, swapped);
 	put32(file, fraction, swapped);
@@ -180,7 +180,7 @@ static inline struct packets *read_packets(const char *name)
 {
 	char why[PCAP_ERRBUF_SIZE];
 	pcap_t *in = pcap_open_offline_with_tstamp_precision(
-			in_directory(name), PCAP_TSTAMP_PRECISION_NANO, why);
+		in_directory(name), PCAP_TSTAMP_PRECISION_NANO, why);
 	struct packets *packets = calloc(1, sizeof(*packets));
 	struct pcap_pkthdr *header;
 	const uint8_t *data;
@@ -214,7 +214,7 @@ static inline void free_packets(struct packets *packets)
 
 /* Is packet i the frame that fill_frame() makes of number? */
 static inline void assert_frame(
-		const struct packets *packets, size_t i, uint32_t len, uint32_t number)
+	const struct packets *packets, size_t i, uint32_t len, uint32_t number)
 {
 	const struct packet *p = &packets->list[i];
 	uint8_t *want = malloc(len + 1);

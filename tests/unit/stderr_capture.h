@@ -14,7 +14,8 @@ static int said_begin(void **state)
 {
 	stderr_capture_fd = memfd_create("stderr", MFD_CLOEXEC);
 	said_before = dup(STDERR_FILENO);
-	return stderr_capture_fd < 0 || said_before < 0 || dup2(stderr_capture_fd, STDERR_FILENO) < 0;
+	return stderr_capture_fd < 0 || said_before < 0 ||
+	       dup2(stderr_capture_fd, STDERR_FILENO) < 0;
 }
 
 static int said_end(void **state)

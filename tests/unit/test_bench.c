@@ -133,8 +133,8 @@ static bool answer(struct rig *rig, unsigned i)
 	return flow_answer(&rig->flow, rig->requests[i], SIZE, i + 1000);
 }
 
-static void assert_tally(const struct tally *t, uint64_t received, uint64_t late, uint64_t duplicate,
-		uint64_t reordered, uint64_t wrong)
+static void assert_tally(const struct tally *t, uint64_t received, uint64_t late,
+	uint64_t duplicate, uint64_t reordered, uint64_t wrong)
 {
 	assert_int_equal(t->sent, N);
 	assert_int_equal(t->received, received);
@@ -278,7 +278,8 @@ static void *peer_main(void *argument)
 	for (;;) {
 		struct sockaddr_in from;
 		socklen_t len = sizeof(from);
-		ssize_t n = recvfrom(peer->fd, text, sizeof(text), 0, (struct sockaddr *)&from, &len);
+		ssize_t n =
+			recvfrom(peer->fd, text, sizeof(text), 0, (struct sockaddr *)&from, &len);
 
 		if (n <= 0)
 			return NULL;
@@ -323,8 +324,8 @@ static struct load_result result;
 static void closed_loop_recovers(void **state)
 {
 	struct peer peer = {.drop_every = 100, .twice_every = 77};
-	struct load_config config = {.window = 16, .size = 200, .flows = 3, .count = 5000,
-			.timeout_ns = 200000000};
+	struct load_config config = {
+		.window = 16, .size = 200, .flows = 3, .count = 5000, .timeout_ns = 200000000};
 
 	run_against(&peer, &config, &result);
 	assert_int_equal(result.tally.sent, 5000);
@@ -337,8 +338,8 @@ static void closed_loop_recovers(void **state)
 static void spoiled_answers_are_seen(void **state)
 {
 	struct peer peer = {.spoil_every = 10};
-	struct load_config config = {.window = 8, .size = 32, .flows = 2, .count = 100,
-			.timeout_ns = 200000000};
+	struct load_config config = {
+		.window = 8, .size = 32, .flows = 2, .count = 100, .timeout_ns = 200000000};
 
 	run_against(&peer, &config, &result);
 	assert_int_equal(result.tally.sent, 100);
@@ -350,8 +351,12 @@ static void spoiled_answers_are_seen(void **state)
 static void open_loop_keeps_its_rate(void **state)
 {
 	struct peer peer = {0};
-	struct load_config config = {.rate = 10000, .burst = 1, .size = 64, .flows = 4, .count = 1000,
-			.timeout_ns = 10000000000}; /* however busy the machine is */
+	struct load_config config = {.rate = 10000,
+		.burst = 1,
+		.size = 64,
+		.flows = 4,
+		.count = 1000,
+		.timeout_ns = 10000000000}; /* however busy the machine is */
 
 	run_against(&peer, &config, &result);
 	assert_int_equal(result.tally.sent, 1000);

@@ -21,9 +21,8 @@ static void announced(struct node *node, struct udpxdp_endpoint peer, const char
 
 static struct udpxdp_host *ipv6_only(void)
 {
-	const struct udpxdp_host_addr addr = {.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 1}},
-			.prefix_len = 64,
-			.on_iface = true};
+	const struct udpxdp_host_addr addr = {
+		.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 1}}, .prefix_len = 64, .on_iface = true};
 
 	return udpxdp_host_new(fake_mac, 1500, &addr, 1);
 }
@@ -31,7 +30,8 @@ static struct udpxdp_host *ipv6_only(void)
 static void announces(void **state)
 {
 	static const uint8_t everybody_mac[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	struct udpxdp_endpoint everybody = {.addr = udpxdp_addr_ipv4(255, 255, 255, 255), .port = 8086};
+	struct udpxdp_endpoint everybody = {
+		.addr = udpxdp_addr_ipv4(255, 255, 255, 255), .port = 8086};
 	struct udpxdp_addr own = udpxdp_addr_ipv4(10, 0, 0, 1);
 	struct node node;
 
@@ -77,7 +77,7 @@ static void stamp_follows_the_second(void **state)
 	node_command(&node, (struct udpxdp_endpoint){0}, "c");
 	assert_memory_equal(node.out.sent[1].payload, STAMP "b", strlen(STAMP "b"));
 	assert_memory_equal(node.out.sent[2].payload, "\u3010Mon Nov 23 02:00:01 2026\u3011c",
-			strlen(STAMP "c"));
+		strlen(STAMP "c"));
 	node_stop(&node);
 }
 
@@ -166,7 +166,7 @@ static void no_ipv4(void **state)
 
 	node_start(&node, "broadcast", ipv6_only());
 	assert_string_equal(node_command(&node, (struct udpxdp_endpoint){0}, "hello"),
-			"the interface has no IPv4 address to announce from; add one with ip address");
+		"the interface has no IPv4 address to announce from; add one with ip address");
 	expect_refused(&node, UDPXDP_DROP_no_address);
 	announced(&node, on_link(7, 8086), "anybody?");
 	expect_refused(&node, UDPXDP_DROP_no_address);

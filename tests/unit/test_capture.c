@@ -19,7 +19,7 @@ struct source {
 	uint32_t next, end; /* numbers of the frames still to come */
 	uint32_t len;
 	uint64_t time_ns, step_ns;
-	bool refuse;        /* lent frames */
+	bool refuse; /* lent frames */
 	unsigned given_back, sent, flushed, waited, closed;
 	uint64_t cookies;
 	uint8_t memory[FRAME_BATCH + 1][2048];
@@ -32,11 +32,11 @@ static int source_receive(struct frame_io *io, struct frame *frames, int max)
 
 	for (; n < max && s->next < s->end; n++) {
 		frames[n] = (struct frame){.data = s->memory[n] + FRAME_HEADROOM,
-				.len = s->len,
-				.room = 2048 - FRAME_HEADROOM,
-				.time_ns = s->time_ns,
-				.cookie = 1000 + (uint64_t)n,
-				.is_rx = true};
+			.len = s->len,
+			.room = 2048 - FRAME_HEADROOM,
+			.time_ns = s->time_ns,
+			.cookie = 1000 + (uint64_t)n,
+			.is_rx = true};
 		fill_frame(frames[n].data, s->len, s->next++);
 		s->time_ns += s->step_ns;
 	}
@@ -103,11 +103,11 @@ static struct source *source_new(uint32_t first, uint32_t count, uint32_t len)
 	struct source *s = calloc(1, sizeof(*s));
 
 	*s = (struct source){.io.ops = &source_ops,
-			.next = first,
-			.end = first + count,
-			.len = len,
-			.time_ns = START,
-			.step_ns = 1};
+		.next = first,
+		.end = first + count,
+		.len = len,
+		.time_ns = START,
+		.step_ns = 1};
 	return s;
 }
 
@@ -119,7 +119,8 @@ static int open_file(const char *path, int flags)
 static struct capture_file *open_capture(const char *name)
 {
 	char error[512] = "";
-	struct capture_file *file = capture_open(in_directory(name), open_file, error, sizeof(error));
+	struct capture_file *file =
+		capture_open(in_directory(name), open_file, error, sizeof(error));
 
 	if (!file)
 		fail_msg("%s", error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The challenge of a chat room: its hash, its words, invitations, and how often it refuses aloud. */
+/* The challenge of a chat room: its hash, its words, invitations, and how often it refuses aloud.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -52,9 +53,11 @@ static void identities(void **state)
 	free(b);
 }
 
-static bool knows(const struct challenge *challenge, struct udpxdp_endpoint p, uint64_t second, const char *word)
+static bool knows(const struct challenge *challenge, struct udpxdp_endpoint p, uint64_t second,
+	const char *word)
 {
-	return challenge_accepts(challenge, &p, second * SEC, (const uint8_t *)word, CHALLENGE_TOKEN_LEN);
+	return challenge_accepts(
+		challenge, &p, second * SEC, (const uint8_t *)word, CHALLENGE_TOKEN_LEN);
 }
 
 static void words(void **state)
@@ -80,7 +83,8 @@ static void words(void **state)
 	assert_false(knows(a, peer(1, 1001), start, word));
 	assert_false(knows(a, peer(2, 1000), start, word));
 	assert_false(knows(b, one, start, word));
-	assert_false(challenge_accepts(a, &one, start * SEC, (const uint8_t *)word, CHALLENGE_TOKEN_LEN - 1));
+	assert_false(challenge_accepts(
+		a, &one, start * SEC, (const uint8_t *)word, CHALLENGE_TOKEN_LEN - 1));
 	assert_false(challenge_accepts(a, &one, start * SEC, (const uint8_t *)"", 0));
 	word[CHALLENGE_TOKEN_LEN - 1] ^= 1;
 	assert_false(knows(a, one, start, word));

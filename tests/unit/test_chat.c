@@ -9,15 +9,12 @@
 
 #include "unit/fake_node.h"
 
-static const struct udpxdp_endpoint ann = {.addr = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 2}},
-		.port = 4001,
-		.mac = {2, 0, 0, 0, 1, 2}};
-static const struct udpxdp_endpoint bob = {.addr = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 3}},
-		.port = 4002,
-		.mac = {2, 0, 0, 0, 1, 3}};
-static const struct udpxdp_endpoint eve = {.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 9}},
-		.port = 4003,
-		.mac = {2, 0, 0, 0, 6, 9}};
+static const struct udpxdp_endpoint ann = {
+	.addr = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 2}}, .port = 4001, .mac = {2, 0, 0, 0, 1, 2}};
+static const struct udpxdp_endpoint bob = {
+	.addr = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 3}}, .port = 4002, .mac = {2, 0, 0, 0, 1, 3}};
+static const struct udpxdp_endpoint eve = {
+	.addr = {.b = {0x20, 1, 0x0d, 0xb8, [15] = 9}}, .port = 4003, .mac = {2, 0, 0, 0, 6, 9}};
 
 static struct node chat_with(const char *spec)
 {
@@ -50,7 +47,7 @@ static void expect_quiet(struct node *node)
 
 /* What the speaker says reaches the listener alone, as this. */
 static void expect_heard(struct node *node, struct udpxdp_endpoint speaker, const char *text,
-		struct udpxdp_endpoint listener, const char *as)
+	struct udpxdp_endpoint listener, const char *as)
 {
 	node_hear(node, speaker, text);
 	assert_int_equal(node->out.sent_count, 1);
@@ -60,8 +57,8 @@ static void expect_heard(struct node *node, struct udpxdp_endpoint speaker, cons
 }
 
 /* What the speaker says is answered to it alone, beginning with this. */
-static void expect_told(struct node *node, struct udpxdp_endpoint speaker, const char *text,
-		const char *start)
+static void expect_told(
+	struct node *node, struct udpxdp_endpoint speaker, const char *text, const char *start)
 {
 	node_hear(node, speaker, text);
 	expect_answer(node, speaker, start);
@@ -142,8 +139,8 @@ static void empty_datagram_joins(void **state)
 
 	node_hear(&node, ann, "");
 	node_hear(&node, bob, "");
-	assert_int_equal(node.out.printed.count + node.out.recorded.count + node.out.notified.count,
-			0);
+	assert_int_equal(
+		node.out.printed.count + node.out.recorded.count + node.out.notified.count, 0);
 	expect_quiet(&node);
 	expect_heard(&node, bob, "hi", ann, "10.0.0.3:4002: hi");
 	node_stop(&node);
@@ -176,7 +173,7 @@ static void nicks(void **state)
 	expect_heard(&node, bob, "hi", ann, "\u5f20\u4e09: hi");
 	expect_told(&node, ann, "/nick ann", "* you are now ann");
 	expect_told(&node, ann, "/nick 12345678901234567890123456789012",
-			"* you are now 12345678901234567890123456789012");
+		"* you are now 12345678901234567890123456789012");
 	expect_told(&node, bob, "/nick ann", "* you are now ann"); /* free again */
 	expect_told(&node, bob, "/quit", "* bye");
 	expect_told(&node, ann, "/nick ann", "* you are now ann");
@@ -186,10 +183,24 @@ static void nicks(void **state)
 static void nicks_that_are_none(void **state)
 {
 	static const char *const names[] = {
-		"/nick", "/nick ", "/nick \n", "/nick two words", "/nick a\tb", "/nick \x1b[31mred",
-		"/nick 123456789012345678901234567890123", "/nick a\u00a0b", "/nick a\u202eb",
-		"/nick a\u200bb", "/nick 10.0.0.3:4002", "/nick [2001:db8::9]:4003", "/nick a:",
-		"/nick /quit", "/nick *", "/nick *x", "/nick \u2028", "/nick \xee\x80\x80",
+		"/nick",
+		"/nick ",
+		"/nick \n",
+		"/nick two words",
+		"/nick a\tb",
+		"/nick \x1b[31mred",
+		"/nick 123456789012345678901234567890123",
+		"/nick a\u00a0b",
+		"/nick a\u202eb",
+		"/nick a\u200bb",
+		"/nick 10.0.0.3:4002",
+		"/nick [2001:db8::9]:4003",
+		"/nick a:",
+		"/nick /quit",
+		"/nick *",
+		"/nick *x",
+		"/nick \u2028",
+		"/nick \xee\x80\x80",
 	};
 	struct node node = room_of("chat", 2, ann, bob);
 
@@ -240,8 +251,8 @@ static void who_is_bounded(void **state)
 				shown += sent->payload[i] == ',';
 			sprintf(tail, " … and %zu more\n", count - (shown + 1));
 			assert_true(sent->len > 184);
-			assert_memory_equal(sent->payload + sent->len - strlen(tail), tail,
-					strlen(tail));
+			assert_memory_equal(
+				sent->payload + sent->len - strlen(tail), tail, strlen(tail));
 			assert_memory_equal(sent->payload, expected, sent->len - strlen(tail));
 		}
 		node_stop(&node);
@@ -253,7 +264,8 @@ static void other_commands(void **state)
 	struct node node = room_of("chat", 2, ann, bob);
 
 	expect_told(&node, ann, "/help\n", "* /nick NAME");
-	expect_told(&node, ann, "/foo", "* no such command: there are /nick, /who, /quit and /help");
+	expect_told(
+		&node, ann, "/foo", "* no such command: there are /nick, /who, /quit and /help");
 	expect_told(&node, ann, "/", "* no such command");
 	expect_told(&node, ann, "/whoami", "* no such command");
 	expect_told(&node, ann, "/WHO", "* no such command");
@@ -331,7 +343,12 @@ static void full_room(void **state)
 static void invalid_text(void **state)
 {
 	static const char *const texts[] = {
-		"\xff", "caf\xe9", "\xc0\xaf", "\xed\xa0\x80", "/nick \xff", "\xe2\x82",
+		"\xff",
+		"caf\xe9",
+		"\xc0\xaf",
+		"\xed\xa0\x80",
+		"/nick \xff",
+		"\xe2\x82",
 	};
 	struct node node = room_of("chat", 1, ann);
 
@@ -440,7 +457,7 @@ static void two_hundred_members(void **state)
 			char expected[96];
 
 			sprintf(expected, "10.0.0.%u:%u: %u %u", 2 + speaker % 100, 5000 + speaker,
-					speaker, next[listener][speaker]++);
+				speaker, next[listener][speaker]++);
 			assert_int_not_equal(listener, speaker);
 			assert_int_equal(sent->len, strlen(expected));
 			assert_memory_equal(sent->payload, expected, sent->len);
@@ -478,12 +495,12 @@ static void console_line_that_cannot_go(void **state)
 
 	memset(text, 'a', sizeof(text) - 1);
 	assert_string_equal(node_command(&node, bob, text),
-			"the text does not fit the interface's MTU; shorten it");
+		"the text does not fit the interface's MTU; shorten it");
 	expect_refused(&node, UDPXDP_DROP_reply_too_big);
-	assert_string_equal(node_command(&node, bob, "\xff"), "the text is not valid UTF-8; set the terminal to it");
+	assert_string_equal(node_command(&node, bob, "\xff"),
+		"the text is not valid UTF-8; set the terminal to it");
 	node.out.no_frame = true;
-	assert_string_equal(node_command(&node, bob, "a"),
-			"no transmit frame is free; try again");
+	assert_string_equal(node_command(&node, bob, "a"), "no transmit frame is free; try again");
 	assert_int_equal(node.out.printed.count + node.out.recorded.count, 0);
 	expect_refused(&node, UDPXDP_DROP_no_tx_frame);
 	node_stop(&node);

@@ -34,7 +34,7 @@ static void take_word(struct node *node, struct udpxdp_endpoint peer, char word[
 }
 
 static void heard_by(struct node *node, struct udpxdp_endpoint speaker, const char *text,
-		struct udpxdp_endpoint listener, const char *as)
+	struct udpxdp_endpoint listener, const char *as)
 {
 	node_hear(node, speaker, text);
 	assert_int_equal(node->out.sent_count, 1);

@@ -54,13 +54,14 @@ static struct host *add_host(struct segment *s, const char *spec, uint16_t port)
 }
 
 static void launch(struct segment *s, struct udpxdp_endpoint from, struct udpxdp_endpoint to,
-		const void *payload, size_t len)
+	const void *payload, size_t len)
 {
 	s->flights = fake_grow(s->flights, s->sent, sizeof(*s->flights));
 	s->flights[s->sent++] = (struct flight){from, to, fake_copy(payload, len), len};
 }
 
-static void say(struct segment *s, struct udpxdp_endpoint from, const struct host *to, const char *text)
+static void say(
+	struct segment *s, struct udpxdp_endpoint from, const struct host *to, const char *text)
 {
 	launch(s, from, to->at, text, strlen(text));
 }
@@ -101,7 +102,7 @@ static size_t settle(struct segment *s)
 			fail_msg("an exchange does not end");
 		for (unsigned i = 0; i < s->count; i++)
 			if (udpxdp_addr_equal(&s->hosts[i].at.addr, &flight.to.addr) &&
-					s->hosts[i].at.port == flight.to.port)
+				s->hosts[i].at.port == flight.to.port)
 				arrive(s, &s->hosts[i], &flight);
 	}
 	return s->delivered - before;
@@ -162,8 +163,15 @@ static void refuses_what_could_loop(void **state)
 static void takes_what_only_looks_like_it(void **state)
 {
 	static const char *const texts[] = {
-		"\u3010notice\u3011 hello", "*", "*emphasis*", " * list", "note: this: is fine",
-		"a: b: c", "a:b: c:d: e:f:", ": : : :", "http://example.com/a:b c: d",
+		"\u3010notice\u3011 hello",
+		"*",
+		"*emphasis*",
+		" * list",
+		"note: this: is fine",
+		"a: b: c",
+		"a:b: c:d: e:f:",
+		": : : :",
+		"http://example.com/a:b c: d",
 	};
 	struct node node;
 
@@ -184,14 +192,25 @@ static void takes_what_only_looks_like_it(void **state)
 
 /* Everything that a room answers to, sent to it with the source of another host. */
 static const char *const provocations[] = {
-	"", "hello", "/who", "/help", "/nick x", "/nick", "/quit", "/none", "\xff", "* x",
-	"/nick /who", "10.0.0.1:8090: hi", "\u3010Mon Nov 23 02:00:00 2026\u3011",
+	"",
+	"hello",
+	"/who",
+	"/help",
+	"/nick x",
+	"/nick",
+	"/quit",
+	"/none",
+	"\xff",
+	"* x",
+	"/nick /who",
+	"10.0.0.1:8090: hi",
+	"\u3010Mon Nov 23 02:00:00 2026\u3011",
 };
 
 #define PROVOCATIONS (sizeof(provocations) / sizeof(provocations[0]))
 
-static void provoke(const char *spec, uint16_t port, const char *other, uint16_t other_port,
-		size_t bound)
+static void provoke(
+	const char *spec, uint16_t port, const char *other, uint16_t other_port, size_t bound)
 {
 	for (size_t i = 0; i < PROVOCATIONS; i++)
 		for (size_t k = 0; k < PROVOCATIONS; k++) {
@@ -221,7 +240,7 @@ static void chat_and_echo(void **state)
 {
 	provoke("chat", 8090, "echo", 8080, 8);
 	provoke("chat", 8090, "echo,stamp=off,loops=allow", 8080, 10);
-	provoke("chat", 8090, ":", 7777, 10);       /* RFC 862 */
+	provoke("chat", 8090, ":", 7777, 10);          /* RFC 862 */
 	provoke("chat", 8090, ":you said ", 7777, 12); /* one that adds to it */
 	provoke("chat", 8090, ":a: ", 7777, 12);
 }

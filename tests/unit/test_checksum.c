@@ -42,7 +42,7 @@ static void ipv4_header_example(void **state)
 {
 	/* A header whose checksum, 0xb861, is printed in many a textbook. */
 	static const uint8_t header[] = {0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0,
-			0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7};
+		0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7};
 
 	assert_int_equal((uint16_t)~PACKET_BE16(checksum_sum(header, sizeof(header))), 0xb861);
 }
@@ -57,7 +57,7 @@ static void every_length_and_offset(void **state)
 	for (size_t offset = 0; offset < 9; offset++)
 		for (size_t len = 0; len + offset <= sizeof(bytes); len++)
 			assert_true(congruent(checksum_sum(bytes + offset, len),
-					by_the_book(bytes + offset, len)));
+				by_the_book(bytes + offset, len)));
 }
 
 static void carries(void **state)
@@ -85,7 +85,7 @@ static void joins_at_odd_offsets(void **state)
 		uint32_t b = checksum_sum(bytes + cut, sizeof(bytes) - cut);
 
 		assert_true(congruent(checksum_fold(a + checksum_behind(cut, b)),
-				by_the_book(bytes, sizeof(bytes))));
+			by_the_book(bytes, sizeof(bytes))));
 	}
 }
 
@@ -129,8 +129,8 @@ static bool udp_checksum_right(const uint8_t *frame, const struct frame_info *in
 static struct udpxdp_path example_path(bool ipv4)
 {
 	struct udpxdp_path path = {
-			.local = {.port = 8080, .mac = {2, 0, 0, 0, 0, 1}},
-			.peer = {.port = 40000, .mac = {2, 0, 0, 0, 0, 2}},
+		.local = {.port = 8080, .mac = {2, 0, 0, 0, 0, 1}},
+		.peer = {.port = 40000, .mac = {2, 0, 0, 0, 0, 2}},
 	};
 
 	if (ipv4) {
@@ -163,7 +163,7 @@ static void round_trips(void **state)
 				build(frame, &path, payload, len);
 				total = headers_len(&path) + len;
 				assert_int_equal(frame_classify(frame, frame + total, total, &info),
-						FRAME_UDP);
+					FRAME_UDP);
 				assert_int_equal(info.tags, tags);
 				assert_int_equal(info.payload_len, len);
 				assert_int_equal(info.payload, headers_len(&path));
@@ -214,15 +214,15 @@ static void ttl_is_taken_from_the_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(rfc1071_example),
-			cmocka_unit_test(ipv4_header_example),
-			cmocka_unit_test(every_length_and_offset),
-			cmocka_unit_test(carries),
-			cmocka_unit_test(joins_at_odd_offsets),
-			cmocka_unit_test(prefix_is_cut_and_summed),
-			cmocka_unit_test(round_trips),
-			cmocka_unit_test(zero_checksum_is_sent_as_ones),
-			cmocka_unit_test(ttl_is_taken_from_the_path),
+		cmocka_unit_test(rfc1071_example),
+		cmocka_unit_test(ipv4_header_example),
+		cmocka_unit_test(every_length_and_offset),
+		cmocka_unit_test(carries),
+		cmocka_unit_test(joins_at_odd_offsets),
+		cmocka_unit_test(prefix_is_cut_and_summed),
+		cmocka_unit_test(round_trips),
+		cmocka_unit_test(zero_checksum_is_sent_as_ones),
+		cmocka_unit_test(ttl_is_taken_from_the_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,13 +30,13 @@ static int see(void *context, const char *name, const char *value, char *error, 
 		return -1;
 	}
 	snprintf(seen->text + used, sizeof(seen->text) - used, "%s%s%s;", name, value ? "=" : "",
-			value ? value : "");
+		value ? value : "");
 	return 0;
 }
 
 /* In memory of exactly its size, for the address sanitizer. */
-static unsigned parse(const char *file, size_t len, config_set *set, void *context, char *error,
-		size_t size)
+static unsigned parse(
+	const char *file, size_t len, config_set *set, void *context, char *error, size_t size)
 {
 	char *text = malloc(len + 1);
 	unsigned line;
@@ -59,8 +59,8 @@ static void check(const char *file, size_t len, const char *expected, int source
 		fail_msg("line %d: got %s (%u: %s)", source_line, seen.text, line, error);
 }
 
-static void check_wrong(const char *file, size_t len, unsigned number, const char *expected,
-		int source_line)
+static void check_wrong(
+	const char *file, size_t len, unsigned number, const char *expected, int source_line)
 {
 	struct seen seen = {};
 	char error[128];
@@ -71,7 +71,8 @@ static void check_wrong(const char *file, size_t len, unsigned number, const cha
 }
 
 #define READS(file, expected) check(file, sizeof(file) - 1, expected, __LINE__)
-#define WRONG(file, number, expected) check_wrong(file, sizeof(file) - 1, number, expected, __LINE__)
+#define WRONG(file, number, expected) \
+	check_wrong(file, sizeof(file) - 1, number, expected, __LINE__)
 
 static void lines(void **state)
 {
@@ -84,7 +85,8 @@ static void lines(void **state)
 	READS("quiet\n", "quiet;");
 	READS("a = b = c\n", "a=b = c;");
 	READS("a = b\r\nc\r\n", "a=b;c;");
-	READS("service = echo:9,stamp=off\nservice = chat\n", "service=echo:9,stamp=off;service=chat;");
+	READS("service = echo:9,stamp=off\nservice = chat\n",
+		"service=echo:9,stamp=off;service=chat;");
 }
 
 static void comments(void **state)
@@ -143,8 +145,8 @@ static void options_of_serve(void **state)
 	char text[sizeof(file)], error[256];
 
 	memcpy(text, file, sizeof(file));
-	assert_int_equal(config_parse(text, sizeof(file) - 1, set_option, &o, error, sizeof(error)),
-			0);
+	assert_int_equal(
+		config_parse(text, sizeof(file) - 1, set_option, &o, error, sizeof(error)), 0);
 	assert_string_equal(o.server.iface, "eth7");
 	assert_int_equal(o.server.service_count, 2);
 	assert_int_equal(o.server.services[0].port, 7);
@@ -188,7 +190,7 @@ static void wrong_options_of_serve(void **state)
 	check_refused("quiet = perhaps", "quiet: 'perhaps' is neither yes nor no");
 	check_refused("mode", "mode: needs a value");
 	check_refused("service = echoes",
-			"service: no service is called \"echoes\": there are echo, broadcast, chat");
+		"service: no service is called \"echoes\": there are echo, broadcast, chat");
 }
 
 /* ---- files --------------------------------------------------------------------------- */
@@ -232,12 +234,12 @@ static void files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(lines),
-			cmocka_unit_test(comments),
-			cmocka_unit_test(wrong_lines),
-			cmocka_unit_test(options_of_serve),
-			cmocka_unit_test(wrong_options_of_serve),
-			cmocka_unit_test(files),
+		cmocka_unit_test(lines),
+		cmocka_unit_test(comments),
+		cmocka_unit_test(wrong_lines),
+		cmocka_unit_test(options_of_serve),
+		cmocka_unit_test(wrong_options_of_serve),
+		cmocka_unit_test(files),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -22,7 +22,8 @@
 #define CONSOLES 64 /* that the server lets in */
 #define MAX_REQUESTS 1024
 
-static const char *take_line(void *state, struct udpxdp_ctx *out, const struct udpxdp_command *command)
+static const char *take_line(
+	void *state, struct udpxdp_ctx *out, const struct udpxdp_command *command)
 {
 	return NULL;
 }
@@ -30,12 +31,12 @@ static const char *take_line(void *state, struct udpxdp_ctx *out, const struct u
 static const struct udpxdp_service echo = {.name = "echo"};
 static const struct udpxdp_service chat = {.name = "chat", .command = take_line};
 static const struct udpxdp_service broadcast = {
-		.name = "broadcast", .wants_broadcast = true, .command = take_line};
+	.name = "broadcast", .wants_broadcast = true, .command = take_line};
 static const struct service_config services[] = {
-		{.service = &echo, .port = 8080},
-		{.service = &broadcast, .port = 8086},
-		{.service = &chat, .port = 8090},
-		{.service = &chat, .port = 8091},
+	{.service = &echo, .port = 8080},
+	{.service = &broadcast, .port = 8086},
+	{.service = &chat, .port = 8090},
+	{.service = &chat, .port = 8091},
 };
 
 /* What the server was asked to do. */
@@ -58,14 +59,17 @@ struct fixture {
 	bool answer_at_once;
 };
 
-static void on_request(void *context, unsigned instance, uint64_t ticket, const struct udpxdp_addr *peer,
-		uint16_t port, const uint8_t *text, uint32_t len)
+static void on_request(void *context, unsigned instance, uint64_t ticket,
+	const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
 {
 	struct fixture *f = context;
 	struct seen *seen = &f->seen[f->count++ % MAX_REQUESTS];
 
-	*seen = (struct seen){.instance = instance, .ticket = ticket, .announcement = !peer,
-			.port = port, .len = len};
+	*seen = (struct seen){.instance = instance,
+		.ticket = ticket,
+		.announcement = !peer,
+		.port = port,
+		.len = len};
 	if (peer)
 		seen->peer = *peer;
 	memcpy(seen->text, text, len < sizeof(seen->text) ? len : sizeof(seen->text) - 1);
@@ -75,8 +79,12 @@ static void on_request(void *context, unsigned instance, uint64_t ticket, const 
 
 static struct control *open_at(struct fixture *f, const char *path)
 {
-	const struct control_config config = {.loop = f->loop, .path = path, .services = services,
-			.service_count = 4, .context = f, .request = on_request};
+	const struct control_config config = {.loop = f->loop,
+		.path = path,
+		.services = services,
+		.service_count = 4,
+		.context = f,
+		.request = on_request};
 
 	return control_open(&config);
 }
@@ -276,11 +284,14 @@ static void watching_a_service(void **state)
 	assert_string_equal(ask(f, fd, "watch chat:8091\n"), "ok chat:8091");
 	assert_int_equal(control_watchers(f->control), 1);
 	assert_memory_equal(ask(f, fd, "watch chat"), "error several of that service", 29);
-	assert_string_equal(ask(f, fd, "watch chat:8092"), "error no such service runs here; the server's ready line names those "
-			"that do");
-	assert_string_equal(ask(f, fd, "watch nonsense"), "error no such service runs here; the server's ready line names those "
-			"that do");
-	assert_string_equal(ask(f, fd, "watch echo"), "error that service has no console; name another");
+	assert_string_equal(ask(f, fd, "watch chat:8092"),
+		"error no such service runs here; the server's ready line names those "
+		"that do");
+	assert_string_equal(ask(f, fd, "watch nonsense"),
+		"error no such service runs here; the server's ready line names those "
+		"that do");
+	assert_string_equal(
+		ask(f, fd, "watch echo"), "error that service has no console; name another");
 	assert_memory_equal(ask(f, fd, "watch chat:0"), "error the port", 14);
 	assert_memory_equal(ask(f, fd, "watch chat:65536"), "error the port", 14);
 	assert_memory_equal(ask(f, fd, "watch chat:x"), "error the port", 14);
@@ -308,8 +319,8 @@ static void requests_are_passed_on(void **state)
 	assert_string_equal(ask(f, fd, "say 10.0.0.9 4711\nhello"), "ok");
 	assert_false(f->seen[1].announcement);
 	assert_int_equal(f->seen[1].instance, 3);
-	assert_true(udpxdp_addr_equal(&f->seen[1].peer, &(struct udpxdp_addr){.b = {[10] = 0xff, [11] = 0xff,
-								       [12] = 10, [15] = 9}}));
+	assert_true(udpxdp_addr_equal(&f->seen[1].peer,
+		&(struct udpxdp_addr){.b = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9}}));
 	assert_int_equal(f->seen[1].port, 4711);
 	assert_string_equal(ask(f, fd, "say fd00::9 65535\n"), "ok");
 	assert_true(udpxdp_addr_equal(&f->seen[2].peer, &ipv6));
@@ -409,15 +420,36 @@ static void garbage_is_an_error(void **state)
 		size_t len;
 	} garbage[] = {
 #define P(text) {text, sizeof(text) - 1}
-		P(""), P("\n"), P(" "), P("\0"), P("watch"), P("watch "), P("watch a b"),
-		P("watch broadcast\ntext"), P("watch\0broadcast"), P("WATCH broadcast"),
-		P("announce"), P("announce x\ny"), P("say\nx"), P("say 10.0.0.1\nx"),
-		P("say 10.0.0.1 1"), P("say 10.0.0.1 1 2\nx"), P("say 10.0.0.1 0\nx"),
-		P("say 10.0.0.1 65536\nx"), P("say 10.0.0.1 99999999999999999999\nx"),
-		P("say 10.0.0.1 -1\nx"), P("say 10.0.0.1 +1\nx"), P("say 10.0.0.1 1x\nx"),
-		P("say 10.0.0.256 1\nx"), P("say 10.1 1\nx"), P("say localhost 1\nx"),
-		P("say fe80::1%lo 1\nx"), P("say ::g 1\nx"), P("a b c d e f g h"),
-		P("\xff\xfe\x00\x01\x1b[2J"), P("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+		P(""),
+		P("\n"),
+		P(" "),
+		P("\0"),
+		P("watch"),
+		P("watch "),
+		P("watch a b"),
+		P("watch broadcast\ntext"),
+		P("watch\0broadcast"),
+		P("WATCH broadcast"),
+		P("announce"),
+		P("announce x\ny"),
+		P("say\nx"),
+		P("say 10.0.0.1\nx"),
+		P("say 10.0.0.1 1"),
+		P("say 10.0.0.1 1 2\nx"),
+		P("say 10.0.0.1 0\nx"),
+		P("say 10.0.0.1 65536\nx"),
+		P("say 10.0.0.1 99999999999999999999\nx"),
+		P("say 10.0.0.1 -1\nx"),
+		P("say 10.0.0.1 +1\nx"),
+		P("say 10.0.0.1 1x\nx"),
+		P("say 10.0.0.256 1\nx"),
+		P("say 10.1 1\nx"),
+		P("say localhost 1\nx"),
+		P("say fe80::1%lo 1\nx"),
+		P("say ::g 1\nx"),
+		P("a b c d e f g h"),
+		P("\xff\xfe\x00\x01\x1b[2J"),
+		P("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
 #undef P
 	};
 	int fd = watch(f, "broadcast");
@@ -486,12 +518,18 @@ static void sizes_of_requests(void **state)
 static void messages_to_who_watches(void **state)
 {
 	struct fixture *f = *state;
-	struct udpxdp_message message = {.time_ns = 1700000000123456789, .direction = UDPXDP_RECEIVED,
-			.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 8086, .len = 6,
-			.text = (const uint8_t *)"a\nb\x1b\xff" "c"};
+	struct udpxdp_message message = {.time_ns = 1700000000123456789,
+		.direction = UDPXDP_RECEIVED,
+		.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
+		.port = 8086,
+		.len = 6,
+		.text = (const uint8_t *)"a\nb\x1b\xff"
+					 "c"};
 	int one = watch(f, "broadcast"), two = watch(f, "broadcast"), other = watch(f, "chat:8090");
 	int silent = connect_to(f->path);
-	static const char event[] = "event recv unicast 10.0.0.2 8086 1700000000123456789\na\nb\x1b\xff" "c";
+	static const char event[] =
+		"event recv unicast 10.0.0.2 8086 1700000000123456789\na\nb\x1b\xff"
+		"c";
 
 	settle(f);
 	assert_int_equal(control_watchers(f->control), 3);
@@ -519,9 +557,13 @@ static void longest_message(void **state)
 {
 	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 	struct fixture *f = *state;
-	const struct udpxdp_message message = {.time_ns = UINT64_MAX, .addr = {.b = {0xfd, 0xff, 0xff, 0xff,
-			0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
-			.port = 65535, .broadcast = true, .len = sizeof(text), .text = text};
+	const struct udpxdp_message message = {.time_ns = UINT64_MAX,
+		.addr = {.b = {0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+				 0xff, 0xff, 0xff, 0xff, 0xff}},
+		.port = 65535,
+		.broadcast = true,
+		.len = sizeof(text),
+		.text = text};
 	int fd = watch(f, "broadcast");
 
 	memset(text, 'x', sizeof(text));
@@ -535,8 +577,10 @@ static void frozen_console_is_cut_off(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t text[1000] = "x";
-	const struct udpxdp_message message = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 1,
-			.len = sizeof(text), .text = text};
+	const struct udpxdp_message message = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
+		.port = 1,
+		.len = sizeof(text),
+		.text = text};
 	int frozen = watch(f, "broadcast"), reader = watch(f, "broadcast");
 	unsigned sent = 0, kept = 0;
 
@@ -623,7 +667,8 @@ static void errors_are_outstanding_too(void **state)
 	for (int i = 0; i < 15; i++)
 		assert_string_equal(heard(fd), "ok");
 	for (int i = 0; i < 20; i++)
-		assert_string_equal(heard(fd), "error that is no request; say watch, announce or say");
+		assert_string_equal(
+			heard(fd), "error that is no request; say watch, announce or say");
 	assert_string_equal(heard(fd), "nothing");
 	close(fd);
 }
@@ -706,17 +751,32 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(modes_of_socket_and_directory), T(close_removes_the_socket),
-		T(close_leaves_the_socket_of_another), T(live_socket_is_busy),
-		T(stale_socket_is_replaced), T(what_is_no_socket_stays), T(impossible_paths),
-		T(watching_a_service), T(requests_are_passed_on), T(errors_of_the_server_come_back),
-		T(answers_keep_the_order_of_requests), T(answer_to_one_who_has_gone),
-		T(requests_before_hanging_up_count), T(garbage_is_an_error), T(noise_is_an_error),
-		T(sizes_of_requests), T(messages_to_who_watches), T(longest_message),
-		T(frozen_console_is_cut_off), T(answers_count_as_messages),
-		T(outstanding_requests_are_bounded), T(errors_are_outstanding_too),
+		T(modes_of_socket_and_directory),
+		T(close_removes_the_socket),
+		T(close_leaves_the_socket_of_another),
+		T(live_socket_is_busy),
+		T(stale_socket_is_replaced),
+		T(what_is_no_socket_stays),
+		T(impossible_paths),
+		T(watching_a_service),
+		T(requests_are_passed_on),
+		T(errors_of_the_server_come_back),
+		T(answers_keep_the_order_of_requests),
+		T(answer_to_one_who_has_gone),
+		T(requests_before_hanging_up_count),
+		T(garbage_is_an_error),
+		T(noise_is_an_error),
+		T(sizes_of_requests),
+		T(messages_to_who_watches),
+		T(longest_message),
+		T(frozen_console_is_cut_off),
+		T(answers_count_as_messages),
+		T(outstanding_requests_are_bounded),
+		T(errors_are_outstanding_too),
 		T(hanging_up_while_held_back),
-		T(flood_starves_nobody), T(consoles_are_bounded), T(close_ends_consoles),
+		T(flood_starves_nobody),
+		T(consoles_are_bounded),
+		T(close_ends_consoles),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);

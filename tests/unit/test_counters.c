@@ -117,26 +117,26 @@ static void prints(printer *print, const struct stats_view *view, const char *ex
 static void table(void **state)
 {
 	prints(stats_print_table, &(struct stats_view){.iface = "eth0", .now = &now},
-			"eth0\n"
-			"\n"
-			"port  rx_packets  rx_bytes  redirected  passed\n"
-			"80             1        64           1       0\n"
-			"8080          30      2000          20      10\n"
-			"\n"
-			"verdict     frames  bytes\n"
-			"redirected      21   1500  redirected to a socket of udpxdp\n"
-			"not_ip           4    240  neither IPv4 nor IPv6, or more than two VLAN tags\n"
-			"\n"
-			"service    rx  tx  rx_bytes  tx_bytes  dropped\n"
-			"echo:8080  30  26       300       260        4\n"
-			"chat:8090   5  12        50       120        0\n"
-			"echo:80     1   1         0        30        0\n"
-			"\n"
-			"dropped by  reason            datagrams\n"
-			"echo:8080   bad_udp_checksum          2  the UDP checksum is wrong, or absent "
-			"in IPv6\n"
-			"echo:8080   loop                      2  an answer could close a loop between "
-			"services\n");
+		"eth0\n"
+		"\n"
+		"port  rx_packets  rx_bytes  redirected  passed\n"
+		"80             1        64           1       0\n"
+		"8080          30      2000          20      10\n"
+		"\n"
+		"verdict     frames  bytes\n"
+		"redirected      21   1500  redirected to a socket of udpxdp\n"
+		"not_ip           4    240  neither IPv4 nor IPv6, or more than two VLAN tags\n"
+		"\n"
+		"service    rx  tx  rx_bytes  tx_bytes  dropped\n"
+		"echo:8080  30  26       300       260        4\n"
+		"chat:8090   5  12        50       120        0\n"
+		"echo:80     1   1         0        30        0\n"
+		"\n"
+		"dropped by  reason            datagrams\n"
+		"echo:8080   bad_udp_checksum          2  the UDP checksum is wrong, or absent "
+		"in IPv6\n"
+		"echo:8080   loop                      2  an answer could close a loop between "
+		"services\n");
 }
 
 static void table_with_rates(void **state)
@@ -144,31 +144,31 @@ static void table_with_rates(void **state)
 	const struct counters quiet = {.time_ns = 1, .port_count = 0};
 
 	prints(stats_print_table,
-			&(struct stats_view){.iface = "eth0", .now = &now, .before = &earlier},
-			"eth0\n"
-			"\n"
-			"port  rx_packets    /s  rx_bytes     /s  redirected   /s  passed   /s\n"
-			"80             1   0.5        64   32.0           1  0.5       0  0.0\n"
-			"8080          30  10.0      2000  500.0          20  0.0      10  5.0\n"
-			"\n"
-			"verdict     frames    /s  bytes     /s\n"
-			"redirected      21  10.0   1500  500.0  redirected to a socket of udpxdp\n"
-			"not_ip           4   0.0    240    0.0  neither IPv4 nor IPv6, or more than "
-			"two VLAN tags\n"
-			"\n"
-			"service    rx    /s  tx   /s  rx_bytes     /s  tx_bytes    /s  dropped   /s\n"
-			"echo:8080  30  11.0  26  9.0       300  110.0       260  90.0        4  1.5\n"
-			"chat:8090   5   2.5  12  6.0        50   25.0       120  60.0        0  0.0\n"
-			"echo:80     1   0.5   1  0.5         0    0.0        30  15.0        0  0.0\n"
-			"\n"
-			"dropped by  reason            datagrams   /s\n"
-			"echo:8080   bad_udp_checksum          2  0.5  the UDP checksum is wrong, or "
-			"absent in IPv6\n"
-			"echo:8080   loop                      2  1.0  an answer could close a loop "
-			"between services\n");
+		&(struct stats_view){.iface = "eth0", .now = &now, .before = &earlier},
+		"eth0\n"
+		"\n"
+		"port  rx_packets    /s  rx_bytes     /s  redirected   /s  passed   /s\n"
+		"80             1   0.5        64   32.0           1  0.5       0  0.0\n"
+		"8080          30  10.0      2000  500.0          20  0.0      10  5.0\n"
+		"\n"
+		"verdict     frames    /s  bytes     /s\n"
+		"redirected      21  10.0   1500  500.0  redirected to a socket of udpxdp\n"
+		"not_ip           4   0.0    240    0.0  neither IPv4 nor IPv6, or more than "
+		"two VLAN tags\n"
+		"\n"
+		"service    rx    /s  tx   /s  rx_bytes     /s  tx_bytes    /s  dropped   /s\n"
+		"echo:8080  30  11.0  26  9.0       300  110.0       260  90.0        4  1.5\n"
+		"chat:8090   5   2.5  12  6.0        50   25.0       120  60.0        0  0.0\n"
+		"echo:80     1   0.5   1  0.5         0    0.0        30  15.0        0  0.0\n"
+		"\n"
+		"dropped by  reason            datagrams   /s\n"
+		"echo:8080   bad_udp_checksum          2  0.5  the UDP checksum is wrong, or "
+		"absent in IPv6\n"
+		"echo:8080   loop                      2  1.0  an answer could close a loop "
+		"between services\n");
 	prints(stats_print_table, &(struct stats_view){.iface = "x", .now = &quiet},
-			"x\n\nport  rx_packets  rx_bytes  redirected  passed\n\n"
-			"verdict  frames  bytes\n\nservice  rx  tx  rx_bytes  tx_bytes  dropped\n");
+		"x\n\nport  rx_packets  rx_bytes  redirected  passed\n\n"
+		"verdict  frames  bytes\n\nservice  rx  tx  rx_bytes  tx_bytes  dropped\n");
 }
 
 static unsigned lines_in(const char *text)
@@ -182,8 +182,8 @@ static unsigned lines_in(const char *text)
 
 static void table_of_everything(void **state)
 {
-	char *text = print_with(stats_print_table,
-			&(struct stats_view){.iface = "eth0", .now = &now, .all = true});
+	char *text = print_with(
+		stats_print_table, &(struct stats_view){.iface = "eth0", .now = &now, .all = true});
 
 	/* Headings and empty lines; ports, verdicts, services, and each reason of each. */
 	assert_int_equal(lines_in(text), 9 + 2 + FRAME_VERDICT_COUNT + 3 + 3 * UDPXDP_DROP_COUNT);
@@ -230,14 +230,14 @@ static void json(void **state)
 	assert_int_equal(json_object_size(root), 4);
 	same_json(json_object_get(root, "iface"), "\"eth0\"");
 	same_json(json_object_get(root, "ports"),
-			"[{\"port\":80,\"rx_packets\":1,\"rx_bytes\":64,\"redirected\":1,\"passed\":0},"
-			"{\"port\":8080,\"rx_packets\":30,\"rx_bytes\":2000,\"redirected\":20,"
-			"\"passed\":10}]");
+		"[{\"port\":80,\"rx_packets\":1,\"rx_bytes\":64,\"redirected\":1,\"passed\":0},"
+		"{\"port\":8080,\"rx_packets\":30,\"rx_bytes\":2000,\"redirected\":20,"
+		"\"passed\":10}]");
 	assert_int_equal(json_object_size(json_object_get(root, "verdicts")), FRAME_VERDICT_COUNT);
 	same_json(json_object_get(json_object_get(root, "verdicts"), "redirected"),
-			"{\"frames\":21,\"bytes\":1500}");
+		"{\"frames\":21,\"bytes\":1500}");
 	same_json(json_object_get(json_object_get(root, "verdicts"), "fragment"),
-			"{\"frames\":0,\"bytes\":0}");
+		"{\"frames\":0,\"bytes\":0}");
 
 	list = json_object_get(root, "services");
 	assert_int_equal(json_array_size(list), 3);
@@ -270,13 +270,13 @@ static void json_with_rates(void **state)
 	same_json(json_object_get(root, "iface"), "\"quote\\\" and \\\\\"");
 	same_json(json_object_get(root, "seconds"), "2.0");
 	same_json(json_object_get(json_array_get(json_object_get(root, "ports"), 1), "rates"),
-			"{\"rx_packets\":10.0,\"rx_bytes\":500.0,\"redirected\":0.0,\"passed\":5.0}");
+		"{\"rx_packets\":10.0,\"rx_bytes\":500.0,\"redirected\":0.0,\"passed\":5.0}");
 	same_json(json_object_get(json_object_get(root, "verdicts"), "redirected"),
-			"{\"frames\":21,\"bytes\":1500,\"rates\":{\"frames\":10.0,\"bytes\":500.0}}");
+		"{\"frames\":21,\"bytes\":1500,\"rates\":{\"frames\":10.0,\"bytes\":500.0}}");
 	same_json(json_object_get(echo, "rates"),
-			"{\"rx\":11.0,\"tx\":9.0,\"rx_bytes\":110.0,\"tx_bytes\":90.0}");
+		"{\"rx\":11.0,\"tx\":9.0,\"rx_bytes\":110.0,\"tx_bytes\":90.0}");
 	same_json(json_object_get(json_array_get(json_object_get(echo, "workers"), 1), "rates"),
-			"{\"rx\":8.0,\"tx\":6.5,\"rx_bytes\":80.0,\"tx_bytes\":65.0}");
+		"{\"rx\":8.0,\"tx\":6.5,\"rx_bytes\":80.0,\"tx_bytes\":65.0}");
 	json_decref(root);
 }
 
@@ -291,8 +291,8 @@ static void has_line(const char *text, const char *line)
 /* Every sample follows the HELP and TYPE of its family, and no family comes twice. */
 static void prometheus(void **state)
 {
-	char *text = print_with(stats_print_prometheus,
-			&(struct stats_view){.iface = "a\"b\\c\nd", .now = &now});
+	char *text = print_with(
+		stats_print_prometheus, &(struct stats_view){.iface = "a\"b\\c\nd", .now = &now});
 	char family[128] = "", seen[4096] = "", *save;
 
 #define ETH "{iface=\"a\\\"b\\\\c\\nd\","

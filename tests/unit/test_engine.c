@@ -49,11 +49,11 @@ static bool on_hand_over(void *context, unsigned instance, const struct udpxdp_d
 static void open_bench(struct bench *b, const char *spec, bool owner)
 {
 	const struct udpxdp_host_addr addrs[] = {
-			{.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
-					.broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
-					.prefix_len = 24,
-					.on_iface = true},
-			{.addr = {.b = {0xfd, [15] = 1}}, .prefix_len = 64, .on_iface = true},
+		{.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
+			.broadcast = udpxdp_addr_ipv4(10, 0, 0, 255),
+			.prefix_len = 24,
+			.on_iface = true},
+		{.addr = {.b = {0xfd, [15] = 1}}, .prefix_len = 64, .on_iface = true},
 	};
 	char error[200] = "";
 
@@ -64,13 +64,13 @@ static void open_bench(struct bench *b, const char *spec, bool owner)
 	assert_int_equal(service_parse(&b->services[1], "broadcast", error, sizeof(error)), 0);
 	b->net = udpxdp_host_new(our_mac, 1500, addrs, 2);
 	b->engine = engine_new(&(struct engine_config){
-			.io = &b->io.io,
-			.services = b->services,
-			.service_count = 2,
-			.owner = owner,
-			.counters = b->counters,
-			.hostname = "bench",
-			.sinks = {.context = b, .print = on_print, .hand_over = on_hand_over},
+		.io = &b->io.io,
+		.services = b->services,
+		.service_count = 2,
+		.owner = owner,
+		.counters = b->counters,
+		.hostname = "bench",
+		.sinks = {.context = b, .print = on_print, .hand_over = on_hand_over},
 	});
 	assert_non_null(b->engine);
 	engine_set_net(b->engine, b->net);
@@ -88,13 +88,16 @@ static struct udpxdp_path request_path(bool ipv4)
 
 	memcpy(path.local.mac, peer_mac, 6);
 	memcpy(path.peer.mac, our_mac, 6);
-	path.local.addr = ipv4 ? udpxdp_addr_ipv4(10, 0, 0, 2) : (struct udpxdp_addr){.b = {0xfd, [15] = 2}};
-	path.peer.addr = ipv4 ? udpxdp_addr_ipv4(10, 0, 0, 1) : (struct udpxdp_addr){.b = {0xfd, [15] = 1}};
+	path.local.addr =
+		ipv4 ? udpxdp_addr_ipv4(10, 0, 0, 2) : (struct udpxdp_addr){.b = {0xfd, [15] = 2}};
+	path.peer.addr =
+		ipv4 ? udpxdp_addr_ipv4(10, 0, 0, 1) : (struct udpxdp_addr){.b = {0xfd, [15] = 1}};
 	return path;
 }
 
 /* Puts a request in; returns where it stands, to be spoilt. */
-static uint8_t *put(struct bench *b, const struct udpxdp_path *path, const void *payload, uint32_t len)
+static uint8_t *put(
+	struct bench *b, const struct udpxdp_path *path, const void *payload, uint32_t len)
 {
 	uint8_t frame[2048];
 
@@ -115,16 +118,16 @@ static uint64_t drops(const struct service_counters *c)
 }
 
 /* One turn over one frame that must be refused for this reason and no other. */
-#define ASSERT_REFUSED(b, reason)                                                                  \
-	do {                                                                                       \
-		assert_int_equal(engine_poll((b)->engine), 1);                                     \
-		assert_int_equal((b)->counters[0].reason, 1);                                      \
-		assert_int_equal(drops(&(b)->counters[0]), 1);                                     \
-		assert_int_equal((b)->counters[0].rx, 1);                                          \
-		assert_int_equal((b)->counters[0].tx, 0);                                          \
-		assert_int_equal((b)->io.out_count, 0);                                            \
-		assert_int_equal((b)->io.given_back, 1);                                           \
-		close_bench(b);                                                                    \
+#define ASSERT_REFUSED(b, reason)                              \
+	do {                                                   \
+		assert_int_equal(engine_poll((b)->engine), 1); \
+		assert_int_equal((b)->counters[0].reason, 1);  \
+		assert_int_equal(drops(&(b)->counters[0]), 1); \
+		assert_int_equal((b)->counters[0].rx, 1);      \
+		assert_int_equal((b)->counters[0].tx, 0);      \
+		assert_int_equal((b)->io.out_count, 0);        \
+		assert_int_equal((b)->io.given_back, 1);       \
+		close_bench(b);                                \
 	} while (0)
 
 static void assert_answer(struct bench *b, const struct udpxdp_path *request, const char *payload)
@@ -134,8 +137,8 @@ static void assert_answer(struct bench *b, const struct udpxdp_path *request, co
 
 	assert_int_equal(engine_poll(b->engine), 1);
 	assert_int_equal(b->io.out_count, 1);
-	assert_int_equal(frame_classify(out->data, out->data + out->len, out->len, &info),
-			FRAME_UDP);
+	assert_int_equal(
+		frame_classify(out->data, out->data + out->len, out->len, &info), FRAME_UDP);
 	assert_int_equal(info.source_port, request->peer.port);
 	assert_int_equal(info.dest_port, request->local.port);
 	assert_true(udpxdp_addr_equal(&info.source, &request->peer.addr));
@@ -234,9 +237,9 @@ static void refuses_bad_checksums(void **state)
 static void refuses_bad_sources(void **state)
 {
 	static const uint8_t bad[][4] = {{224, 0, 0, 1}, {239, 1, 2, 3}, {255, 255, 255, 255},
-			{0, 0, 0, 0}, {127, 0, 0, 1}, {10, 0, 0, 1}, {10, 0, 0, 255}};
+		{0, 0, 0, 0}, {127, 0, 0, 1}, {10, 0, 0, 1}, {10, 0, 0, 255}};
 	static const struct udpxdp_addr bad6[] = {
-			{.b = {0xff, 2, [15] = 1}}, {}, {.b = {[15] = 1}}, {.b = {0xfd, [15] = 1}}};
+		{.b = {0xff, 2, [15] = 1}}, {}, {.b = {[15] = 1}}, {.b = {0xfd, [15] = 1}}};
 	struct udpxdp_path path;
 	struct bench b;
 
@@ -490,21 +493,21 @@ static void local_net_knows_its_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(answers_ipv4_and_ipv6),
-			cmocka_unit_test(answers_with_the_same_tags),
-			cmocka_unit_test(answers_nothing_with_a_stamp),
-			cmocka_unit_test(accepts_a_partial_or_absent_checksum),
-			cmocka_unit_test(refuses_bad_checksums),
-			cmocka_unit_test(refuses_bad_sources),
-			cmocka_unit_test(refuses_loops),
-			cmocka_unit_test(refuses_what_does_not_fit),
-			cmocka_unit_test(passes_what_is_not_ours),
-			cmocka_unit_test(answers_from_our_own_mac),
-			cmocka_unit_test(drops_ip_options_from_the_answer),
-			cmocka_unit_test(hands_single_services_over),
-			cmocka_unit_test(a_full_printer_costs_the_line_alone),
-			cmocka_unit_test(the_stamp_follows_the_datagrams_time),
-			cmocka_unit_test(local_net_knows_its_addresses),
+		cmocka_unit_test(answers_ipv4_and_ipv6),
+		cmocka_unit_test(answers_with_the_same_tags),
+		cmocka_unit_test(answers_nothing_with_a_stamp),
+		cmocka_unit_test(accepts_a_partial_or_absent_checksum),
+		cmocka_unit_test(refuses_bad_checksums),
+		cmocka_unit_test(refuses_bad_sources),
+		cmocka_unit_test(refuses_loops),
+		cmocka_unit_test(refuses_what_does_not_fit),
+		cmocka_unit_test(passes_what_is_not_ours),
+		cmocka_unit_test(answers_from_our_own_mac),
+		cmocka_unit_test(drops_ip_options_from_the_answer),
+		cmocka_unit_test(hands_single_services_over),
+		cmocka_unit_test(a_full_printer_costs_the_line_alone),
+		cmocka_unit_test(the_stamp_follows_the_datagrams_time),
+		cmocka_unit_test(local_net_knows_its_addresses),
 	};
 
 	setenv("TZ", "UTC", 1);

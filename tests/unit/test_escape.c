@@ -36,7 +36,10 @@ static void quoted(void **state)
 	QUOTED("a\nb\rc\td", "\"a\\nb\\rc\\td\"");
 	QUOTED("\x1b]0;owned\x07", "\"\\x1b]0;owned\\x07\"");
 	QUOTED("a\0b\x7f", "\"a\\x00b\\x7f\"");
-	QUOTED("\xc2\x85" "\xc2\x9b" "31m", "\"\\u{0085}\\u{009b}31m\"");
+	QUOTED("\xc2\x85"
+	       "\xc2\x9b"
+	       "31m",
+		"\"\\u{0085}\\u{009b}31m\"");
 	QUOTED("\u2028\u2029", "\"\\u{2028}\\u{2029}\"");
 	QUOTED("\u061c\u200e\u200f", "\"\\u{061c}\\u{200e}\\u{200f}\"");
 	QUOTED("\u202a\u202e", "\"\\u{202a}\\u{202e}\"");
@@ -73,7 +76,9 @@ static void one_line(void **state)
 	LINE("\n", "");
 	LINE("\r\n", "");
 	LINE("a\nb\r\nc\td", "a\\nb\\r\\nc\\td");
-	LINE("a\xc2\x85" "b\u2028c\u2029d", "a\\u{0085}b\\u{2028}c\\u{2029}d");
+	LINE("a\xc2\x85"
+	     "b\u2028c\u2029d",
+		"a\\u{0085}b\\u{2028}c\\u{2029}d");
 	LINE("\x1b[2J\0\x7f\xc2\x9c", "\\x1b[2J\\x00\\x7f\\u{009c}");
 	LINE("\xff\n", "\\xff");
 	LINE("\xe2\x80\n", "\\xe2\\x80");
@@ -85,7 +90,9 @@ static void json(void **state)
 	JSON("say \"hi\" \\o/", "\"say \\\"hi\\\" \\\\o/\"");
 	JSON("a\nb\rc\td\be", "\"a\\nb\\rc\\td\\u0008e\"");
 	JSON("\x1b[2J\0\x7f", "\"\\u001b[2J\\u0000\\u007f\"");
-	JSON("\xc2\x9b" "31m\u2028\u202e", "\"\\u009b31m\\u2028\\u202e\"");
+	JSON("\xc2\x9b"
+	     "31m\u2028\u202e",
+		"\"\\u009b31m\\u2028\\u202e\"");
 	JSON("\u5f20\u4e09 \U0001f44b", "\"\u5f20\u4e09 \U0001f44b\"");
 	JSON("caf\xe9!", "\"caf\\ufffd!\"");
 	JSON("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"");
@@ -102,7 +109,8 @@ static bool ends_with(const char *out, size_t used, const char *end)
 /* At every size: never a byte more than that, whole characters and escapes, marked as cut. */
 static void cut(void **state)
 {
-	static const char text[] = "a\u5f20\x1b\u202e\xff" "b";
+	static const char text[] = "a\u5f20\x1b\u202e\xff"
+				   "b";
 	static const char full[] = "\"a\u5f20\\x1b\\u{202e}\\xffb\"";
 
 	for (size_t size = 0; size <= sizeof(full); size++) {

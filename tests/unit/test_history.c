@@ -38,11 +38,11 @@ static bool put_long(struct history *history, unsigned n, size_t len)
 {
 	char text[8192];
 	struct udpxdp_message message = {
-			.time_ns = THEN,
-			.direction = UDPXDP_RECEIVED,
-			.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
-			.port = 4711,
-			.text = (const uint8_t *)text,
+		.time_ns = THEN,
+		.direction = UDPXDP_RECEIVED,
+		.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
+		.port = 4711,
+		.text = (const uint8_t *)text,
 	};
 
 	snprintf(text, sizeof(text), "%07u%*s", n, (int)len - 7, "");
@@ -141,15 +141,21 @@ static struct history *start(void)
 
 static void test_bytes(void **state)
 {
-	static const char want[] =
-			LINE "hello\n"
-			"【Mon Nov 23 02:00:01 2026】向【('fe80::1', 8090)】发送数据:two\\nlines\n"
-			LINE "again\n";
-	struct udpxdp_message received = {.time_ns = THEN, .addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 4711,
-			.len = 5, .text = (const uint8_t *)"hello"};
-	struct udpxdp_message sent = {.time_ns = THEN + NSEC_PER_SEC, .direction = UDPXDP_SENT,
-			.addr = {.b = {0xfe, 0x80, [15] = 1}}, .port = 8090,
-			.len = 9, .text = (const uint8_t *)"two\nlines"};
+	static const char want[] = LINE
+		"hello\n"
+		"【Mon Nov 23 02:00:01 2026】向【('fe80::1', 8090)】发送数据:two\\nlines\n" LINE
+		"again\n";
+	struct udpxdp_message received = {.time_ns = THEN,
+		.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
+		.port = 4711,
+		.len = 5,
+		.text = (const uint8_t *)"hello"};
+	struct udpxdp_message sent = {.time_ns = THEN + NSEC_PER_SEC,
+		.direction = UDPXDP_SENT,
+		.addr = {.b = {0xfe, 0x80, [15] = 1}},
+		.port = 8090,
+		.len = 9,
+		.text = (const uint8_t *)"two\nlines"};
 	struct history *history = start();
 	struct stat st;
 	char *text;
@@ -541,18 +547,18 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
 	const struct CMUnitTest tests[] = {
-			CASE(test_bytes),
-			CASE(test_after_half_a_line),
-			CASE(test_burst),
-			CASE(test_rotation_under_load),
-			CASE(test_reopen_fails),
-			CASE(test_deleted),
-			CASE(test_directory_gone_and_back),
-			CASE(test_cannot_be_opened),
-			CASE(test_not_permitted),
-			CASE(test_full_disk),
-			CASE(test_full_disk_to_the_end),
-			CASE(test_append_only),
+		CASE(test_bytes),
+		CASE(test_after_half_a_line),
+		CASE(test_burst),
+		CASE(test_rotation_under_load),
+		CASE(test_reopen_fails),
+		CASE(test_deleted),
+		CASE(test_directory_gone_and_back),
+		CASE(test_cannot_be_opened),
+		CASE(test_not_permitted),
+		CASE(test_full_disk),
+		CASE(test_full_disk_to_the_end),
+		CASE(test_append_only),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

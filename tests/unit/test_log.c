@@ -80,8 +80,8 @@ static void no_standard_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test_setup_teardown(a_reader_that_does_not_read, begin, end),
-			cmocka_unit_test_setup_teardown(no_standard_error, begin, end),
+		cmocka_unit_test_setup_teardown(a_reader_that_does_not_read, begin, end),
+		cmocka_unit_test_setup_teardown(no_standard_error, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

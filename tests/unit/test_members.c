@@ -31,10 +31,10 @@ static struct members *room_for(uint32_t capacity)
 static struct udpxdp_path path_of(unsigned n, uint16_t tag)
 {
 	return (struct udpxdp_path){
-			.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, (uint8_t)(n / 4)),
-					.port = (uint16_t)(2000 + n % 4)},
-			.tag_count = 1,
-			.tags = {{.tpid = 0x8100, .tci = tag}},
+		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, (uint8_t)(n / 4)),
+			.port = (uint16_t)(2000 + n % 4)},
+		.tag_count = 1,
+		.tags = {{.tpid = 0x8100, .tci = tag}},
 	};
 }
 

@@ -15,15 +15,16 @@
 /* 2026-11-23 01:00:00.123456789 UTC */
 #define THEN (1795395600ull * NSEC_PER_SEC + 123456789)
 
-static struct udpxdp_message message(const char *text, enum udpxdp_direction direction, uint64_t time_ns)
+static struct udpxdp_message message(
+	const char *text, enum udpxdp_direction direction, uint64_t time_ns)
 {
 	return (struct udpxdp_message){
-			.time_ns = time_ns,
-			.direction = direction,
-			.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
-			.port = 4711,
-			.len = (uint32_t)strlen(text),
-			.text = (const uint8_t *)text,
+		.time_ns = time_ns,
+		.direction = direction,
+		.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
+		.port = 4711,
+		.len = (uint32_t)strlen(text),
+		.text = (const uint8_t *)text,
 	};
 }
 
@@ -65,15 +66,15 @@ static void test_printed_line(void **state)
 	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
 
 	set_zone("CET-1");
-	check_printed(&m, "echo",
-			"2026-11-23T02:00:00.123456+01:00 echo recv 10.0.0.2:4711 \"hello\"\n");
+	check_printed(
+		&m, "echo", "2026-11-23T02:00:00.123456+01:00 echo recv 10.0.0.2:4711 \"hello\"\n");
 	m = from_ipv6(message("", UDPXDP_SENT, THEN + 1000));
 	check_printed(&m, "chat:9000",
-			"2026-11-23T02:00:00.123457+01:00 chat:9000 send [fe80::1]:8090 \"\"\n");
+		"2026-11-23T02:00:00.123457+01:00 chat:9000 send [fe80::1]:8090 \"\"\n");
 	m = message("a\"b\\c\n\x1b[31m\xff", UDPXDP_RECEIVED, THEN + NSEC_PER_SEC);
 	check_printed(&m, "chat",
-			"2026-11-23T02:00:01.123456+01:00 chat recv 10.0.0.2:4711 "
-			"\"a\\\"b\\\\c\\n\\x1b[31m\\xff\"\n");
+		"2026-11-23T02:00:01.123456+01:00 chat recv 10.0.0.2:4711 "
+		"\"a\\\"b\\\\c\\n\\x1b[31m\\xff\"\n");
 }
 
 static void test_zones(void **state)
@@ -81,14 +82,14 @@ static void test_zones(void **state)
 	struct udpxdp_message m = message("x", UDPXDP_RECEIVED, THEN);
 
 	set_zone("UTC");
-	check_printed(&m, "echo",
-			"2026-11-23T01:00:00.123456+00:00 echo recv 10.0.0.2:4711 \"x\"\n");
+	check_printed(
+		&m, "echo", "2026-11-23T01:00:00.123456+00:00 echo recv 10.0.0.2:4711 \"x\"\n");
 	set_zone("NST3:30"); /* behind Greenwich, and not by whole hours */
-	check_printed(&m, "echo",
-			"2026-11-22T21:30:00.123456-03:30 echo recv 10.0.0.2:4711 \"x\"\n");
+	check_printed(
+		&m, "echo", "2026-11-22T21:30:00.123456-03:30 echo recv 10.0.0.2:4711 \"x\"\n");
 	set_zone("<+0545>-5:45");
-	check_printed(&m, "echo",
-			"2026-11-23T06:45:00.123456+05:45 echo recv 10.0.0.2:4711 \"x\"\n");
+	check_printed(
+		&m, "echo", "2026-11-23T06:45:00.123456+05:45 echo recv 10.0.0.2:4711 \"x\"\n");
 }
 
 /* The change to winter time in the middle of a run: 2026-10-25 01:00 UTC in central Europe. */
@@ -100,11 +101,11 @@ static void test_zone_changes(void **state)
 
 	set_zone("CET-1CEST,M3.5.0,M10.5.0/3");
 	check_printed(&before, "echo",
-			"2026-10-25T02:59:59.999999+02:00 echo recv 10.0.0.2:4711 \"x\"\n");
-	check_printed(&after, "echo",
-			"2026-10-25T02:00:00.000000+01:00 echo recv 10.0.0.2:4711 \"x\"\n");
+		"2026-10-25T02:59:59.999999+02:00 echo recv 10.0.0.2:4711 \"x\"\n");
+	check_printed(
+		&after, "echo", "2026-10-25T02:00:00.000000+01:00 echo recv 10.0.0.2:4711 \"x\"\n");
 	check_printed(&before, "echo",
-			"2026-10-25T02:59:59.999999+02:00 echo recv 10.0.0.2:4711 \"x\"\n");
+		"2026-10-25T02:59:59.999999+02:00 echo recv 10.0.0.2:4711 \"x\"\n");
 }
 
 static void test_printed_line_is_cut(void **state)
@@ -146,15 +147,15 @@ static void test_json_line(void **state)
 	set_zone("CET-1");
 	line[message_format_json(line, MESSAGE_LINE_MAX, &chat_9000, &m)] = '\0';
 	assert_string_equal(line,
-			"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
-			"\"port\":9000,\"direction\":\"recv\",\"peer\":\"10.0.0.2\","
-			"\"peer_port\":4711,\"text\":\"hello\"}\n");
+		"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
+		"\"port\":9000,\"direction\":\"recv\",\"peer\":\"10.0.0.2\","
+		"\"peer_port\":4711,\"text\":\"hello\"}\n");
 	m = from_ipv6(message("\xff\"\n\u5f20", UDPXDP_SENT, THEN));
 	line[message_format_json(line, MESSAGE_LINE_MAX, &chat_9000, &m)] = '\0';
 	assert_string_equal(line,
-			"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
-			"\"port\":9000,\"direction\":\"send\",\"peer\":\"fe80::1\","
-			"\"peer_port\":8090,\"text\":\"\\ufffd\\\"\\n\u5f20\"}\n");
+		"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
+		"\"port\":9000,\"direction\":\"send\",\"peer\":\"fe80::1\","
+		"\"peer_port\":8090,\"text\":\"\\ufffd\\\"\\n\u5f20\"}\n");
 }
 
 /* Another's reader takes every line, whatever the bytes and however many of them. */
@@ -185,11 +186,10 @@ static void test_json_of_any_bytes(void **state)
 		object = json_loadb(line, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
 		assert_non_null(object);
 		assert_int_equal(json_unpack(object, "{s:s, s:i, s:s, s:i, s:s%, s:s, s:s!}",
-						 "service", &service, "port", &port, "peer", &peer,
-						 "peer_port", &peer_port, "text", &said, &said_len,
-						 "time", &(const char *){NULL}, "direction",
-						 &(const char *){NULL}),
-				0);
+					 "service", &service, "port", &port, "peer", &peer,
+					 "peer_port", &peer_port, "text", &said, &said_len, "time",
+					 &(const char *){NULL}, "direction", &(const char *){NULL}),
+			0);
 		assert_string_equal(service, "chat");
 		assert_int_equal(port, 9000);
 		assert_string_equal(peer, "10.0.0.2");
@@ -209,11 +209,14 @@ static void test_history_line(void **state)
 	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
 
 	set_zone("CET-1");
-	check_history(&m, "【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:hello\n");
+	check_history(
+		&m, "【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:hello\n");
 	m = message("hello yourself", UDPXDP_SENT, THEN + NSEC_PER_SEC);
-	check_history(&m, "【Mon Nov 23 02:00:01 2026】向【('10.0.0.2', 4711)】发送数据:hello yourself\n");
+	check_history(&m,
+		"【Mon Nov 23 02:00:01 2026】向【('10.0.0.2', 4711)】发送数据:hello yourself\n");
 	m = from_ipv6(message("你好 \"\\", UDPXDP_RECEIVED, THEN));
-	check_history(&m, "【Mon Nov 23 02:00:00 2026】收到【('fe80::1', 8090)】发送的数据:你好 \"\\\n");
+	check_history(
+		&m, "【Mon Nov 23 02:00:00 2026】收到【('fe80::1', 8090)】发送的数据:你好 \"\\\n");
 	m = message("two\nlines\r\n\x1b[0m\x7f", UDPXDP_SENT, THEN);
 	check_history(&m, "【Mon Nov 23 02:00:00 2026】向【('10.0.0.2', 4711)】发送数据:"
 			  "two\\nlines\\r\\n\\x1b[0m\\x7f\n");
@@ -231,8 +234,8 @@ static void test_history_line_is_whole(void **state)
 	memset(text, 0x1b, UDPXDP_PAYLOAD_MAX);
 	m.text = text;
 	m.len = UDPXDP_PAYLOAD_MAX;
-	m.addr = (struct udpxdp_addr){.b = {0xfe, 0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-						  0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+	m.addr = (struct udpxdp_addr){.b = {0xfe, 0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+					      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 	m.port = 65535;
 	len = message_format_history(line, HISTORY_LINE_MAX, &m);
 	end = 4 * (size_t)UDPXDP_PAYLOAD_MAX + 1;
@@ -245,11 +248,12 @@ static void test_history_line_is_whole(void **state)
 
 static void test_labels(void **state)
 {
-	static const struct udpxdp_service echo = {.name = "echo"}, broadcast = {.name = "broadcast"};
+	static const struct udpxdp_service echo = {.name = "echo"},
+					   broadcast = {.name = "broadcast"};
 	const struct service_config services[] = {
-			{.service = &echo, .port = 8080},
-			{.service = &broadcast, .port = 65535},
-			{.service = &echo, .port = 9},
+		{.service = &echo, .port = 8080},
+		{.service = &broadcast, .port = 65535},
+		{.service = &echo, .port = 9},
 	};
 	char label[MESSAGE_LABEL_MAX];
 
@@ -303,16 +307,16 @@ static void test_message_queue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(test_printed_line),
-			cmocka_unit_test(test_zones),
-			cmocka_unit_test(test_zone_changes),
-			cmocka_unit_test(test_printed_line_is_cut),
-			cmocka_unit_test(test_json_line),
-			cmocka_unit_test(test_json_of_any_bytes),
-			cmocka_unit_test(test_history_line),
-			cmocka_unit_test(test_history_line_is_whole),
-			cmocka_unit_test(test_labels),
-			cmocka_unit_test(test_message_queue),
+		cmocka_unit_test(test_printed_line),
+		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_zone_changes),
+		cmocka_unit_test(test_printed_line_is_cut),
+		cmocka_unit_test(test_json_line),
+		cmocka_unit_test(test_json_of_any_bytes),
+		cmocka_unit_test(test_history_line),
+		cmocka_unit_test(test_history_line_is_whole),
+		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_message_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,16 +44,16 @@ static const struct option_row rows[] = {
 	{"quiet", .letter = 'q', .kind = OPT_FLAG, MEMBER(quiet), .help = "say less"},
 	{"verbose", .letter = 'v', .kind = OPT_COUNT, MEMBER(verbose), .help = "say more"},
 	{"write", .alias = "capture", .letter = 'w', .kind = OPT_STRING, MEMBER(write),
-			.arg = "FILE", .help = "write FILE"},
+		.arg = "FILE", .help = "write FILE"},
 	{"count", .letter = 'c', .kind = OPT_UINT, MEMBER(count), .arg = "N",
-			.help = "a number with a help text that is far too long for one line of "
-				"a terminal",
-			.min = 1, .max = 100},
+		.help = "a number with a help text that is far too long for one line of "
+			"a terminal",
+		.min = 1, .max = 100},
 	{"any", .kind = OPT_UINT, MEMBER(count), .arg = "N", .help = "any number"},
 	{"wait", .kind = OPT_SECONDS, MEMBER(wait_ns), .arg = "SEC", .help = "wait SEC seconds",
-			.min = 10, .max = 60000},
+		.min = 10, .max = 60000},
 	{"service", .letter = 's', .kind = OPT_CALL, .arg = "NAME", .help = "run NAME",
-			.set = set_service},
+		.set = set_service},
 	{},
 };
 
@@ -140,7 +140,7 @@ static void ends(int status, int fd, const char *expected, ...)
 }
 
 #define SEE "; see udpxdp test --help\n"
-#define FAILS(message, ...)                                                                        \
+#define FAILS(message, ...) \
 	ends(EXIT_USAGE, STDERR_FILENO, "udpxdp: " message SEE, __VA_ARGS__, NULL)
 
 static void every_kind(void **state)
@@ -156,7 +156,7 @@ static void every_kind(void **state)
 	assert_string_equal(c.last, "x");
 
 	parse(&c, operands, "--quiet", "--verbose", "--write=g", "--count", "100", "--service", "y",
-			"--service=z", "h", NULL);
+		"--service=z", "h", NULL);
 	assert_true(c.quiet);
 	assert_int_equal(c.verbose, 1);
 	assert_string_equal(c.write, "g");
@@ -189,9 +189,9 @@ static void seconds(void **state)
 	assert_true(c.wait_ns == 10000000u);
 	parse(&c, operands, "--wait=60", "h", NULL);
 	assert_true(c.wait_ns == 60000000000u);
-#define NOT_SECONDS(word)                                                                          \
-	FAILS("option --wait: '" word "' is not a number of seconds from 0.01 to 60", "--wait",    \
-			word, "h")
+#define NOT_SECONDS(word)                                                                       \
+	FAILS("option --wait: '" word "' is not a number of seconds from 0.01 to 60", "--wait", \
+		word, "h")
 	NOT_SECONDS("");
 	NOT_SECONDS(".");
 	NOT_SECONDS("0");
@@ -266,10 +266,10 @@ static void errors(void **state)
 	FAILS("option -c: '1x' is not a number from 1 to 100", "-c1x", "h");
 	FAILS("option -c: '' is not a number from 1 to 100", "-c", "", "h");
 	FAILS("option -c: '-5' is not a number from 1 to 100", "-c", "-5", "h");
-	FAILS("option --any: '4294967296' is not a number from 0 to 4294967295",
-			"--any=4294967296", "h");
+	FAILS("option --any: '4294967296' is not a number from 0 to 4294967295", "--any=4294967296",
+		"h");
 	FAILS("option --any: '99999999999999999999' is not a number from 0 to 4294967295",
-			"--any=99999999999999999999", "h");
+		"--any=99999999999999999999", "h");
 	FAILS("option --service: 'bad' is bad", "--service=bad", "h");
 	FAILS("option --\\x1b[2J: unknown", "--\x1b[2J", "h");
 	FAILS("operand 'c': one too many", "a", "b", "c", "d");
@@ -279,22 +279,22 @@ static void errors(void **state)
 static void help_and_version(void **state)
 {
 	static const char help[] =
-			"Usage: udpxdp test [OPTION...] HOST [PORT]\n"
-			"Does what is tested.\n"
-			"\n"
-			"Options:\n"
-			"  -q, --quiet                say less\n"
-			"  -v, --verbose              say more\n"
-			"  -w, --write FILE           write FILE\n"
-			"  -c, --count N              a number with a help text that is far too long for\n"
-			"                             one line of a terminal\n"
-			"      --any N                any number\n"
-			"      --wait SEC             wait SEC seconds\n"
-			"  -s, --service NAME         run NAME\n"
-			"  -h, --help                 print this text and exit\n"
-			"  -V, --version              print the version and exit\n"
-			"\n"
-			"A note.\n";
+		"Usage: udpxdp test [OPTION...] HOST [PORT]\n"
+		"Does what is tested.\n"
+		"\n"
+		"Options:\n"
+		"  -q, --quiet                say less\n"
+		"  -v, --verbose              say more\n"
+		"  -w, --write FILE           write FILE\n"
+		"  -c, --count N              a number with a help text that is far too long for\n"
+		"                             one line of a terminal\n"
+		"      --any N                any number\n"
+		"      --wait SEC             wait SEC seconds\n"
+		"  -s, --service NAME         run NAME\n"
+		"  -h, --help                 print this text and exit\n"
+		"  -V, --version              print the version and exit\n"
+		"\n"
+		"A note.\n";
 
 	ends(EXIT_CLEAN, STDOUT_FILENO, help, "--help", NULL);
 	ends(EXIT_CLEAN, STDOUT_FILENO, help, "-q", "-h", "--nonsense", NULL);
@@ -317,10 +317,10 @@ static void configuration_file(void **state)
 	char error[128] = "";
 
 #define SETS(name, value) assert_int_equal(options_set(&verb, &c, name, value, error, 128), 0)
-#define REFUSES(name, value, message)                                                              \
-	do {                                                                                       \
-		assert_int_equal(options_set(&verb, &c, name, value, error, 128), -1);             \
-		assert_string_equal(error, message);                                               \
+#define REFUSES(name, value, message)                                                  \
+	do {                                                                           \
+		assert_int_equal(options_set(&verb, &c, name, value, error, 128), -1); \
+		assert_string_equal(error, message);                                   \
 	} while (0)
 
 	SETS("quiet", NULL);

@@ -13,8 +13,8 @@
 static struct frame_io *open_files(const char *in, const char *out)
 {
 	char error[512] = "";
-	struct frame_io *io = pcap_io_open(in_directory(in), in_directory(out), error,
-			sizeof(error));
+	struct frame_io *io =
+		pcap_io_open(in_directory(in), in_directory(out), error, sizeof(error));
 
 	if (!io)
 		fail_msg("%s", error);
@@ -71,8 +71,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(out->count, 220);
 	for (uint32_t i = 0; i < 220; i++) {
 		assert_frame(out, i, lengths[i % LENGTHS], i);
-		assert_true(out->list[i].time_ns ==
-				(START + i / 7) * SECOND + 999999999u - i);
+		assert_true(out->list[i].time_ns == (START + i / 7) * SECOND + 999999999u - i);
 	}
 	free_packets(out);
 }
@@ -448,7 +447,7 @@ static void test_not_ethernet(void **state)
 		uint32_t type;
 		const char *why;
 	} types[] = {{113, "LINUX_SLL (113)"}, {276, "LINUX_SLL2 (276)"}, {101, "RAW"},
-			{105, "IEEE802_11"}, {65000, "unknown (65000)"}};
+		{105, "IEEE802_11"}, {65000, "unknown (65000)"}};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		FILE *file = create("in.pcap");

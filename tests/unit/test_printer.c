@@ -25,8 +25,8 @@
 
 static const struct udpxdp_service echo = {.name = "echo", .port = 8080};
 static const struct service_config services[] = {
-		{.service = &echo, .port = 8080},
-		{.service = &echo, .port = 9},
+	{.service = &echo, .port = 8080},
+	{.service = &echo, .port = 9},
 };
 
 /* Worker w says number n on the service that has its number. */
@@ -34,12 +34,12 @@ static bool put(struct printer *printer, unsigned w, unsigned n)
 {
 	char text[16];
 	struct udpxdp_message message = {
-			.time_ns = THEN + n * 1000ull,
-			.direction = UDPXDP_RECEIVED,
-			.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
-			.port = 4711,
-			.len = (uint32_t)snprintf(text, sizeof(text), "%u", n),
-			.text = (const uint8_t *)text,
+		.time_ns = THEN + n * 1000ull,
+		.direction = UDPXDP_RECEIVED,
+		.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
+		.port = 4711,
+		.len = (uint32_t)snprintf(text, sizeof(text), "%u", n),
+		.text = (const uint8_t *)text,
 	};
 
 	return printer_put(printer, w, w, &message);
@@ -62,7 +62,7 @@ static char *read_all(int fd)
 	ssize_t n;
 
 	while (text && poll(&ready, 1, 500) > 0 &&
-			(n = read(fd, text + used, size - used - 1)) > 0) {
+		(n = read(fd, text + used, size - used - 1)) > 0) {
 		used += (size_t)n;
 		if (size - used < 1 << 12)
 			text = realloc(text, size *= 2);
@@ -82,8 +82,11 @@ static int take_line(char **text, long last[WORKERS])
 	if (!**text)
 		return -1;
 	assert_non_null(end);
-	assert_int_equal(sscanf(*text, "2026-11-23T02:00:00.%u+01:00 echo:%u recv "
-				       "10.0.0.2:4711 \"%u\"", &micros, &port, &n), 3);
+	assert_int_equal(sscanf(*text,
+				 "2026-11-23T02:00:00.%u+01:00 echo:%u recv "
+				 "10.0.0.2:4711 \"%u\"",
+				 &micros, &port, &n),
+		3);
 	snprintf(want, sizeof(want), LINE, n, port, n);
 	assert_memory_equal(*text, want, strlen(want));
 	w = port == services[1].port;
@@ -189,9 +192,10 @@ static void test_two_workers(void **state)
 	assert_int_equal(pthread_create(&read_thread, NULL, reader, &fds[0]), 0);
 	printer = start(fds[1]);
 	for (unsigned w = 0; w < WORKERS; w++) {
-		producers[w] = (struct producer){.printer = printer, .worker = w, .messages = 20000};
-		assert_int_equal(pthread_create(&producers[w].thread, NULL, produce, &producers[w]),
-				0);
+		producers[w] =
+			(struct producer){.printer = printer, .worker = w, .messages = 20000};
+		assert_int_equal(
+			pthread_create(&producers[w].thread, NULL, produce, &producers[w]), 0);
 	}
 	for (unsigned w = 0; w < WORKERS; w++)
 		pthread_join(producers[w].thread, NULL);
@@ -296,7 +300,7 @@ static void test_stop_while_terminal_stuck(void **state)
 	unsigned refused;
 
 	if (terminal < 0 || grantpt(terminal) || unlockpt(terminal) ||
-			(fd = open(ptsname(terminal), O_WRONLY | O_NOCTTY | O_CLOEXEC)) < 0) {
+		(fd = open(ptsname(terminal), O_WRONLY | O_NOCTTY | O_CLOEXEC)) < 0) {
 		print_message("no pseudo-terminal here\n");
 		skip();
 	}
@@ -321,7 +325,7 @@ static void check_gone(int fd, const char *why)
 	assert_int_equal(accepted, 20);
 	stop_in_time(printer);
 	snprintf(want, sizeof(want),
-			"udpxdp: standard output: %s; messages are no longer printed\n", why);
+		"udpxdp: standard output: %s; messages are no longer printed\n", why);
 	assert_string_equal(stderr_capture(), want);
 }
 
@@ -361,15 +365,15 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, said_begin, said_end)
 	const struct CMUnitTest tests[] = {
-			CASE(test_lines),
-			CASE(test_json_lines),
-			CASE(test_two_workers),
-			CASE(test_slow_reader),
-			CASE(test_stop_while_stuck),
-			CASE(test_stop_while_terminal_stuck),
-			CASE(test_reader_gone),
-			CASE(test_output_closed),
-			CASE(test_output_full),
+		CASE(test_lines),
+		CASE(test_json_lines),
+		CASE(test_two_workers),
+		CASE(test_slow_reader),
+		CASE(test_stop_while_stuck),
+		CASE(test_stop_while_terminal_stuck),
+		CASE(test_reader_gone),
+		CASE(test_output_closed),
+		CASE(test_output_full),
 	};
 
 	setenv("TZ", "CET-1", 1);

@@ -175,12 +175,12 @@ static void test_impossible(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(test_full_and_empty),
-			cmocka_unit_test(test_reserve_is_kept),
-			cmocka_unit_test(test_capacity),
-			cmocka_unit_test(test_impossible),
-			cmocka_unit_test(test_two_threads_small),
-			cmocka_unit_test(test_two_threads_large),
+		cmocka_unit_test(test_full_and_empty),
+		cmocka_unit_test(test_reserve_is_kept),
+		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_impossible),
+		cmocka_unit_test(test_two_threads_small),
+		cmocka_unit_test(test_two_threads_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

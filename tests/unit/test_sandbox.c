@@ -42,10 +42,10 @@
 #endif
 
 /* In the child: ends it, unless this holds; the line says where. */
-#define must(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what))                                                                       \
-			_exit(__LINE__ & 0xff ? __LINE__ & 0xff : 1);                              \
+#define must(what)                                                    \
+	do {                                                          \
+		if (!(what))                                          \
+			_exit(__LINE__ & 0xff ? __LINE__ & 0xff : 1); \
 	} while (0)
 #define refused(call) must((call) < 0 && errno == EPERM)
 
@@ -145,7 +145,8 @@ static void *run_worker(void *ended)
 		refused(unlink("/nonexistent"));
 		refused(fcntl(ends[0], F_GETFL));
 		must(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-				MAP_FAILED && errno == EPERM);
+				MAP_FAILED &&
+			errno == EPERM);
 	}
 	must(sendto(ends[0], &byte, 1, 0, NULL, 0) == 1);
 	must(recvfrom(ends[1], &byte, 1, MSG_DONTWAIT, NULL, NULL) == 1);
@@ -201,7 +202,8 @@ static void run_monitor(void)
 	int fd = mkstemp(path);
 
 	must(fd >= 0);
-	must(!fchown(fd, 1, 1) && !fchmod(fd, 0600)); /* somebody else's, who shares it with nobody */
+	must(!fchown(fd, 1, 1) &&
+		!fchmod(fd, 0600)); /* somebody else's, who shares it with nobody */
 	sandbox_enter_monitor();
 	must(open(path, O_RDWR) >= 0);
 	must(!unlink(path));
@@ -252,12 +254,12 @@ static void a_plain_user_stays_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(the_process),
-			cmocka_unit_test(its_threads),
-			cmocka_unit_test(without_a_sandbox_nothing_is_taken),
-			cmocka_unit_test(the_monitor),
-			cmocka_unit_test(which_user),
-			cmocka_unit_test(a_plain_user_stays_one),
+		cmocka_unit_test(the_process),
+		cmocka_unit_test(its_threads),
+		cmocka_unit_test(without_a_sandbox_nothing_is_taken),
+		cmocka_unit_test(the_monitor),
+		cmocka_unit_test(which_user),
+		cmocka_unit_test(a_plain_user_stays_one),
 	};
 
 	if (geteuid()) {

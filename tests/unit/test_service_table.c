@@ -101,7 +101,7 @@ static void options(void **state)
 {
 	struct service_config echo = parsed("echo:7,stamp=off,loops=allow");
 	struct service_config chat =
-			parsed("chat:65535,members=65536,idle=1,history=/var/a b:c=d.txt,sync=0");
+		parsed("chat:65535,members=65536,idle=1,history=/var/a b:c=d.txt,sync=0");
 	uint32_t sync;
 
 	assert_int_equal(echo.port, 7);
@@ -133,20 +133,19 @@ static void errors(void **state)
 	expect_error("echo: 1", "echo: 1: a port is a number from 1 to 65535");
 	expect_error("echo:1x,stamp=off", "echo:1x: a port is a number from 1 to 65535");
 	expect_error("echo:18446744073709551617",
-			"echo:18446744073709551617: a port is a number from 1 to 65535");
+		"echo:18446744073709551617: a port is a number from 1 to 65535");
 	expect_error("echo,", "echo has no option \"\": it has stamp, loops");
-	expect_error("broadcast,loops=off",
-			"broadcast has no option \"loops\": it has answer");
+	expect_error("broadcast,loops=off", "broadcast has no option \"loops\": it has answer");
 	expect_error("echo,stamp=yes", "echo: stamp=yes: allowed are on and off");
 	expect_error("echo,loops=maybe", "echo: loops=maybe: allowed are allow and refuse");
 	expect_error("echo,stamp", "echo: stamp needs a value: write stamp=VALUE, for example "
 				   "stamp=on");
 	expect_error("chat,members=0", "chat: members=0: allowed are the numbers from 1 to 65536");
 	expect_error("chat,members=65537",
-			"chat: members=65537: allowed are the numbers from 1 to 65536");
+		"chat: members=65537: allowed are the numbers from 1 to 65536");
 	expect_error("chat,idle=", "chat: idle=: allowed are the numbers from 1 to 86400");
 	expect_error("chat,sync=4294967297",
-			"chat: sync=4294967297: allowed are the numbers from 0 to 3600");
+		"chat: sync=4294967297: allowed are the numbers from 0 to 3600");
 	expect_error("chat,history=", "chat: history=: a path of 1 to 255 bytes is needed");
 	expect_error("chat,seed=1", "chat has no option \"seed\": it has members, idle, "
 				    "challenge, history, sync");
@@ -175,7 +174,8 @@ static void error_is_cut(void **state)
 
 static void a_port_twice(void **state)
 {
-	struct service_config configs[] = {parsed("echo:7000"), parsed("chat"), parsed("broadcast:7000")};
+	struct service_config configs[] = {
+		parsed("echo:7000"), parsed("chat"), parsed("broadcast:7000")};
 	char error[256];
 
 	assert_int_equal(services_check(configs, 2, error, sizeof(error)), 0);
@@ -187,8 +187,8 @@ static void a_port_twice(void **state)
 static void rooms_keep_separate_files(void **state)
 {
 	struct service_config configs[] = {parsed("chat"), parsed("chat:8091"),
-			parsed("chat:8092,history=off"), parsed("chat:8093,history=/tmp/x"),
-			parsed("chat:8094")};
+		parsed("chat:8092,history=off"), parsed("chat:8093,history=/tmp/x"),
+		parsed("chat:8094")};
 	char error[256];
 
 	assert_int_equal(services_check(configs, COUNT(configs), error, sizeof(error)), 0);
@@ -205,8 +205,8 @@ static void a_file_twice(void **state)
 {
 	struct service_config named[] = {parsed("chat,history=a"), parsed("chat:8091,history=a")};
 	struct service_config standard[] = {parsed("chat"), parsed("chat:8091,history=chat.txt")};
-	struct service_config taken[] = {parsed("chat:1,history=chat-3.txt"), parsed("chat:2"),
-			parsed("chat:3")};
+	struct service_config taken[] = {
+		parsed("chat:1,history=chat-3.txt"), parsed("chat:2"), parsed("chat:3")};
 	char error[256];
 
 	assert_int_equal(services_check(named, 2, error, sizeof(error)), -1);
@@ -238,8 +238,10 @@ static void seeds(void **state)
 
 	services_seed(configs, COUNT(configs), &seed);
 	assert_memory_equal(configs[0].options, before[0].options, UDPXDP_OPTIONS_SIZE);
-	assert_memory_not_equal(configs[1].options + offset, before[1].options + offset, sizeof(seed));
-	assert_memory_not_equal(configs[1].options + offset, configs[2].options + offset, sizeof(seed));
+	assert_memory_not_equal(
+		configs[1].options + offset, before[1].options + offset, sizeof(seed));
+	assert_memory_not_equal(
+		configs[1].options + offset, configs[2].options + offset, sizeof(seed));
 	memcpy(configs[1].options + offset, &(struct udpxdp_seed){0}, sizeof(seed));
 	assert_memory_equal(configs[1].options, before[1].options, UDPXDP_OPTIONS_SIZE);
 }

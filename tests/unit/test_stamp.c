@@ -26,16 +26,17 @@ static void expect_ctime(time_t seconds)
 
 static void is_ctime(void **state)
 {
-	static const char *const zones[] = {"UTC", "CET-1CEST,M3.5.0,M10.5.0/3", "<+08>-8", "<-0330>3:30"};
+	static const char *const zones[] = {
+		"UTC", "CET-1CEST,M3.5.0,M10.5.0/3", "<+08>-8", "<-0330>3:30"};
 
 	for (size_t z = 0; z < sizeof(zones) / sizeof(zones[0]); z++) {
 		setenv("TZ", zones[z], 1);
 		tzset();
 		for (time_t t = 86400; t < 16725225600; t += 40009 * 997)
 			expect_ctime(t);
-		expect_ctime(1795399200);  /* day of two digits */
-		expect_ctime(1793844000);  /* day of one digit */
-		expect_ctime(1774745999);  /* a second before the clocks change */
+		expect_ctime(1795399200); /* day of two digits */
+		expect_ctime(1793844000); /* day of one digit */
+		expect_ctime(1774745999); /* a second before the clocks change */
 		expect_ctime(1774746000);
 		expect_ctime(18446744072); /* the last whole second that a time_ns can hold */
 	}
@@ -48,7 +49,8 @@ static void known_value(void **state)
 
 	setenv("TZ", "UTC", 1);
 	tzset();
-	assert_int_equal(udpxdp_stamp_format(stamp, 1795399200 * NSEC_PER_SEC), sizeof(expected) - 1);
+	assert_int_equal(
+		udpxdp_stamp_format(stamp, 1795399200 * NSEC_PER_SEC), sizeof(expected) - 1);
 	assert_memory_equal(stamp, expected, sizeof(expected) - 1);
 }
 
@@ -63,22 +65,35 @@ static void recognised(void **state)
 	assert_true(starts("\u3010Mon Nov 23 02:00:00 2026\u3011 hello"));
 	assert_true(starts("\u3010Sun Feb  3 23:59:60 1999\u3011hello"));
 	assert_true(starts("\u3010Sat Dec 03 00:00:00 0000\u3011\n"));
-	assert_true(starts("\u3010Mon Nov 23 02:00:00 2026\u3011\u3010Mon Nov 23 02:00:00 2026\u3011"));
+	assert_true(
+		starts("\u3010Mon Nov 23 02:00:00 2026\u3011\u3010Mon Nov 23 02:00:00 2026\u3011"));
 }
 
 static void not_recognised(void **state)
 {
 	static const char *const samples[] = {
-		"", "\u3010", "\u3010\u3011", "Mon Nov 23 02:00:00 2026",
-		" \u3010Mon Nov 23 02:00:00 2026\u3011", "[Mon Nov 23 02:00:00 2026]",
-		"\u3010Mon Nov 23 02:00:00 2026", "\u3010Mon Nov 23 02:00:00 2026 \u3011",
-		"\u3010Mon Nov 23 02:00:00 226\u3011 ..", "\u3010Mxn Nov 23 02:00:00 2026\u3011",
-		"\u3010mon Nov 23 02:00:00 2026\u3011", "\u3010Mon Nxv 23 02:00:00 2026\u3011",
-		"\u3010Nov Mon 23 02:00:00 2026\u3011", "\u3010Mon Nov 2  02:00:00 2026\u3011",
-		"\u3010Mon Nov    02:00:00 2026\u3011", "\u3010Mon Nov a3 02:00:00 2026\u3011",
-		"\u3010Mon Nov 23 02.00:00 2026\u3011", "\u3010Mon Nov 23 02:00:00 2026\n\u3011",
-		"\u3010Mon Nov 23 02:00:00 20 6\u3011", "\u3010Mon,Nov 23 02:00:00 2026\u3011",
-		"\u3010onM Nov 23 02:00:00 2026\u3011", "\u3010Mon Nov 23 2:00:00 2026\u3011 ",
+		"",
+		"\u3010",
+		"\u3010\u3011",
+		"Mon Nov 23 02:00:00 2026",
+		" \u3010Mon Nov 23 02:00:00 2026\u3011",
+		"[Mon Nov 23 02:00:00 2026]",
+		"\u3010Mon Nov 23 02:00:00 2026",
+		"\u3010Mon Nov 23 02:00:00 2026 \u3011",
+		"\u3010Mon Nov 23 02:00:00 226\u3011 ..",
+		"\u3010Mxn Nov 23 02:00:00 2026\u3011",
+		"\u3010mon Nov 23 02:00:00 2026\u3011",
+		"\u3010Mon Nxv 23 02:00:00 2026\u3011",
+		"\u3010Nov Mon 23 02:00:00 2026\u3011",
+		"\u3010Mon Nov 2  02:00:00 2026\u3011",
+		"\u3010Mon Nov    02:00:00 2026\u3011",
+		"\u3010Mon Nov a3 02:00:00 2026\u3011",
+		"\u3010Mon Nov 23 02.00:00 2026\u3011",
+		"\u3010Mon Nov 23 02:00:00 2026\n\u3011",
+		"\u3010Mon Nov 23 02:00:00 20 6\u3011",
+		"\u3010Mon,Nov 23 02:00:00 2026\u3011",
+		"\u3010onM Nov 23 02:00:00 2026\u3011",
+		"\u3010Mon Nov 23 2:00:00 2026\u3011 ",
 		"\u3011Mon Nov 23 02:00:00 2026\u3010",
 	};
 

@@ -13,7 +13,10 @@ struct sample {
 	size_t len;
 };
 
-#define SAMPLE(s) {s, sizeof(s) - 1}
+#define SAMPLE(s)                \
+	{                        \
+		s, sizeof(s) - 1 \
+	}
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static bool utf8(struct sample s)
@@ -34,11 +37,20 @@ static bool word(struct sample s)
 static void well_formed(void **state)
 {
 	static const struct sample samples[] = {
-		SAMPLE(""), SAMPLE("plain"), SAMPLE("a\0b"), SAMPLE("\x7f\x1b[2J\r\n"),
-		SAMPLE("\xc2\x80"), SAMPLE("\xdf\xbf"), SAMPLE("\xe0\xa0\x80"),
-		SAMPLE("\xed\x9f\xbf"), SAMPLE("\xee\x80\x80"), SAMPLE("\xef\xbf\xbd"),
-		SAMPLE("\xf0\x90\x80\x80"), SAMPLE("\xf4\x8f\xbf\xbf"),
-		SAMPLE("\u3010\u6536\u5230\u3011"), SAMPLE("\xf0\x9f\x91\x8b!"),
+		SAMPLE(""),
+		SAMPLE("plain"),
+		SAMPLE("a\0b"),
+		SAMPLE("\x7f\x1b[2J\r\n"),
+		SAMPLE("\xc2\x80"),
+		SAMPLE("\xdf\xbf"),
+		SAMPLE("\xe0\xa0\x80"),
+		SAMPLE("\xed\x9f\xbf"),
+		SAMPLE("\xee\x80\x80"),
+		SAMPLE("\xef\xbf\xbd"),
+		SAMPLE("\xf0\x90\x80\x80"),
+		SAMPLE("\xf4\x8f\xbf\xbf"),
+		SAMPLE("\u3010\u6536\u5230\u3011"),
+		SAMPLE("\xf0\x9f\x91\x8b!"),
 	};
 
 	for (size_t i = 0; i < COUNT(samples); i++)
@@ -48,14 +60,26 @@ static void well_formed(void **state)
 static void not_well_formed(void **state)
 {
 	static const struct sample samples[] = {
-		SAMPLE("\x80"), SAMPLE("abc\xff"), SAMPLE("\xfe"), SAMPLE("\xc2"),
-		SAMPLE("\xc2 "), SAMPLE("\xe2\x82"), SAMPLE("\xe2\x82 x"), SAMPLE("\xf0\x9f\x91"),
-		SAMPLE("\xc0\xaf"), SAMPLE("\xc1\xbf"),             /* overlong, 2 bytes */
-		SAMPLE("\xe0\x80\xaf"), SAMPLE("\xe0\x9f\xbf"),     /* overlong, 3 bytes */
-		SAMPLE("\xf0\x80\x80\xaf"), SAMPLE("\xf0\x8f\xbf\xbf"), /* overlong, 4 bytes */
-		SAMPLE("\xed\xa0\x80"), SAMPLE("\xed\xbf\xbf"),     /* surrogates */
-		SAMPLE("\xf4\x90\x80\x80"), SAMPLE("\xf5\x80\x80\x80"), /* above U+10FFFF */
-		SAMPLE("\xf8\x88\x80\x80\x80"), SAMPLE("caf\xe9"),
+		SAMPLE("\x80"),
+		SAMPLE("abc\xff"),
+		SAMPLE("\xfe"),
+		SAMPLE("\xc2"),
+		SAMPLE("\xc2 "),
+		SAMPLE("\xe2\x82"),
+		SAMPLE("\xe2\x82 x"),
+		SAMPLE("\xf0\x9f\x91"),
+		SAMPLE("\xc0\xaf"),
+		SAMPLE("\xc1\xbf"), /* overlong, 2 bytes */
+		SAMPLE("\xe0\x80\xaf"),
+		SAMPLE("\xe0\x9f\xbf"), /* overlong, 3 bytes */
+		SAMPLE("\xf0\x80\x80\xaf"),
+		SAMPLE("\xf0\x8f\xbf\xbf"), /* overlong, 4 bytes */
+		SAMPLE("\xed\xa0\x80"),
+		SAMPLE("\xed\xbf\xbf"), /* surrogates */
+		SAMPLE("\xf4\x90\x80\x80"),
+		SAMPLE("\xf5\x80\x80\x80"), /* above U+10FFFF */
+		SAMPLE("\xf8\x88\x80\x80\x80"),
+		SAMPLE("caf\xe9"),
 	};
 
 	for (size_t i = 0; i < COUNT(samples); i++)
@@ -116,15 +140,35 @@ static void longest_text(void **state)
 static void prints(void **state)
 {
 	static const struct sample yes[] = {
-		SAMPLE("a"), SAMPLE("two words"), SAMPLE("\u5f20\u4e09"), SAMPLE("Zo\u00eb"),
-		SAMPLE("\U0001f44b"), SAMPLE("~!@#$%^&*()"), SAMPLE("e\u0301"),
+		SAMPLE("a"),
+		SAMPLE("two words"),
+		SAMPLE("\u5f20\u4e09"),
+		SAMPLE("Zo\u00eb"),
+		SAMPLE("\U0001f44b"),
+		SAMPLE("~!@#$%^&*()"),
+		SAMPLE("e\u0301"),
 	};
 	static const struct sample no[] = {
-		SAMPLE(""), SAMPLE("a\n"), SAMPLE("\t"), SAMPLE("\0"), SAMPLE("\x1b[0m"),
-		SAMPLE("\x7f"), SAMPLE("\xc2\x85"), SAMPLE("\xc2\x9b"), SAMPLE("\u2028"),
-		SAMPLE("\u2029"), SAMPLE("\u202e"), SAMPLE("\u200f"), SAMPLE("\u061c"),
-		SAMPLE("\u2066"), SAMPLE("a\u200b"), SAMPLE("\ufeff"), SAMPLE("\xee\x80\x80"),
-		SAMPLE("\xf3\xb0\x80\x80"), SAMPLE("\xf3\xbf\xbf\xbe"), SAMPLE("\xff"),
+		SAMPLE(""),
+		SAMPLE("a\n"),
+		SAMPLE("\t"),
+		SAMPLE("\0"),
+		SAMPLE("\x1b[0m"),
+		SAMPLE("\x7f"),
+		SAMPLE("\xc2\x85"),
+		SAMPLE("\xc2\x9b"),
+		SAMPLE("\u2028"),
+		SAMPLE("\u2029"),
+		SAMPLE("\u202e"),
+		SAMPLE("\u200f"),
+		SAMPLE("\u061c"),
+		SAMPLE("\u2066"),
+		SAMPLE("a\u200b"),
+		SAMPLE("\ufeff"),
+		SAMPLE("\xee\x80\x80"),
+		SAMPLE("\xf3\xb0\x80\x80"),
+		SAMPLE("\xf3\xbf\xbf\xbe"),
+		SAMPLE("\xff"),
 	};
 
 	for (size_t i = 0; i < COUNT(yes); i++)
@@ -138,7 +182,11 @@ static void prints(void **state)
 static void words(void **state)
 {
 	static const struct sample spaced[] = {
-		SAMPLE(" "), SAMPLE("a b"), SAMPLE("a\u00a0b"), SAMPLE("\u3000"), SAMPLE("\u2003x"),
+		SAMPLE(" "),
+		SAMPLE("a b"),
+		SAMPLE("a\u00a0b"),
+		SAMPLE("\u3000"),
+		SAMPLE("\u2003x"),
 	};
 
 	assert_true(word((struct sample)SAMPLE("alice")));
@@ -149,8 +197,8 @@ static void words(void **state)
 	}
 }
 
-static void expect_addr(const struct udpxdp_addr *addr, uint16_t port, const char *alone,
-		const char *with_port)
+static void expect_addr(
+	const struct udpxdp_addr *addr, uint16_t port, const char *alone, const char *with_port)
 {
 	char text[UDPXDP_ADDR_TEXT_MAX];
 
@@ -162,10 +210,12 @@ static void expect_addr(const struct udpxdp_addr *addr, uint16_t port, const cha
 
 static void addresses(void **state)
 {
-	const struct udpxdp_addr v4 = udpxdp_addr_ipv4(10, 0, 0, 2), top = udpxdp_addr_ipv4(255, 255, 255, 255);
+	const struct udpxdp_addr v4 = udpxdp_addr_ipv4(10, 0, 0, 2),
+				 top = udpxdp_addr_ipv4(255, 255, 255, 255);
 	const struct udpxdp_addr any = {0}, loopback = {.b = {[15] = 1}};
 	/* RFC 5952, 4.2.2: a single zero field is not shortened; 4.2.3: the longest run is. */
-	const struct udpxdp_addr single = {.b = {0x20, 1, 0x0d, 0xb8, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}};
+	const struct udpxdp_addr single = {
+		.b = {0x20, 1, 0x0d, 0xb8, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}};
 	const struct udpxdp_addr runs = {.b = {0x20, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}};
 	struct udpxdp_addr longest;
 
@@ -177,7 +227,7 @@ static void addresses(void **state)
 	expect_addr(&single, 10, "2001:db8:0:1:1:1:1:1", "[2001:db8:0:1:1:1:1:1]:10");
 	expect_addr(&runs, 99, "2001:0:0:1::1", "[2001:0:0:1::1]:99");
 	expect_addr(&longest, 65535, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-			"[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
+		"[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
 }
 
 int main(void)

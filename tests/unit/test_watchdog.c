@@ -73,12 +73,11 @@ static void knows_whether_there_is_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(feeds_while_all_turn),
-			cmocka_unit_test(starves_when_one_is_stuck),
-			cmocka_unit_test(turns_count_from_the_last_feeding),
-			cmocka_unit_test(never_turned_is_stuck),
-			cmocka_unit_test_setup_teardown(knows_whether_there_is_one, said_begin,
-					said_end),
+		cmocka_unit_test(feeds_while_all_turn),
+		cmocka_unit_test(starves_when_one_is_stuck),
+		cmocka_unit_test(turns_count_from_the_last_feeding),
+		cmocka_unit_test(never_turned_is_stuck),
+		cmocka_unit_test_setup_teardown(knows_whether_there_is_one, said_begin, said_end),
 	};
 
 	return cmocka_run_group_tests_name("watchdog", tests, NULL, NULL);

@@ -25,8 +25,8 @@
 struct load {
 	struct frame_io io;
 	int doorbell;
-	uint16_t port;        /* they go to */
-	uint16_t source;      /* they come from */
+	uint16_t port;          /* they go to */
+	uint16_t source;        /* they come from */
 	_Atomic unsigned count; /* of the datagrams */
 	unsigned next;
 	unsigned sent;
@@ -50,22 +50,22 @@ static int load_receive(struct frame_io *io, struct frame *frames, int max)
 
 	for (; n < 8 && l->next < l->count; n++, l->next++) {
 		struct udpxdp_path path = {
-				.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
-						.port = l->source,
-						.mac = {2, 0, 0, 0, 0, 2}},
-				.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
-						.port = l->port,
-						.mac = {2, 0, 0, 0, 0, 1}},
+			.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2),
+				.port = l->source,
+				.mac = {2, 0, 0, 0, 0, 2}},
+			.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1),
+				.port = l->port,
+				.mac = {2, 0, 0, 0, 0, 1}},
 		};
 		uint8_t *data = l->in[n] + FRAME_HEADROOM;
 
 		headers_write(data, &path, 5, checksum_sum("hello", 5));
 		memcpy(data + headers_len(&path), "hello", 5);
 		frames[n] = (struct frame){.data = data,
-				.len = headers_len(&path) + 5,
-				.room = FRAME_SIZE,
-				.time_ns = now_ns(),
-				.is_rx = true};
+			.len = headers_len(&path) + 5,
+			.room = FRAME_SIZE,
+			.time_ns = now_ns(),
+			.is_rx = true};
 	}
 	return n;
 }
@@ -109,13 +109,13 @@ static int load_close(struct frame_io *io)
 }
 
 static const struct frame_io_ops load_ops = {
-		.receive = load_receive,
-		.release = load_give_back,
-		.allocate = load_allocate,
-		.send = load_send,
-		.flush = load_flush,
-		.wait = load_wait,
-		.close = load_close,
+	.receive = load_receive,
+	.release = load_give_back,
+	.allocate = load_allocate,
+	.send = load_send,
+	.flush = load_flush,
+	.wait = load_wait,
+	.close = load_close,
 };
 
 struct bench {
@@ -130,7 +130,7 @@ struct bench {
 static struct udpxdp_host *make_net(uint32_t mtu)
 {
 	const struct udpxdp_host_addr addr = {
-			.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .prefix_len = 24, .on_iface = true};
+		.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .prefix_len = 24, .on_iface = true};
 	const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
 
 	return udpxdp_host_new(mac, mtu, &addr, 1);
@@ -142,14 +142,13 @@ static struct bench *open_bench(void)
 	char error[200];
 
 	assert_int_equal(service_parse(&b->services[0], "echo", error, sizeof(error)), 0);
-	assert_int_equal(service_parse(&b->services[1], "chat,history=off", error, sizeof(error)),
-			0);
+	assert_int_equal(
+		service_parse(&b->services[1], "chat,history=off", error, sizeof(error)), 0);
 	b->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		b->doorbells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		b->load[i] = (struct load){.io.ops = &load_ops,
-				.doorbell = b->doorbells[i],
-				.source = 40000 + i};
+		b->load[i] = (struct load){
+			.io.ops = &load_ops, .doorbell = b->doorbells[i], .source = 40000 + i};
 		b->ios[i] = &b->load[i].io;
 	}
 	return b;
@@ -158,16 +157,16 @@ static struct bench *open_bench(void)
 static void run_bench(struct bench *b, enum wait_policy wait)
 {
 	b->workers = workers_start(&(struct workers_config){
-			.count = WORKERS,
-			.ios = b->ios,
-			.doorbells = b->doorbells,
-			.wait = wait,
-			.services = b->services,
-			.service_count = 2,
-			.counters = b->counters,
-			.hostname = "bench",
-			.net = make_net(1500),
-			.event_fd = b->bell,
+		.count = WORKERS,
+		.ios = b->ios,
+		.doorbells = b->doorbells,
+		.wait = wait,
+		.services = b->services,
+		.service_count = 2,
+		.counters = b->counters,
+		.hostname = "bench",
+		.net = make_net(1500),
+		.event_fd = b->bell,
 	});
 	assert_non_null(b->workers);
 }
@@ -275,7 +274,7 @@ static void answers_come_back_from_commands(void **state)
 {
 	struct bench *b = open_bench();
 	struct udpxdp_path path = {.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .port = 8090},
-			.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 9}};
+		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 9}};
 	struct worker_event *notice = NULL;
 
 	run_bench(b, WAIT_BLOCK);
@@ -300,7 +299,7 @@ static void answers_have_room_behind_messages(void **state)
 {
 	struct bench *b = open_bench();
 	struct udpxdp_path path = {.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .port = 8090},
-			.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 9}};
+		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 9}};
 	unsigned messages = 0, answers = 0;
 	struct worker_event *notice;
 
@@ -362,13 +361,13 @@ static void stops_under_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(every_worker_echoes),
-			cmocka_unit_test(chat_hears_every_queue),
-			cmocka_unit_test(a_sleeping_owner_is_woken),
-			cmocka_unit_test(answers_come_back_from_commands),
-			cmocka_unit_test(answers_have_room_behind_messages),
-			cmocka_unit_test(the_host_changes_under_load),
-			cmocka_unit_test(stops_under_load),
+		cmocka_unit_test(every_worker_echoes),
+		cmocka_unit_test(chat_hears_every_queue),
+		cmocka_unit_test(a_sleeping_owner_is_woken),
+		cmocka_unit_test(answers_come_back_from_commands),
+		cmocka_unit_test(answers_have_room_behind_messages),
+		cmocka_unit_test(the_host_changes_under_load),
+		cmocka_unit_test(stops_under_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,8 @@ static void put(struct writer *w, const void *piece, size_t len)
 }
 
 /* \xNN or \u{NNNN}, with as many digits as the value needs, at least so many. */
-static void put_hex(struct writer *w, const char *open, uint32_t value, int digits,
-		const char *close)
+static void put_hex(
+	struct writer *w, const char *open, uint32_t value, int digits, const char *close)
 {
 	char text[16];
 	size_t len = strlen(open);

@@ -25,7 +25,8 @@ size_t escape_quoted(char *out, size_t size, const uint8_t *text, size_t len);
  */
 size_t escape_json(char *out, size_t size, const uint8_t *text, size_t len);
 
-/* escape_quoted() without quotes, and with " and \ as they are. Cut as above (3 bytes always do). */
+/* escape_quoted() without quotes, and with " and \ as they are. Cut as above (3 bytes always do).
+ */
 size_t escape_text(char *out, size_t size, const uint8_t *text, size_t len);
 
 #define ESCAPE_TEXT_MAX(len) (4 * (size_t)(len)) /* the most that escape_text() writes */

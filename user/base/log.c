@@ -41,8 +41,8 @@ static void __attribute__((format(printf, 1, 0))) log_write(const char *format, 
 	if ((size_t)wanted >= sizeof(text))
 		wanted = sizeof(text) - 1;
 	memcpy(line, prefix, len);
-	len += escape_text(line + len, sizeof(line) - len - 1, (const uint8_t *)text,
-			(size_t)wanted);
+	len += escape_text(
+		line + len, sizeof(line) - len - 1, (const uint8_t *)text, (size_t)wanted);
 	line[len++] = '\n';
 	for (size_t done = 0; done < len && reader_reads();) {
 		ssize_t written = write(STDERR_FILENO, line + done, len - done);

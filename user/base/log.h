@@ -6,11 +6,11 @@
 /* Exit statuses: part of the contract with scripts. */
 enum {
 	EXIT_CLEAN = 0,
-	EXIT_RUNTIME = 1,     /* failure while running */
-	EXIT_USAGE = 2,       /* the command line */
-	EXIT_PERMISSION = 3,  /* a capability is missing */
-	EXIT_INTERFACE = 4,   /* no such interface, or XDP cannot be used on it as asked */
-	EXIT_BUSY = 5,        /* another program holds the interface */
+	EXIT_RUNTIME = 1,    /* failure while running */
+	EXIT_USAGE = 2,      /* the command line */
+	EXIT_PERMISSION = 3, /* a capability is missing */
+	EXIT_INTERFACE = 4,  /* no such interface, or XDP cannot be used on it as asked */
+	EXIT_BUSY = 5,       /* another program holds the interface */
 };
 
 /* 0: what matters; 1: -v; 2: -vv, libbpf's and libxdp's own messages too. Set once at start. */

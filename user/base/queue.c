@@ -77,7 +77,7 @@ struct queue *queue_new(size_t capacity, size_t size)
 	slot_bytes = round_up(slots * sizeof(ck_ring_buffer_t));
 	size = round_up(size);
 	if (slots - 1 >= capacity && size && !__builtin_mul_overflow(slots - 1, size, &bytes) &&
-			!__builtin_add_overflow(bytes, sizeof(*queue) + 2 * slot_bytes, &bytes))
+		!__builtin_add_overflow(bytes, sizeof(*queue) + 2 * slot_bytes, &bytes))
 		queue = aligned_alloc(CK_MD_CACHELINE, bytes);
 	if (!queue) {
 		errno = ENOMEM;
@@ -89,8 +89,7 @@ struct queue *queue_new(size_t capacity, size_t size)
 	queue->filled_slots = (void *)queue->memory;
 	queue->empty_slots = (void *)(queue->memory + slot_bytes);
 	for (size_t i = 0; i < slots - 1; i++)
-		put(&queue->empty, queue->empty_slots,
-				queue->memory + 2 * slot_bytes + i * size);
+		put(&queue->empty, queue->empty_slots, queue->memory + 2 * slot_bytes + i * size);
 	return queue;
 }
 

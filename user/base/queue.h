@@ -13,7 +13,8 @@
 struct queue;
 
 /* A queue of `capacity` records (rounded up to a power of two, less one) of `size` bytes each,
- * aligned to cache lines. Allocates everything it will ever need. Returns NULL with errno ENOMEM. */
+ * aligned to cache lines. Allocates everything it will ever need. Returns NULL with errno ENOMEM.
+ */
 struct queue *queue_new(size_t capacity, size_t size);
 void queue_free(struct queue *queue);
 

@@ -44,7 +44,7 @@ static bool all_print(const uint8_t *text, size_t len, bool spaces)
 	for (size_t i = 0; i < len;) {
 		utf8proc_int32_t character;
 		utf8proc_ssize_t used =
-				utf8proc_iterate(text + i, (utf8proc_ssize_t)(len - i), &character);
+			utf8proc_iterate(text + i, (utf8proc_ssize_t)(len - i), &character);
 		utf8proc_category_t category;
 
 		if (used <= 0)
@@ -71,11 +71,13 @@ size_t udpxdp_addr_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_a
 {
 	bool ipv4 = udpxdp_addr_is_ipv4(addr);
 
-	inet_ntop(ipv4 ? AF_INET : AF_INET6, ipv4 ? addr->b + 12 : addr->b, text, UDPXDP_ADDR_TEXT_MAX);
+	inet_ntop(ipv4 ? AF_INET : AF_INET6, ipv4 ? addr->b + 12 : addr->b, text,
+		UDPXDP_ADDR_TEXT_MAX);
 	return strlen(text);
 }
 
-size_t udpxdp_addr_port_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr, uint16_t port)
+size_t udpxdp_addr_port_format(
+	char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_addr *addr, uint16_t port)
 {
 	char digits[5];
 	size_t len, count = 0;

@@ -58,8 +58,8 @@ static int take_line(char *line, config_set *set, void *context, char *error, si
 	return set(context, name, value, error, size);
 }
 
-unsigned config_parse(char *text, size_t len, config_set *set, void *context, char *error,
-		size_t size)
+unsigned config_parse(
+	char *text, size_t len, config_set *set, void *context, char *error, size_t size)
 {
 	char *line = text, *end = text + len;
 	unsigned number = 1;

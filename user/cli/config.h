@@ -13,16 +13,16 @@
 
 /* Takes one line; value is NULL when the name stands alone. Returns 0, or -1 with one line in
  * error. */
-typedef int config_set(void *context, const char *name, const char *value, char *error,
-		size_t size);
+typedef int config_set(
+	void *context, const char *name, const char *value, char *error, size_t size);
 
 /*
  * Reads text line by line until set() refuses one. Names and values point into text, which is
  * changed: text[len] must be there too, for the last NUL. Returns 0, or the number of the line
  * that is wrong, with one line in error.
  */
-unsigned config_parse(char *text, size_t len, config_set *set, void *context, char *error,
-		size_t size);
+unsigned config_parse(
+	char *text, size_t len, config_set *set, void *context, char *error, size_t size);
 
 /* Reads a file into memory that the caller owns, with room for one byte behind it. Returns NULL
  * with one line in error. */

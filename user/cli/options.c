@@ -55,8 +55,8 @@ static const struct option_row *row_of(const struct verb *verb, int value)
 	return NULL;
 }
 
-static int set_uint(const struct option_row *row, unsigned *number, const char *arg, char *error,
-		size_t size)
+static int set_uint(
+	const struct option_row *row, unsigned *number, const char *arg, char *error, size_t size)
 {
 	unsigned max = row->max ? row->max : UINT_MAX;
 	unsigned long value = 0;
@@ -74,8 +74,8 @@ static int set_uint(const struct option_row *row, unsigned *number, const char *
 	return 0;
 }
 
-static int set_seconds(const struct option_row *row, uint64_t *time_ns, const char *arg,
-		char *error, size_t size)
+static int set_seconds(
+	const struct option_row *row, uint64_t *time_ns, const char *arg, char *error, size_t size)
 {
 	double min = row->min / 1e3, max = (row->max ? row->max : UINT_MAX) / 1e3;
 	double value = -1;
@@ -85,15 +85,15 @@ static int set_seconds(const struct option_row *row, uint64_t *time_ns, const ch
 		value = strtod(arg, &end);
 	if (!end || end == arg || *end || value < min || value > max) {
 		snprintf(error, size, "'%s' is not a number of seconds from %g to %.10g", arg, min,
-				max);
+			max);
 		return -1;
 	}
 	*time_ns = (uint64_t)(value * 1e9);
 	return 0;
 }
 
-static int set_value(const struct option_row *row, void *config, const char *arg, char *error,
-		size_t size)
+static int set_value(
+	const struct option_row *row, void *config, const char *arg, char *error, size_t size)
 {
 	void *member = (char *)config + row->offset;
 
@@ -162,15 +162,15 @@ static struct tables make_tables(const struct verb *verb)
 	return tables;
 }
 
-static void __attribute__((noreturn)) bad_option(
-		const struct verb *verb, const char *option, const char *why)
+static void __attribute__((noreturn))
+bad_option(const struct verb *verb, const char *option, const char *why)
 {
 	log_fail(EXIT_USAGE, "option %s: %s; see udpxdp %s --help", option, why, verb->name);
 }
 
 /* getopt_long() says only that it could not tell which one; say between which. */
-static void __attribute__((noreturn)) bad_long_option(
-		const struct verb *verb, const char *arg, const struct option *longs)
+static void __attribute__((noreturn))
+bad_long_option(const struct verb *verb, const char *arg, const struct option *longs)
 {
 	size_t len = strcspn(arg, "=");
 	char option[128], why[512] = "could be";
@@ -182,14 +182,14 @@ static void __attribute__((noreturn)) bad_long_option(
 		if (strncmp(longs->name, arg + 2, len - 2))
 			continue;
 		used += (size_t)snprintf(why + used, sizeof(why) - used, "%s --%s",
-				matches ? " or" : "", longs->name);
+			matches ? " or" : "", longs->name);
 		matches++;
 	}
 	bad_option(verb, option, matches ? why : "unknown");
 }
 
-static void __attribute__((noreturn)) report(
-		const struct verb *verb, char **argv, int result, const struct option *longs)
+static void __attribute__((noreturn))
+report(const struct verb *verb, char **argv, int result, const struct option *longs)
 {
 	const struct option_row *row = row_of(verb, optopt);
 	char option[64];
@@ -228,7 +228,7 @@ static void check_operands(const struct verb *verb, int count, char **operands)
 	}
 	if (verb->max_operands >= 0 && count > verb->max_operands)
 		log_fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp %s --help",
-				operands[verb->max_operands], verb->name);
+			operands[verb->max_operands], verb->name);
 }
 
 /* Ends a run that printed what was asked for; a full disk behind standard output is an error. */
@@ -240,7 +240,7 @@ static void __attribute__((noreturn)) printed(void)
 }
 
 static void apply(const struct verb *verb, void *config, const struct option_row *row, int value,
-		const char *arg)
+	const char *arg)
 {
 	char error[256], option[64];
 
@@ -298,8 +298,8 @@ static int set_switch(bool *flag, const char *value, char *error, size_t size)
 	return -1;
 }
 
-static int set_from_file(const struct option_row *row, void *config, const char *value,
-		char *error, size_t size)
+static int set_from_file(
+	const struct option_row *row, void *config, const char *value, char *error, size_t size)
 {
 	void *member = (char *)config + row->offset;
 
@@ -315,7 +315,7 @@ static int set_from_file(const struct option_row *row, void *config, const char 
 }
 
 int options_set(const struct verb *verb, void *config, const char *name, const char *value,
-		char *error, size_t size)
+	char *error, size_t size)
 {
 	char why[256];
 
@@ -375,7 +375,7 @@ void options_help(const struct verb *verb)
 	size_t count = row_count(verb) + COMMON_ROWS;
 
 	printf("Usage: udpxdp %s [OPTION...]%s%s\n", verb->name, *verb->operands ? " " : "",
-			verb->operands);
+		verb->operands);
 	printf("%s\n\nOptions:\n", verb->summary);
 	for (size_t i = 0; i < count; i++)
 		print_row(row_at(verb, i));

@@ -21,8 +21,8 @@ static inline uint32_t headers_len(const struct udpxdp_path *path)
 
 /*
  * Writes headers_len(path) bytes at p (any alignment) for a datagram from path->local to
- * path->peer with a payload of len bytes whose sum (see checksum_sum()) is payload_sum. IPv4: no options,
- * DF set and so no identification (RFC 6864, 4.1). The UDP checksum is always there.
+ * path->peer with a payload of len bytes whose sum (see checksum_sum()) is payload_sum. IPv4: no
+ * options, DF set and so no identification (RFC 6864, 4.1). The UDP checksum is always there.
  */
 void headers_write(uint8_t *p, const struct udpxdp_path *path, uint32_t len, uint32_t payload_sum);
 

@@ -28,7 +28,8 @@ static inline uint16_t checksum_fold(uint64_t sum)
 {
 	uint32_t half;
 
-	/* A sum and the same with its halves changed over: the upper half is both with their carry. */
+	/* A sum and the same with its halves changed over: the upper half is both with their carry.
+	 */
 	half = (sum + (sum << 32 | sum >> 32)) >> 32;
 	return (half + (half << 16 | half >> 16)) >> 16;
 }

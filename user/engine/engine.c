@@ -24,14 +24,13 @@ static inline bool is_special(const struct udpxdp_addr *a)
 
 		return !first || first == 127 || (first & 0xf0) == 0xe0;
 	}
-	return a->b[0] == 0xff ||
-	       (!a->w[0] && !a->w[1] && !a->w[2] && !memcmp(a->b + 12, "\0\0\0", 3) &&
-			       a->b[15] <= 1);
+	return a->b[0] == 0xff || (!a->w[0] && !a->w[1] && !a->w[2] &&
+					  !memcmp(a->b + 12, "\0\0\0", 3) && a->b[15] <= 1);
 }
 
 /* The verdict on a frame's destination: the same questions, in the same order, as the filter. */
 static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
-		struct service_instance **instance, bool *broadcast)
+	struct service_instance **instance, bool *broadcast)
 {
 	const struct udpxdp_host *net = e->net;
 	uint32_t kind = udpxdp_host_kind(net, &info->dest);
@@ -52,8 +51,8 @@ static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
  * Is the UDP checksum complete and right, absent (IPv4 only), or the bare pseudo-header sum that
  * a sender on this machine left for an offload to complete?
  */
-static inline bool udp_checksum_ok(const struct frame_info *info, const uint8_t *udp,
-		uint32_t payload_sum)
+static inline bool udp_checksum_ok(
+	const struct frame_info *info, const uint8_t *udp, uint32_t payload_sum)
 {
 	uint16_t udp_len = PACKET_BE16(UDP_HEADER_LEN + info->payload_len), field;
 	uint64_t pseudo = PACKET_BE16(IP_PROTO_UDP) + (uint32_t)udp_len;
@@ -64,7 +63,8 @@ static inline bool udp_checksum_ok(const struct frame_info *info, const uint8_t 
 	else
 		pseudo += checksum_sum(&info->source, 16) + checksum_sum(&info->dest, 16);
 	if (checksum_fold(pseudo + checksum_word32(udp) + checksum_word32(udp + 4) + payload_sum) ==
-			0xffff && field)
+			0xffff &&
+		field)
 		return true;
 	return field ? field == checksum_fold(pseudo) : info->version == 4;
 }
@@ -74,13 +74,13 @@ static inline bool ip_checksum_ok(const uint8_t *ip, uint32_t len)
 	if (len != IPV4_HEADER_LEN)
 		return checksum_sum(ip, len) == 0xffff;
 	return checksum_fold(checksum_word32(ip) + checksum_word32(ip + 4) +
-			       checksum_word32(ip + 8) + checksum_word32(ip + 12) +
-			       checksum_word32(ip + 16)) == 0xffff;
+			     checksum_word32(ip + 8) + checksum_word32(ip + 12) +
+			     checksum_word32(ip + 16)) == 0xffff;
 }
 
 /* Why a datagram must not reach its service; UDPXDP_DROP_NONE: it may. */
 static enum udpxdp_drop refuse(const struct engine *e, const struct frame *frame,
-		const struct frame_info *info, uint32_t payload_sum)
+	const struct frame_info *info, uint32_t payload_sum)
 {
 	if (info->version == 4 && !ip_checksum_ok(frame->data + info->l3, info->l4 - info->l3))
 		return UDPXDP_DROP_bad_ip_checksum;
@@ -89,14 +89,14 @@ static enum udpxdp_drop refuse(const struct engine *e, const struct frame *frame
 	if (!info->source_port)
 		return UDPXDP_DROP_source_port_zero;
 	if (is_special(&info->source) || is_group_mac(frame->data + 6) ||
-			udpxdp_host_kind(e->net, &info->source))
+		udpxdp_host_kind(e->net, &info->source))
 		return UDPXDP_DROP_source_address;
 	return UDPXDP_DROP_NONE;
 }
 
 /* Who answers what was sent to everybody: the address that the sender takes for its neighbour. */
 static __attribute__((noinline)) struct udpxdp_addr own_ipv4(
-		const struct udpxdp_host *net, const struct udpxdp_addr *peer)
+	const struct udpxdp_host *net, const struct udpxdp_addr *peer)
 {
 	const struct udpxdp_addr *neighbour = udpxdp_host_addr_on_subnet_of(net, peer);
 
@@ -104,7 +104,7 @@ static __attribute__((noinline)) struct udpxdp_addr own_ipv4(
 }
 
 static void read_path(struct udpxdp_path *path, const struct engine *e, const struct frame *frame,
-		const struct frame_info *info, bool broadcast)
+	const struct frame_info *info, bool broadcast)
 {
 	const struct eth_header *eth = (const void *)frame->data;
 	const uint8_t *tag = frame->data + 12;
@@ -183,8 +183,7 @@ int engine_poll(struct engine *e)
 
 void engine_deliver(struct engine *e, unsigned n, const struct udpxdp_datagram *d)
 {
-	struct udpxdp_ctx ctx = {
-			.engine = e, .instance = &e->instances[n], .time_ns = d->time_ns};
+	struct udpxdp_ctx ctx = {.engine = e, .instance = &e->instances[n], .time_ns = d->time_ns};
 
 	ctx.instance->service->receive(ctx.instance->state, &ctx, d);
 }
@@ -192,7 +191,7 @@ void engine_deliver(struct engine *e, unsigned n, const struct udpxdp_datagram *
 const char *engine_command(struct engine *e, unsigned n, const struct udpxdp_command *command)
 {
 	struct udpxdp_ctx ctx = {
-			.engine = e, .instance = &e->instances[n], .time_ns = command->time_ns};
+		.engine = e, .instance = &e->instances[n], .time_ns = command->time_ns};
 
 	return ctx.instance->service->command(ctx.instance->state, &ctx, command);
 }
@@ -200,9 +199,8 @@ const char *engine_command(struct engine *e, unsigned n, const struct udpxdp_com
 void engine_tick(struct engine *e, uint64_t time_ns)
 {
 	for (unsigned n = 0; n < e->instance_count; n++) {
-		struct udpxdp_ctx ctx = {.engine = e,
-				.instance = &e->instances[n],
-				.time_ns = time_ns};
+		struct udpxdp_ctx ctx = {
+			.engine = e, .instance = &e->instances[n], .time_ns = time_ns};
 
 		if (ctx.instance->state && ctx.instance->service->tick)
 			ctx.instance->service->tick(ctx.instance->state, &ctx, time_ns);
@@ -224,7 +222,8 @@ uint64_t engine_verdict(const struct engine *e, enum frame_verdict verdict)
 	return e->verdicts[verdict];
 }
 
-static int start_instance(struct service_instance *i, const struct engine_config *config, unsigned n)
+static int start_instance(
+	struct service_instance *i, const struct engine_config *config, unsigned n)
 {
 	const struct service_config *spec = &config->services[n];
 	size_t size;

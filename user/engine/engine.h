@@ -69,7 +69,7 @@ void engine_deliver(struct engine *engine, unsigned instance, const struct udpxd
 
 /* A line from a console, for the service `instance` that lives here. Returns NULL or why not. */
 const char *engine_command(
-		struct engine *engine, unsigned instance, const struct udpxdp_command *command);
+	struct engine *engine, unsigned instance, const struct udpxdp_command *command);
 
 /* The time for the services that want it: call about once a second. */
 void engine_tick(struct engine *engine, uint64_t time_ns);

@@ -16,8 +16,8 @@ static void claim(struct udpxdp_host *net, const struct udpxdp_addr *addr, uint3
 	net->index[i] = (struct udpxdp_host_slot){.addr = *addr, .kind = kind};
 }
 
-struct udpxdp_host *udpxdp_host_new(const uint8_t mac[6], uint32_t mtu,
-		const struct udpxdp_host_addr *addrs, size_t count)
+struct udpxdp_host *udpxdp_host_new(
+	const uint8_t mac[6], uint32_t mtu, const struct udpxdp_host_addr *addrs, size_t count)
 {
 	const struct udpxdp_addr everybody = udpxdp_addr_ipv4(255, 255, 255, 255);
 	struct udpxdp_host *net;
@@ -41,7 +41,8 @@ struct udpxdp_host *udpxdp_host_new(const uint8_t mac[6], uint32_t mtu,
 
 		net->addrs[net->count++] = *a;
 		claim(net, &a->addr, LOCAL_UNICAST);
-		if (a->on_iface && udpxdp_addr_is_ipv4(&a->addr) && !udpxdp_addr_is_ipv4(&net->ipv4))
+		if (a->on_iface && udpxdp_addr_is_ipv4(&a->addr) &&
+			!udpxdp_addr_is_ipv4(&net->ipv4))
 			net->ipv4 = a->addr;
 	}
 	claim(net, &everybody, LOCAL_BROADCAST);
@@ -59,7 +60,8 @@ static bool same_prefix(const struct udpxdp_addr *a, const struct udpxdp_addr *b
 	       (!rest || !((a->b[bytes] ^ b->b[bytes]) & (0xff00 >> rest) & 0xff));
 }
 
-const struct udpxdp_addr *udpxdp_host_addr_on_subnet_of(const struct udpxdp_host *net, const struct udpxdp_addr *addr)
+const struct udpxdp_addr *udpxdp_host_addr_on_subnet_of(
+	const struct udpxdp_host *net, const struct udpxdp_addr *addr)
 {
 	bool ipv4 = udpxdp_addr_is_ipv4(addr);
 
@@ -67,7 +69,7 @@ const struct udpxdp_addr *udpxdp_host_addr_on_subnet_of(const struct udpxdp_host
 		const struct udpxdp_host_addr *a = &net->addrs[i];
 
 		if (a->on_iface && udpxdp_addr_is_ipv4(&a->addr) == ipv4 &&
-				same_prefix(&a->addr, addr, a->prefix_len + (ipv4 ? 96 : 0)))
+			same_prefix(&a->addr, addr, a->prefix_len + (ipv4 ? 96 : 0)))
 			return &a->addr;
 	}
 	return NULL;

@@ -5,13 +5,13 @@
 #include "engine/internal.h"
 
 _Static_assert(sizeof(((struct udpxdp_prefix *)0)->text) <= FRAME_HEADROOM,
-		"an answer in place grows into the headroom");
+	"an answer in place grows into the headroom");
 
 void udpxdp_count_drop(struct udpxdp_ctx *ctx, enum udpxdp_drop reason)
 {
 	static const uint16_t offsets[] = {
 #define X(name, text) offsetof(struct service_counters, name),
-			UDPXDP_DROP_REASONS(X)
+		UDPXDP_DROP_REASONS(X)
 #undef X
 	};
 
@@ -29,7 +29,8 @@ size_t udpxdp_send_max(const struct udpxdp_ctx *ctx, const struct udpxdp_path *p
 	return ctx->engine->net->mtu - ip_udp_len(path);
 }
 
-bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
+bool udpxdp_reply(
+	struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
 {
 	struct frame_io *io = ctx->engine->io;
 	struct frame *frame = ctx->frame;
@@ -63,7 +64,8 @@ bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const
 	return true;
 }
 
-bool udpxdp_send(struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len)
+bool udpxdp_send(
+	struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len)
 {
 	struct frame_io *io = ctx->engine->io;
 	uint32_t header_len = headers_len(path);

@@ -36,8 +36,9 @@ static bool is_like(const uint8_t *text, const char *pattern)
 	for (; *pattern; pattern++, text++) {
 		bool digit = *text >= '0' && *text <= '9';
 
-		if (*pattern == '0' ? !digit
-				    : *pattern == '_' ? !digit && *text != ' ' : *text != *pattern)
+		if (*pattern == '0'       ? !digit
+			: *pattern == '_' ? !digit && *text != ' '
+					  : *text != *pattern)
 			return false;
 	}
 	return true;

@@ -76,8 +76,8 @@ static void complete_tx(struct afxdp *x)
 	uint32_t index, n = xsk_ring_cons__peek(&x->completion, TX_FRAMES, &index);
 
 	for (uint32_t i = 0; i < n; i++)
-		x->free[x->free_count++] = chunk_of(
-				x, *xsk_ring_cons__comp_addr(&x->completion, index + i));
+		x->free[x->free_count++] =
+			chunk_of(x, *xsk_ring_cons__comp_addr(&x->completion, index + i));
 	if (n)
 		xsk_ring_cons__release(&x->completion, n);
 	x->in_flight -= n;
@@ -141,12 +141,12 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 		uint64_t base = chunk_of(x, desc->addr);
 
 		frames[i] = (struct frame){
-				.data = x->area + desc->addr,
-				.len = desc->len,
-				.room = x->chunk - (desc->addr - base),
-				.time_ns = now,
-				.cookie = base,
-				.is_rx = true,
+			.data = x->area + desc->addr,
+			.len = desc->len,
+			.room = x->chunk - (desc->addr - base),
+			.time_ns = now,
+			.cookie = base,
+			.is_rx = true,
 		};
 		fetch_ahead(frames[i].data);
 	}
@@ -221,8 +221,8 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 {
 	struct afxdp *x = self(io);
 	struct pollfd fds[] = {
-			{.fd = x->fd, .events = POLLIN},
-			{.fd = x->doorbell, .events = POLLIN},
+		{.fd = x->fd, .events = POLLIN},
+		{.fd = x->doorbell, .events = POLLIN},
 	};
 	uint64_t rings;
 
@@ -231,7 +231,7 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 	if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
 		return -1;
 	if (fds[1].revents & POLLIN && read(x->doorbell, &rings, sizeof(rings)) < 0 &&
-			errno != EAGAIN)
+		errno != EAGAIN)
 		return -1;
 	if (x->in_flight) {
 		tx_wakeup(x);
@@ -261,13 +261,13 @@ static int close_socket(struct frame_io *io)
 }
 
 static const struct frame_io_ops afxdp_ops = {
-		.receive = receive,
-		.release = release,
-		.allocate = allocate,
-		.send = send_frame,
-		.flush = flush,
-		.wait = wait_for_frames,
-		.close = close_socket,
+	.receive = receive,
+	.release = release,
+	.allocate = allocate,
+	.send = send_frame,
+	.flush = flush,
+	.wait = wait_for_frames,
+	.close = close_socket,
 };
 
 static int map_area(struct afxdp *x)
@@ -289,13 +289,12 @@ static int map_area(struct afxdp *x)
 static int make_umem(struct afxdp *x)
 {
 	struct xsk_umem_config config = {
-			.fill_size = RX_FRAMES,
-			.comp_size = TX_FRAMES,
-			.frame_size = x->chunk,
+		.fill_size = RX_FRAMES,
+		.comp_size = TX_FRAMES,
+		.frame_size = x->chunk,
 	};
 	int error = xsk_umem__create(&x->umem, x->area,
-			(uint64_t)x->chunk * (RX_FRAMES + TX_FRAMES), &x->fill, &x->completion,
-			&config);
+		(uint64_t)x->chunk * (RX_FRAMES + TX_FRAMES), &x->fill, &x->completion, &config);
 
 	if (!error)
 		return 0;
@@ -307,13 +306,13 @@ static int make_umem(struct afxdp *x)
 static int make_socket(struct afxdp *x, const struct afxdp_config *c)
 {
 	struct xsk_socket_config config = {
-			.rx_size = RX_FRAMES,
-			.tx_size = TX_FRAMES,
-			.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-			.bind_flags = XDP_USE_NEED_WAKEUP | (c->zerocopy ? XDP_ZEROCOPY : XDP_COPY),
+		.rx_size = RX_FRAMES,
+		.tx_size = TX_FRAMES,
+		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+		.bind_flags = XDP_USE_NEED_WAKEUP | (c->zerocopy ? XDP_ZEROCOPY : XDP_COPY),
 	};
 	int error = xsk_socket__create(
-			&x->socket, c->iface, c->queue, x->umem, &x->rx, &x->tx, &config);
+		&x->socket, c->iface, c->queue, x->umem, &x->rx, &x->tx, &config);
 
 	if (!error)
 		return 0;
@@ -375,7 +374,8 @@ struct frame_io *afxdp_open(const struct afxdp_config *config)
 	x->chunk = config->mtu + L2_MAX + KERNEL_HEADROOM <= 2048 ? 2048 : 4096;
 	if (map_area(x) < 0 || make_umem(x) < 0)
 		return give_up(x);
-	/* Before the socket is bound: virtio_net takes its first frames in zero copy then or never. */
+	/* Before the socket is bound: virtio_net takes its first frames in zero copy then or never.
+	 */
 	hand_out_frames(x);
 	if (make_socket(x, config) < 0)
 		return give_up(x);
@@ -394,24 +394,23 @@ void afxdp_account(const struct frame_io *io, struct afxdp_account *account)
 	const struct afxdp *x = self(io);
 	struct xdp_statistics s = {};
 	socklen_t len = sizeof(s);
-	uint32_t completed = __atomic_load_n(x->completion.producer, __ATOMIC_ACQUIRE) -
-			     *x->completion.consumer;
+	uint32_t completed =
+		__atomic_load_n(x->completion.producer, __ATOMIC_ACQUIRE) - *x->completion.consumer;
 
 	getsockopt(x->fd, SOL_XDP, XDP_STATISTICS, &s, &len);
 	*account = (struct afxdp_account){
-			.fill = *x->fill.producer -
-				__atomic_load_n(x->fill.consumer, __ATOMIC_ACQUIRE),
-			.rx = __atomic_load_n(x->rx.producer, __ATOMIC_ACQUIRE) - *x->rx.consumer,
-			.held = x->held,
-			.free = x->free_count,
-			.tx = x->in_flight - completed,
-			.completion = completed,
-			.rx_ring_full = s.rx_ring_full,
-			.rx_dropped = s.rx_dropped,
-			.rx_invalid = s.rx_invalid_descs,
-			.tx_invalid = s.tx_invalid_descs,
-			.fill_empty = s.rx_fill_ring_empty_descs,
-			.tx_errors = x->tx_errors,
+		.fill = *x->fill.producer - __atomic_load_n(x->fill.consumer, __ATOMIC_ACQUIRE),
+		.rx = __atomic_load_n(x->rx.producer, __ATOMIC_ACQUIRE) - *x->rx.consumer,
+		.held = x->held,
+		.free = x->free_count,
+		.tx = x->in_flight - completed,
+		.completion = completed,
+		.rx_ring_full = s.rx_ring_full,
+		.rx_dropped = s.rx_dropped,
+		.rx_invalid = s.rx_invalid_descs,
+		.tx_invalid = s.tx_invalid_descs,
+		.fill_empty = s.rx_fill_ring_empty_descs,
+		.tx_errors = x->tx_errors,
 	};
 	if (x->zerocopy)
 		account->driver = RX_FRAMES - account->fill - account->rx - account->held;

@@ -29,9 +29,9 @@ struct afxdp_config {
 	const char *iface;
 	unsigned queue;
 	uint32_t mtu;
-	bool zerocopy;        /* zero copy or nothing; false: copy mode */
-	int doorbell;         /* eventfd that ends wait() early, or -1 */
-	unsigned busy_poll;   /* µs of SO_BUSY_POLL with SO_PREFER_BUSY_POLL; 0: off */
+	bool zerocopy;      /* zero copy or nothing; false: copy mode */
+	int doorbell;       /* eventfd that ends wait() early, or -1 */
+	unsigned busy_poll; /* µs of SO_BUSY_POLL with SO_PREFER_BUSY_POLL; 0: off */
 };
 
 /*
@@ -46,9 +46,9 @@ int afxdp_fd(const struct frame_io *io);
 
 /* Where the frames are, and what the kernel says it dropped. */
 struct afxdp_account {
-	uint32_t fill, rx, held;        /* of RX_FRAMES */
-	uint32_t driver;                /* the rest of them, in zero copy: lent to the NIC */
-	uint32_t free, tx, completion;  /* of TX_FRAMES; tx: queued or in flight */
+	uint32_t fill, rx, held;       /* of RX_FRAMES */
+	uint32_t driver;               /* the rest of them, in zero copy: lent to the NIC */
+	uint32_t free, tx, completion; /* of TX_FRAMES; tx: queued or in flight */
 	uint64_t rx_ring_full, rx_dropped, rx_invalid, tx_invalid, fill_empty;
 	uint64_t tx_errors; /* sendto() failed other than by back-pressure */
 };

@@ -49,14 +49,14 @@ struct capture_file {
 	pthread_mutex_t lock; /* of everything but the atomics and the path */
 	char *path;
 	int (*open_file)(const char *path, int flags);
-	int fd;         /* -1: it could not be opened */
-	off_t written;  /* bytes of whole records in the file */
+	int fd;        /* -1: it could not be opened */
+	off_t written; /* bytes of whole records in the file */
 	uint8_t *buffer;
 	size_t used;
-	uint32_t records; /* in the buffer */
+	uint32_t records;    /* in the buffer */
 	uint64_t flushed_ns; /* frame time of the last flush */
-	int error;    /* the last failure */
-	bool failing; /* and it has been said */
+	int error;           /* the last failure */
+	bool failing;        /* and it has been said */
 	_Atomic uint64_t lost;
 };
 
@@ -73,7 +73,7 @@ static void lose(struct capture_file *file, uint64_t records)
 	atomic_fetch_add_explicit(&file->lost, records, memory_order_relaxed);
 	if (!file->failing)
 		log_line("cannot capture to %s: %s; what comes meanwhile is lost from the capture",
-				file->path, strerror(file->error));
+			file->path, strerror(file->error));
 	file->failing = true;
 }
 
@@ -81,7 +81,7 @@ static void recover(struct capture_file *file)
 {
 	if (file->failing)
 		log_line("captures to %s again; %llu frames are missing", file->path,
-				(unsigned long long)capture_lost(file));
+			(unsigned long long)capture_lost(file));
 	file->failing = false;
 }
 
@@ -124,8 +124,7 @@ static bool write_whole(struct capture_file *file, const void *data, size_t size
  */
 static bool file_open(struct capture_file *file)
 {
-	int fd = file->open_file(file->path,
-			O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK);
+	int fd = file->open_file(file->path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK);
 	struct stat ours, named;
 
 	if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0) {
@@ -134,7 +133,7 @@ static bool file_open(struct capture_file *file)
 		return false;
 	}
 	if (file->fd >= 0 && !fstat(file->fd, &ours) && !fstat(fd, &named) &&
-			ours.st_dev == named.st_dev && ours.st_ino == named.st_ino) {
+		ours.st_dev == named.st_dev && ours.st_ino == named.st_ino) {
 		close(fd);
 		return true;
 	}
@@ -188,8 +187,8 @@ static void file_add(struct capture_file *file, const struct frame *frame, uint6
 	file->records++;
 }
 
-struct capture_file *capture_open(const char *path, int (*open_file)(const char *path, int flags),
-		char *error, size_t size)
+struct capture_file *capture_open(
+	const char *path, int (*open_file)(const char *path, int flags), char *error, size_t size)
 {
 	struct capture_file *file = calloc(1, sizeof(*file));
 

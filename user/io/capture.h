@@ -18,8 +18,8 @@ struct capture_file;
  * Creates path, or empties it. open_file opens a path with open(2)'s flags, now and whenever it
  * is opened again; it returns a descriptor or -1 with errno. Returns NULL with one line in error.
  */
-struct capture_file *capture_open(const char *path, int (*open_file)(const char *path, int flags),
-		char *error, size_t size);
+struct capture_file *capture_open(
+	const char *path, int (*open_file)(const char *path, int flags), char *error, size_t size);
 
 /* Opens it anew under its path (SIGHUP) when somebody has moved the file. Any thread, but not a
  * data-path one: it waits for the disk. */

@@ -25,7 +25,7 @@
 struct pcap_io {
 	struct frame_io io;
 	pcap_t *in;
-	char *source; /* what the input is called */
+	char *source;               /* what the input is called */
 	struct pcap_pkthdr *header; /* of the packet that was read ahead; NULL: there is none */
 	const uint8_t *packet;
 	uint64_t read; /* packets, also a bad one */
@@ -68,11 +68,11 @@ static uint8_t *buffer_take(struct pcap_io *p, struct frame *frame)
 }
 
 __attribute__((format(printf, 2, 3))) static void input_failed(
-		struct pcap_io *p, const char *format, ...)
+	struct pcap_io *p, const char *format, ...)
 {
 	va_list args;
-	int n = snprintf(p->error, sizeof(p->error), "cannot read packet %llu of %s: ",
-			(unsigned long long)p->read, p->source);
+	int n = snprintf(p->error, sizeof(p->error),
+		"cannot read packet %llu of %s: ", (unsigned long long)p->read, p->source);
 
 	if (n > 0 && (size_t)n < sizeof(p->error)) {
 		va_start(args, format);
@@ -87,8 +87,9 @@ static void output_failed(struct pcap_io *p)
 {
 	p->write_errno = errno ? errno : EIO;
 	if (!p->ended)
-		snprintf(p->error, sizeof(p->error), "cannot write %s: %s; make room, or give another file",
-				p->target, strerror(p->write_errno));
+		snprintf(p->error, sizeof(p->error),
+			"cannot write %s: %s; make room, or give another file", p->target,
+			strerror(p->write_errno));
 	p->ended = true;
 }
 
@@ -106,8 +107,10 @@ static bool read_ahead(struct pcap_io *p)
 	if (status == PCAP_ERROR_BREAK)
 		p->ended = true;
 	else if (status == 1)
-		input_failed(p, "the file has %u bytes of a frame of %u; capture whole frames "
-				"(tcpdump -s 0)", p->header->caplen, p->header->len);
+		input_failed(p,
+			"the file has %u bytes of a frame of %u; capture whole frames "
+			"(tcpdump -s 0)",
+			p->header->caplen, p->header->len);
 	else
 		input_failed(p, "%s; the file is damaged or not complete", pcap_geterr(p->in));
 	p->header = NULL;
@@ -182,7 +185,7 @@ static bool send_frame(struct frame_io *io, const struct frame *frame)
 	struct pcap_io *p = pcap_io(io);
 	struct pcap_pkthdr header = {
 		.ts = {.tv_sec = (time_t)(frame->time_ns / NSEC),
-				.tv_usec = (suseconds_t)(frame->time_ns % NSEC)},
+			.tv_usec = (suseconds_t)(frame->time_ns % NSEC)},
 		.caplen = frame->len,
 		.len = frame->len,
 	};
@@ -258,13 +261,14 @@ static bool input_open(struct pcap_io *p, const char *name, char *error, size_t 
 
 	p->source = strdup(file == stdin ? "standard input" : name);
 	if (!file || !p->source) {
-		snprintf(error, size, "cannot read %s: %s; give another file", name, strerror(errno));
+		snprintf(error, size, "cannot read %s: %s; give another file", name,
+			strerror(errno));
 		return false;
 	}
 	p->in = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (!p->in) {
 		snprintf(error, size, "cannot read %s: %s; it must be a pcap or pcapng file",
-				p->source, why);
+			p->source, why);
 		if (file != stdin)
 			fclose(file);
 		return false;
@@ -273,9 +277,10 @@ static bool input_open(struct pcap_io *p, const char *name, char *error, size_t 
 	if (type != DLT_EN10MB) {
 		const char *type_name = pcap_datalink_val_to_name(type);
 
-		snprintf(error, size, "cannot replay %s: its link type is %s (%d), not Ethernet; "
-				"capture on one Ethernet interface, not on \"any\"",
-				p->source, type_name ? type_name : "unknown", type);
+		snprintf(error, size,
+			"cannot replay %s: its link type is %s (%d), not Ethernet; "
+			"capture on one Ethernet interface, not on \"any\"",
+			p->source, type_name ? type_name : "unknown", type);
 		return false;
 	}
 	return true;
@@ -323,7 +328,7 @@ static bool output_open(struct pcap_io *p, const char *name, char *error, size_t
 	FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
 
 	p->format = pcap_open_dead_with_tstamp_precision(
-			DLT_EN10MB, (int)FRAME_MAX, PCAP_TSTAMP_PRECISION_NANO);
+		DLT_EN10MB, (int)FRAME_MAX, PCAP_TSTAMP_PRECISION_NANO);
 	if (file && p->format) {
 		setvbuf(file, NULL, _IOFBF, 1 << 16);
 		p->dump = pcap_dump_fopen(p->format, file);
@@ -346,7 +351,7 @@ struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size
 
 	if (p)
 		p->memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (!p || p->memory == MAP_FAILED) {
 		snprintf(error, size, "cannot replay %s: %s; free some", in, strerror(ENOMEM));
 		free(p);

@@ -13,7 +13,7 @@
 #include "netlink/netlink.h"
 
 #define SETTLE_USEC 10000 /* how long news are gathered before they are told */
-#define TRIES 8 /* at reading the addresses while they change */
+#define TRIES 8           /* at reading the addresses while they change */
 
 struct reading {
 	int ifindex, master;
@@ -80,14 +80,13 @@ static int read_addr(const struct nlmsghdr *message, void *context)
 		return MNL_CB_OK;
 	/* On a point-to-point link IFA_ADDRESS is the other end. */
 	if (!netlink_get_addr(&addr.addr, a->ifa_family,
-			    attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS]))
+		    attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS]))
 		return MNL_CB_OK;
 	netlink_get_addr(&addr.broadcast, a->ifa_family, attrs[IFA_BROADCAST]);
-	addr.on_iface = (int)a->ifa_index == r->ifindex ||
-			(r->master && (int)a->ifa_index == r->master);
+	addr.on_iface =
+		(int)a->ifa_index == r->ifindex || (r->master && (int)a->ifa_index == r->master);
 	if (is_loopback(&addr.addr) ||
-			(a->ifa_family == AF_INET6 && a->ifa_scope == RT_SCOPE_LINK &&
-					!addr.on_iface))
+		(a->ifa_family == AF_INET6 && a->ifa_scope == RT_SCOPE_LINK && !addr.on_iface))
 		return MNL_CB_OK;
 	return add(r, &addr);
 }
@@ -191,11 +190,11 @@ struct addresses *addresses_watch(sd_event *loop, void (*changed)(void *context)
 	if (!a->socket)
 		error = -errno;
 	if (!error)
-		error = sd_event_add_io(loop, &a->readable, mnl_socket_get_fd(a->socket), EPOLLIN,
-				on_news, a);
+		error = sd_event_add_io(
+			loop, &a->readable, mnl_socket_get_fd(a->socket), EPOLLIN, on_news, a);
 	if (error >= 0)
 		error = sd_event_add_time_relative(
-				loop, &a->settled, CLOCK_MONOTONIC, 0, 0, on_settled, a);
+			loop, &a->settled, CLOCK_MONOTONIC, 0, 0, on_settled, a);
 	if (error >= 0) /* whatever changed before we listened */
 		return a;
 	addresses_close(a);

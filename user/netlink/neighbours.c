@@ -19,8 +19,8 @@
 
 struct pending {
 	struct hop hop;
-	struct udpxdp_path path;  /* complete, but for the peer's MAC */
-	uint64_t deadline; /* CLOCK_MONOTONIC, microseconds */
+	struct udpxdp_path path; /* complete, but for the peer's MAC */
+	uint64_t deadline;       /* CLOCK_MONOTONIC, microseconds */
 	void (*done)(void *context, const struct udpxdp_path *path, const char *error);
 	void *context;
 };
@@ -54,8 +54,8 @@ static int parse_neighbour(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-static struct nlmsghdr *about_hop(void *buffer, uint16_t type, uint16_t flags, uint8_t ndm_flags,
-		const struct hop *hop)
+static struct nlmsghdr *about_hop(
+	void *buffer, uint16_t type, uint16_t flags, uint8_t ndm_flags, const struct hop *hop)
 {
 	struct nlmsghdr *message = netlink_question(buffer, type, flags);
 	struct ndmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
@@ -73,8 +73,8 @@ static struct neighbour look_up(struct neighbours *n, const struct hop *hop)
 	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
 	struct neighbour found = {.state = NUD_NONE};
 
-	netlink_ask(n->questions, about_hop(buffer, RTM_GETNEIGH, 0, 0, hop), parse_neighbour,
-			&found);
+	netlink_ask(
+		n->questions, about_hop(buffer, RTM_GETNEIGH, 0, 0, hop), parse_neighbour, &found);
 	return found;
 }
 
@@ -84,8 +84,8 @@ static int make_kernel_resolve(struct neighbours *n, const struct hop *hop)
 	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
 
 	return netlink_ask(n->questions,
-			about_hop(buffer, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK, NTF_USE, hop),
-			NULL, NULL);
+		about_hop(buffer, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK, NTF_USE, hop), NULL,
+		NULL);
 }
 
 /* ---- who waits ------------------------------------------------------------------------ */
@@ -96,7 +96,7 @@ static bool find_pending(const struct neighbours *n, const struct hop *hop, unsi
 		const struct hop *other = &n->pending[*i].hop;
 
 		if (other->ifindex == hop->ifindex && other->family == hop->family &&
-				udpxdp_addr_equal(&other->addr, &hop->addr))
+			udpxdp_addr_equal(&other->addr, &hop->addr))
 			return true;
 	}
 	return false;
@@ -120,8 +120,9 @@ static void end_in_silence(struct neighbours *n, unsigned i)
 	char addr[UDPXDP_ADDR_TEXT_MAX], error[ROUTE_ERROR_SIZE];
 
 	udpxdp_addr_format(addr, &hop->addr);
-	snprintf(error, sizeof(error), "no answer to %s from %s; check that it is up and on this network",
-			hop->family == AF_INET ? "ARP" : "ND", addr);
+	snprintf(error, sizeof(error),
+		"no answer to %s from %s; check that it is up and on this network",
+		hop->family == AF_INET ? "ARP" : "ND", addr);
 	end(n, i, NULL, error);
 }
 
@@ -149,7 +150,9 @@ static void settle(struct neighbours *n, struct hop hop)
 			end_in_silence(n, i);
 		else
 			end(n, i, found.mac,
-					found.has_mac ? NULL : "the next hop has no Ethernet address; see ip neighbour");
+				found.has_mac
+					? NULL
+					: "the next hop has no Ethernet address; see ip neighbour");
 	} while (find_pending(n, &hop, &i));
 	arm_timer(n);
 }
@@ -207,8 +210,8 @@ static int on_event(sd_event_source *source, int fd, uint32_t events, void *cont
  * the traffic, so nothing else would tell it that the address is in use.
  */
 void neighbours_resolve(struct neighbours *n, const struct udpxdp_addr *peer,
-		void (*done)(void *context, const struct udpxdp_path *path, const char *error),
-		void *context)
+	void (*done)(void *context, const struct udpxdp_path *path, const char *error),
+	void *context)
 {
 	struct pending p = {.done = done, .context = context};
 	char error[ROUTE_ERROR_SIZE];
@@ -228,8 +231,9 @@ void neighbours_resolve(struct neighbours *n, const struct udpxdp_addr *peer,
 	found = look_up(n, &p.hop);
 	if (!(found.state & USABLE) || found.state & NUD_STALE) {
 		if (make_kernel_resolve(n, &p.hop) && !(found.state & USABLE)) {
-			snprintf(error, sizeof(error), "the kernel does not look for the next hop: %s; see ip neighbour",
-					strerror(errno));
+			snprintf(error, sizeof(error),
+				"the kernel does not look for the next hop: %s; see ip neighbour",
+				strerror(errno));
 			end(n, n->count - 1, NULL, error);
 			return;
 		}
@@ -250,11 +254,11 @@ static int start(struct neighbours *n)
 	n->events = n->questions ? netlink_open(RTMGRP_NEIGH) : NULL;
 	if (!n->events)
 		return -1;
-	result = sd_event_add_io(n->loop, &n->event_source, mnl_socket_get_fd(n->events), EPOLLIN,
-			on_event, n);
+	result = sd_event_add_io(
+		n->loop, &n->event_source, mnl_socket_get_fd(n->events), EPOLLIN, on_event, n);
 	if (result >= 0)
 		result = sd_event_add_time(
-				n->loop, &n->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, n);
+			n->loop, &n->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, n);
 	if (result >= 0)
 		result = sd_event_source_set_enabled(n->timer, SD_EVENT_OFF);
 	errno = -result;

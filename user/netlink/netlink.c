@@ -43,8 +43,8 @@ int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *question, mnl_cb_t p
 				return -1;
 			/* An answer that a failure left unread belongs to an older question. */
 		} while (((struct nlmsghdr *)answer)->nlmsg_seq != seq);
-		len = mnl_cb_run(answer, (size_t)len, seq, mnl_socket_get_portid(socket), parse,
-				context);
+		len = mnl_cb_run(
+			answer, (size_t)len, seq, mnl_socket_get_portid(socket), parse, context);
 	} while (dump && len > 0);
 	return len < 0 ? -1 : 0;
 }
@@ -63,8 +63,8 @@ static int collect(const struct nlattr *attr, void *context)
 	return MNL_CB_OK;
 }
 
-void netlink_attributes(const struct nlmsghdr *message, size_t header,
-		const struct nlattr **table, uint16_t max)
+void netlink_attributes(
+	const struct nlmsghdr *message, size_t header, const struct nlattr **table, uint16_t max)
 {
 	mnl_attr_parse(message, (unsigned)header, collect, &(struct table){table, max});
 }

@@ -23,11 +23,12 @@ struct nlmsghdr *netlink_question(void *buffer, uint16_t type, uint16_t flags);
  * Asks, and has the answer given to parse (NULL when a mere acknowledgement is asked for, by
  * NLM_F_ACK); with NLM_F_DUMP, every part of it. Returns 0, or -1 with errno as the kernel says it.
  */
-int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *question, mnl_cb_t parse, void *context);
+int netlink_ask(
+	struct mnl_socket *socket, struct nlmsghdr *question, mnl_cb_t parse, void *context);
 
 /* table (max + 1 entries, zeroed) gets the attributes behind a header of so many bytes. */
-void netlink_attributes(const struct nlmsghdr *message, size_t header,
-		const struct nlattr **table, uint16_t max);
+void netlink_attributes(
+	const struct nlmsghdr *message, size_t header, const struct nlattr **table, uint16_t max);
 void netlink_nested(const struct nlattr *attr, const struct nlattr **table, uint16_t max);
 
 /* Addresses as attributes; family is AF_INET or AF_INET6. */

@@ -37,7 +37,7 @@ static int parse_route(const struct nlmsghdr *message, void *context)
 	route->has_source = netlink_get_addr(&route->source, route->family, attrs[RTA_PREFSRC]);
 	route->has_gateway = netlink_get_addr(&route->gateway, route->family, attrs[RTA_GATEWAY]);
 	if (attrs[RTA_VIA] && mnl_attr_get_payload_len(attrs[RTA_VIA]) ==
-					sizeof(struct rtvia) + sizeof(struct udpxdp_addr)) {
+				      sizeof(struct rtvia) + sizeof(struct udpxdp_addr)) {
 		/* An IPv4 route over an IPv6 next hop (RFC 5549). */
 		const struct rtvia *via = mnl_attr_get_payload(attrs[RTA_VIA]);
 
@@ -53,8 +53,8 @@ static bool is_link_local(const struct udpxdp_addr *addr)
 	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
 }
 
-static int ask_route(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr *peer,
-		struct route *route)
+static int ask_route(
+	struct mnl_socket *socket, int ifindex, const struct udpxdp_addr *peer, struct route *route)
 {
 	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
 	struct nlmsghdr *message = netlink_question(buffer, RTM_GETROUTE, 0);
@@ -87,7 +87,7 @@ static void parse_vlan(struct link *link, const struct nlattr *info, int lower)
 
 	netlink_nested(info, attrs, IFLA_INFO_DATA);
 	if (!attrs[IFLA_INFO_KIND] || strcmp(mnl_attr_get_str(attrs[IFLA_INFO_KIND]), "vlan") ||
-			!attrs[IFLA_INFO_DATA])
+		!attrs[IFLA_INFO_DATA])
 		return;
 	netlink_nested(attrs[IFLA_INFO_DATA], vlan, IFLA_VLAN_PROTOCOL);
 	if (!vlan[IFLA_VLAN_ID] || !vlan[IFLA_VLAN_PROTOCOL])
@@ -104,7 +104,8 @@ static int parse_link(const struct nlmsghdr *message, void *context)
 
 	netlink_attributes(message, sizeof(struct ifinfomsg), attrs, IFLA_LINK_NETNSID);
 	if (attrs[IFLA_IFNAME])
-		snprintf(link->name, sizeof(link->name), "%s", mnl_attr_get_str(attrs[IFLA_IFNAME]));
+		snprintf(
+			link->name, sizeof(link->name), "%s", mnl_attr_get_str(attrs[IFLA_IFNAME]));
 	link->has_mac = netlink_get_mac(link->mac, attrs[IFLA_ADDRESS]);
 	if (attrs[IFLA_MASTER])
 		link->master = (int)mnl_attr_get_u32(attrs[IFLA_MASTER]);
@@ -131,7 +132,7 @@ static bool ask_link(struct mnl_socket *socket, int ifindex, struct link *link)
  * name says what out is.
  */
 static bool leaves_by(struct mnl_socket *socket, int ifindex, int out, struct udpxdp_path *path,
-		char name[IF_NAMESIZE])
+	char name[IF_NAMESIZE])
 {
 	struct link link, ours;
 
@@ -192,7 +193,7 @@ static bool route_forbids(int error)
 }
 
 bool route_find(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr *peer,
-		struct udpxdp_path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE])
+	struct udpxdp_path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE])
 {
 	char text[UDPXDP_ADDR_TEXT_MAX], name[IF_NAMESIZE] = "another";
 	const char *why = no_peer(peer);
@@ -214,13 +215,15 @@ bool route_find(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr
 	*path = (struct udpxdp_path){.local.addr = route.source, .peer.addr = *peer};
 	if (!leaves_by(socket, ifindex, route.ifindex, path, name)) {
 		snprintf(error, ROUTE_ERROR_SIZE,
-				"the route to %s leaves by %s, not by this interface; use "
-				"the server there", text, name);
+			"the route to %s leaves by %s, not by this interface; use "
+			"the server there",
+			text, name);
 		return false;
 	}
 	if (!route.has_source) {
-		snprintf(error, ROUTE_ERROR_SIZE, "no address of this host to speak to %s from; add one with ip address",
-				text);
+		snprintf(error, ROUTE_ERROR_SIZE,
+			"no address of this host to speak to %s from; add one with ip address",
+			text);
 		return false;
 	}
 	*hop = (struct hop){route.ifindex, route.family, route.has_gateway ? route.gateway : *peer};

@@ -19,6 +19,6 @@ struct hop {
  * MAC, *hop who is to be asked for that. Returns false with one line in error when there is none.
  */
 bool route_find(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr *peer,
-		struct udpxdp_path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE]);
+	struct udpxdp_path *path, struct hop *hop, char error[ROUTE_ERROR_SIZE]);
 
 #endif

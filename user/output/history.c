@@ -15,10 +15,10 @@
 #include "output/message_text.h"
 #include "base/thread.h"
 
-#define CELLS 65535        /* 16 MiB: as many short messages, or 10,000 that fill an Ethernet frame */
+#define CELLS 65535 /* 16 MiB: as many short messages, or 10,000 that fill an Ethernet frame */
 #define BUFFER_SIZE (1 << 20)
-#define NAP_MAX 20         /* ms that a message waits at most when there was nothing to write */
-#define RETRY_EVERY 1000   /* ms between attempts while the file cannot be written */
+#define NAP_MAX 20       /* ms that a message waits at most when there was nothing to write */
+#define RETRY_EVERY 1000 /* ms between attempts while the file cannot be written */
 
 _Static_assert(BUFFER_SIZE >= 2 * HISTORY_LINE_MAX, "what is kept is more than one line");
 
@@ -35,8 +35,8 @@ struct history {
 	bool open_wanted; /* what is open is not, or may not be, the file under the path */
 	bool dirty;       /* written to since the last sync */
 	uint64_t sync_at;
-	bool stuck;       /* there is no file, or it takes nothing */
-	bool trouble;     /* that, or the file that is wanted cannot be opened: it has been said */
+	bool stuck;   /* there is no file, or it takes nothing */
+	bool trouble; /* that, or the file that is wanted cannot be opened: it has been said */
 	uint64_t retry_at;
 	uint64_t lost_before; /* the trouble began */
 	size_t used;
@@ -90,7 +90,8 @@ static bool gather(struct history *h)
 		message = message_queue_get(h->queue, &instance);
 		if (!message)
 			return any;
-		h->used += message_format_history(h->buffer + h->used, BUFFER_SIZE - h->used, message);
+		h->used +=
+			message_format_history(h->buffer + h->used, BUFFER_SIZE - h->used, message);
 		any = true;
 	}
 }
@@ -111,7 +112,7 @@ static void end_trouble(struct history *h)
 {
 	h->trouble = false;
 	log_line("history %s: written again; lines lost: %llu", h->path,
-			(unsigned long long)(h->lost - h->lost_before));
+		(unsigned long long)(h->lost - h->lost_before));
 }
 
 static void sync_file(struct history *h)
@@ -120,7 +121,8 @@ static void sync_file(struct history *h)
 	if (!h->dirty || !h->sync_every)
 		return;
 	h->dirty = false;
-	if (fdatasync(h->fd) && errno != EINVAL && errno != EROFS) /* a device has nothing to sync */
+	if (fdatasync(h->fd) && errno != EINVAL &&
+		errno != EROFS) /* a device has nothing to sync */
 		begin_trouble(h, errno);
 }
 
@@ -324,7 +326,7 @@ void history_stop(struct history *h)
 	close_file(h);
 	if (h->trouble)
 		log_line("history %s: ended unwritten; lines lost: %llu", h->path,
-				(unsigned long long)(h->lost - h->lost_before));
+			(unsigned long long)(h->lost - h->lost_before));
 	message_queue_free(h->queue);
 	free(h->path);
 	free(h);

@@ -55,8 +55,8 @@ void message_queue_free(struct message_queue *queue)
 	free(queue);
 }
 
-bool message_queue_put(struct message_queue *queue, unsigned instance,
-		const struct udpxdp_message *message)
+bool message_queue_put(
+	struct message_queue *queue, unsigned instance, const struct udpxdp_message *message)
 {
 	const uint8_t *text = message->text;
 	size_t len = message->len < queue->text_max ? message->len : queue->text_max;

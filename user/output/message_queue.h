@@ -17,8 +17,8 @@ struct message_queue *message_queue_new(size_t cells, size_t text_max);
 void message_queue_free(struct message_queue *queue);
 
 /* Producer: copies a message. false, and nothing of it is queued: there is no room now. */
-bool message_queue_put(struct message_queue *queue, unsigned instance,
-		const struct udpxdp_message *message);
+bool message_queue_put(
+	struct message_queue *queue, unsigned instance, const struct udpxdp_message *message);
 
 /* Consumer: the oldest message, or NULL. It stays valid until the next call. */
 const struct udpxdp_message *message_queue_get(struct message_queue *queue, unsigned *instance);

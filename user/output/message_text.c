@@ -7,7 +7,7 @@
 #include "base/escape.h"
 
 void message_service_label(char label[MESSAGE_LABEL_MAX], const struct service_config *services,
-		unsigned count, unsigned instance)
+	unsigned count, unsigned instance)
 {
 	const struct service_config *service = &services[instance];
 	unsigned same = 0;
@@ -68,15 +68,15 @@ size_t message_format(char *line, size_t size, const char *service, const struct
 
 	udpxdp_addr_port_format(addr, &m->addr, m->port);
 	len = (size_t)snprintf(line, size, "%s.%06u%s %s %s %s ", second->date,
-			(unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone, service,
-			direction_name(m), addr);
+		(unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone, service,
+		direction_name(m), addr);
 	len += escape_quoted(line + len, longest_line(size) - len - 1, m->text, m->len);
 	line[len++] = '\n';
 	return len;
 }
 
 size_t message_format_json(char *line, size_t size, const struct service_config *service,
-		const struct udpxdp_message *m)
+	const struct udpxdp_message *m)
 {
 	const struct second *second = second_of(m->time_ns);
 	char addr[UDPXDP_ADDR_TEXT_MAX];
@@ -84,10 +84,10 @@ size_t message_format_json(char *line, size_t size, const struct service_config 
 
 	udpxdp_addr_format(addr, &m->addr);
 	len = (size_t)snprintf(line, size,
-			"{\"time\":\"%s.%06u%s\",\"service\":\"%s\",\"port\":%u,"
-			"\"direction\":\"%s\",\"peer\":\"%s\",\"peer_port\":%u,\"text\":",
-			second->date, (unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone,
-			service->service->name, service->port, direction_name(m), addr, m->port);
+		"{\"time\":\"%s.%06u%s\",\"service\":\"%s\",\"port\":%u,"
+		"\"direction\":\"%s\",\"peer\":\"%s\",\"peer_port\":%u,\"text\":",
+		second->date, (unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone,
+		service->service->name, service->port, direction_name(m), addr, m->port);
 	len += escape_json(line + len, longest_line(size) - len - 2, m->text, m->len);
 	line[len++] = '}';
 	line[len++] = '\n';
@@ -103,8 +103,8 @@ size_t message_format_history(char *line, size_t size, const struct udpxdp_messa
 
 	udpxdp_addr_format(addr, &m->addr);
 	len = (size_t)snprintf(line, size, "%.*s%s【('%s', %u)】%s:", (int)second->stamp_len,
-			(const char *)second->stamp, sent ? "向" : "收到", addr, m->port,
-			sent ? "发送数据" : "发送的数据");
+		(const char *)second->stamp, sent ? "向" : "收到", addr, m->port,
+		sent ? "发送数据" : "发送的数据");
 	len += escape_line(line + len, size - len - 1, m->text, m->len);
 	line[len++] = '\n';
 	return len;

@@ -19,7 +19,7 @@
 /* How a service is called in a printed line: its name, and its port too when the same service
  * runs on several. */
 void message_service_label(char label[MESSAGE_LABEL_MAX], const struct service_config *services,
-		unsigned count, unsigned instance);
+	unsigned count, unsigned instance);
 
 /*
  * TIME SERVICE recv|send ADDR:PORT "text" and a newline; the time in RFC 3339, local, with
@@ -35,10 +35,12 @@ enum log_format { LOG_TEXT, LOG_JSON };
  * peer_port, text. A byte of the text that is not UTF-8 is there as U+FFFD (see escape_json()).
  */
 size_t message_format_json(char *line, size_t size, const struct service_config *service,
-		const struct udpxdp_message *m);
+	const struct udpxdp_message *m);
 
-/* 【ctime】收到【('ADDR', PORT)】发送的数据:TEXT and a newline, or 【ctime】向【('ADDR', PORT)】发送数据:TEXT
- * for a message sent. Cut as above when size is less than HISTORY_LINE_MAX. */
+/*
+ * 【ctime】收到【('ADDR', PORT)】发送的数据:TEXT and a newline; for a message sent
+ * 【ctime】向【('ADDR', PORT)】发送数据:TEXT. Cut as above when size is less than HISTORY_LINE_MAX.
+ */
 size_t message_format_history(char *line, size_t size, const struct udpxdp_message *m);
 
 #endif

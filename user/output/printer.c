@@ -12,12 +12,12 @@
 #include "output/message_queue.h"
 #include "base/thread.h"
 
-#define CELLS 4095    /* of each worker's queue: 1 MiB, thousands of lines */
-#define VISIT 64      /* lines taken from one worker before it is the next one's turn */
-#define NAP_MAX 20    /* ms that a line waits at most when there was nothing to print */
-#define RETRY 50      /* ms between looks at a reader that does not read */
-#define GIVE_UP 400   /* ms that the thread waits for such a reader when it is to end */
-#define ABANDON 500   /* ms that printer_stop() waits for the thread */
+#define CELLS 4095  /* of each worker's queue: 1 MiB, thousands of lines */
+#define VISIT 64    /* lines taken from one worker before it is the next one's turn */
+#define NAP_MAX 20  /* ms that a line waits at most when there was nothing to print */
+#define RETRY 50    /* ms between looks at a reader that does not read */
+#define GIVE_UP 400 /* ms that the thread waits for such a reader when it is to end */
+#define ABANDON 500 /* ms that printer_stop() waits for the thread */
 #define SAY_EVERY 1000
 
 _Static_assert(MESSAGE_LINE_MAX <= PIPE_BUF, "a line is written whole or not at all");
@@ -59,7 +59,7 @@ static uint64_t sum(const struct printer *printer, bool queued)
 		const struct feed *feed = &printer->feeds[i];
 
 		total += atomic_load_explicit(
-				queued ? &feed->queued : &feed->refused, memory_order_relaxed);
+			queued ? &feed->queued : &feed->refused, memory_order_relaxed);
 	}
 	return total;
 }
@@ -93,8 +93,8 @@ static bool try_again(struct printer *printer)
 	case EAGAIN:
 	case EINTR:
 		say_lost_by_now(printer);
-		printer->given_up = atomic_load(&printer->stopping) &&
-				clock_ms() >= printer->deadline;
+		printer->given_up =
+			atomic_load(&printer->stopping) && clock_ms() >= printer->deadline;
 		return !printer->given_up;
 	default:
 		log_line("standard output: %s; messages are no longer printed", strerror(errno));
@@ -126,7 +126,8 @@ static void write_batch(struct printer *printer)
 	printer->used = printer->lines = 0;
 }
 
-static void add_line(struct printer *printer, unsigned instance, const struct udpxdp_message *message)
+static void add_line(
+	struct printer *printer, unsigned instance, const struct udpxdp_message *message)
 {
 	char line[MESSAGE_LINE_MAX];
 	size_t len;
@@ -134,8 +135,8 @@ static void add_line(struct printer *printer, unsigned instance, const struct ud
 	if (printer->given_up || atomic_load_explicit(&printer->broken, memory_order_relaxed))
 		return;
 	if (printer->format == LOG_JSON)
-		len = message_format_json(line, sizeof(line), &printer->services[instance],
-				message);
+		len = message_format_json(
+			line, sizeof(line), &printer->services[instance], message);
 	else
 		len = message_format(line, sizeof(line), printer->labels[instance], message);
 	if (len > sizeof(printer->batch) - printer->used)
@@ -154,8 +155,8 @@ static unsigned print_queued(struct printer *printer)
 		const struct udpxdp_message *message;
 		unsigned instance, taken = 0;
 
-		while (taken < VISIT && (message = message_queue_get(printer->feeds[i].queue,
-								&instance))) {
+		while (taken < VISIT &&
+			(message = message_queue_get(printer->feeds[i].queue, &instance))) {
 			add_line(printer, instance, message);
 			taken++;
 		}
@@ -193,7 +194,7 @@ static void printer_free(struct printer *printer)
 }
 
 struct printer *printer_start(const struct service_config *services, unsigned service_count,
-		unsigned workers, int fd, enum log_format format)
+	unsigned workers, int fd, enum log_format format)
 {
 	size_t size = sizeof(struct printer) + workers * sizeof(struct feed);
 	struct printer *printer = aligned_alloc(64, (size + 63) & ~(size_t)63);
@@ -226,15 +227,14 @@ failed:
 }
 
 bool printer_put(struct printer *printer, unsigned worker, unsigned instance,
-		const struct udpxdp_message *message)
+	const struct udpxdp_message *message)
 {
 	struct feed *feed = &printer->feeds[worker];
 	bool queued = message_queue_put(feed->queue, instance, message);
 	_Atomic uint64_t *counter = queued ? &feed->queued : &feed->refused;
 
-	atomic_store_explicit(counter,
-			atomic_load_explicit(counter, memory_order_relaxed) + 1,
-			memory_order_relaxed);
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+		memory_order_relaxed);
 	return queued;
 }
 

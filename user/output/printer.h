@@ -16,11 +16,11 @@ struct printer;
 /* Starts the thread. services outlives it; fd is where lines go (see message_format() and
  * message_format_json()). Returns NULL with errno. */
 struct printer *printer_start(const struct service_config *services, unsigned service_count,
-		unsigned workers, int fd, enum log_format format);
+	unsigned workers, int fd, enum log_format format);
 
 /* Worker `worker`: queues a copy of the message. Never waits; false: there was no room. */
 bool printer_put(struct printer *printer, unsigned worker, unsigned instance,
-		const struct udpxdp_message *message);
+	const struct udpxdp_message *message);
 
 /* Prints what is queued, says how many lines were lost, ends the thread. Waits at most
  * half a second for a reader that does not read. Call when the producers have stopped. */

@@ -164,10 +164,10 @@ static int ask(int what, const char *path, int flags)
 		struct cmsghdr align;
 	} control;
 	struct msghdr message = {
-			.msg_iov = &data,
-			.msg_iovlen = 1,
-			.msg_control = control.bytes,
-			.msg_controllen = sizeof(control.bytes),
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
 	};
 
 	if (strlen(path) >= sizeof(r.path)) {
@@ -177,8 +177,8 @@ static int ask(int what, const char *path, int flags)
 	strcpy(r.path, path);
 	pthread_mutex_lock(&lock);
 	if (send(channel, &r, sizeof(r), MSG_NOSIGNAL) == sizeof(r) &&
-			recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == sizeof(error) && !error &&
-			message.msg_controllen >= sizeof(control.align))
+		recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == sizeof(error) && !error &&
+		message.msg_controllen >= sizeof(control.align))
 		memcpy(&fd, CMSG_DATA(&control.align), sizeof(fd));
 	if (!error && fd < 0 && message.msg_flags & MSG_CTRUNC)
 		error = EMFILE; /* it came, but there was no room for it */

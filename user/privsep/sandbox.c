@@ -25,9 +25,9 @@ void sandbox_missing(char *text, size_t size)
 		unsigned capability;
 		const char *name;
 	} needed[] = {
-			{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
-			{CAP_BPF, "CAP_BPF"},
-			{CAP_NET_RAW, "CAP_NET_RAW"},
+		{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+		{CAP_BPF, "CAP_BPF"},
+		{CAP_NET_RAW, "CAP_NET_RAW"},
 	};
 
 	text[0] = '\0';
@@ -37,10 +37,10 @@ void sandbox_missing(char *text, size_t size)
 			continue;
 		/* What CAP_SYS_ADMIN implies (capabilities(7)). */
 		if (needed[i].capability == CAP_BPF &&
-				capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
+			capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
 			continue;
 		snprintf(text + strlen(text), size - strlen(text), "%s%s", text[0] ? ", " : "",
-				needed[i].name);
+			needed[i].name);
 	}
 }
 
@@ -64,14 +64,15 @@ int sandbox_check_user(const char *user, char *error, size_t size)
 	p = getpwnam(user ? user : DEFAULT_USER);
 	if (!p) {
 		snprintf(error, size, "there is no user %s; give another --user",
-				user ? user : DEFAULT_USER);
+			user ? user : DEFAULT_USER);
 		return EXIT_USAGE;
 	}
 	if (sandbox_changes_user() || p->pw_uid == geteuid())
 		return EXIT_CLEAN;
-	snprintf(error, size, "not permitted to become %s: CAP_SETUID or CAP_SETGID missing; run as "
-			      "root or leave --user out",
-			user);
+	snprintf(error, size,
+		"not permitted to become %s: CAP_SETUID or CAP_SETGID missing; run as "
+		"root or leave --user out",
+		user);
 	return EXIT_PERMISSION;
 }
 
@@ -108,7 +109,7 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 			return -1;
 		}
 		result = capng_change_id(p->pw_uid, p->pw_gid,
-				CAPNG_DROP_SUPP_GRP | (bounds ? CAPNG_CLEAR_BOUNDING : 0));
+			CAPNG_DROP_SUPP_GRP | (bounds ? CAPNG_CLEAR_BOUNDING : 0));
 	}
 	if (result) {
 		snprintf(error, size, "giving up capabilities: libcap-ng says %d", result);
@@ -128,32 +129,32 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 /* What the process needs while it serves; whatever is not here fails with EPERM. No execve, no
  * ptrace, no mount, no modules, no new namespaces. */
 static const char *const process_calls[] = {"accept4", "bind", "bpf", "brk", "capget", "capset",
-		"clock_gettime", "clock_nanosleep", "clone", "clone3", "close", "connect", "dup",
-		"epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait",
-		"eventfd2", "exit", "exit_group", "fallocate", "fcntl", "fdatasync", "flock",
-		"fstat", "fstatfs", "fsync", "ftruncate", "futex", "getdents64", "geteuid",
-		"getpid", "getrandom", "getsockname", "getsockopt", "gettid", "gettimeofday",
-		"getuid", "lseek", "madvise", "membarrier", "mmap", "mprotect", "mremap", "munmap",
-		"nanosleep", "newfstatat", "open", "openat", "poll", "ppoll", "prctl", "pread64",
-		"prlimit64", "pwrite64", "read", "readv", "recvfrom", "recvmmsg", "recvmsg",
-		"restart_syscall", "rmdir", "rseq", "rt_sigaction", "rt_sigprocmask",
-		"rt_sigreturn", "rt_sigtimedwait", "sched_getaffinity", "sched_setaffinity",
-		"sched_yield", "seccomp", "sendmsg", "sendto", "set_robust_list", "setsockopt",
-		"shutdown", "sigaltstack", "signalfd4", "socket", "stat", "statx", "sysinfo",
-		"tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat",
-		"wait4", "waitid", "write", "writev", NULL};
+	"clock_gettime", "clock_nanosleep", "clone", "clone3", "close", "connect", "dup",
+	"epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2",
+	"exit", "exit_group", "fallocate", "fcntl", "fdatasync", "flock", "fstat", "fstatfs",
+	"fsync", "ftruncate", "futex", "getdents64", "geteuid", "getpid", "getrandom",
+	"getsockname", "getsockopt", "gettid", "gettimeofday", "getuid", "lseek", "madvise",
+	"membarrier", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open",
+	"openat", "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64", "read", "readv",
+	"recvfrom", "recvmmsg", "recvmsg", "restart_syscall", "rmdir", "rseq", "rt_sigaction",
+	"rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sched_getaffinity",
+	"sched_setaffinity", "sched_yield", "seccomp", "sendmsg", "sendto", "set_robust_list",
+	"setsockopt", "shutdown", "sigaltstack", "signalfd4", "socket", "stat", "statx", "sysinfo",
+	"tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat", "wait4",
+	"waitid", "write", "writev", NULL};
 
 /* What the monitor needs: to hear a request, to open or remove a file, to answer. */
-static const char *const monitor_calls[] = {"close", "exit", "exit_group", "open", "openat", "recvfrom",
-		"restart_syscall", "rmdir", "rt_sigreturn", "sendmsg", "unlink", "unlinkat", NULL};
+static const char *const monitor_calls[] = {"close", "exit", "exit_group", "open", "openat",
+	"recvfrom", "restart_syscall", "rmdir", "rt_sigreturn", "sendmsg", "unlink", "unlinkat",
+	NULL};
 
 /* What a data-path thread does: its socket and doorbells; the capture file, which takes back half a
  * record and is closed where it cannot; locks; the clock where the vdso has none, and a nap in
  * which datagrams gather; an end, by its own will or by abort(). */
-static const char *const data_path_calls[] = {"sendto", "recvfrom", "poll", "ppoll", "read", "write",
-		"restart_syscall", "ftruncate", "close", "futex", "clock_gettime", "nanosleep",
-		"clock_nanosleep", "madvise", "munmap", "rt_sigprocmask", "exit", "exit_group",
-		"getpid", "gettid", "tgkill", "rt_sigreturn", NULL};
+static const char *const data_path_calls[] = {"sendto", "recvfrom", "poll", "ppoll", "read",
+	"write", "restart_syscall", "ftruncate", "close", "futex", "clock_gettime", "nanosleep",
+	"clock_nanosleep", "madvise", "munmap", "rt_sigprocmask", "exit", "exit_group", "getpid",
+	"gettid", "tgkill", "rt_sigreturn", NULL};
 
 static int allow_only(const char *const calls[])
 {
@@ -161,7 +162,7 @@ static int allow_only(const char *const calls[])
 	return 0; /* its runtime makes calls of its own */
 #else
 	static const struct scmp_arg_cmp queue_count = {
-			.arg = 1, .op = SCMP_CMP_EQ, .datum_a = SIOCETHTOOL};
+		.arg = 1, .op = SCMP_CMP_EQ, .datum_a = SIOCETHTOOL};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int error = filter ? 0 : -ENOMEM;
 
@@ -176,7 +177,7 @@ static int allow_only(const char *const calls[])
 	}
 	if (!error && calls == process_calls)
 		error = seccomp_rule_add_array(
-				filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &queue_count);
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &queue_count);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
@@ -217,7 +218,7 @@ void sandbox_enter_data_path(void)
 
 	if (result)
 		log_line("the data path keeps the system calls of the whole process: seccomp: %s",
-				strerror(-result));
+			strerror(-result));
 }
 
 void sandbox_enter_monitor(void)

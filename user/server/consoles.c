@@ -21,7 +21,7 @@ struct errand {
 };
 
 static void send_order(struct server *s, unsigned instance, uint64_t ticket,
-		const struct udpxdp_path *path, const uint8_t *text, uint32_t len)
+	const struct udpxdp_path *path, const uint8_t *text, uint32_t len)
 {
 	if (len > COMMAND_TEXT_MAX)
 		control_answer(s->control, ticket, "the text is too long; shorten it");
@@ -46,7 +46,7 @@ static void on_resolved(void *context, const struct udpxdp_path *path, const cha
 }
 
 void server_on_request(void *context, unsigned instance, uint64_t ticket,
-		const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
+	const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
 {
 	struct server *s = context;
 	struct errand *e;
@@ -64,11 +64,8 @@ void server_on_request(void *context, unsigned instance, uint64_t ticket,
 		control_answer(s->control, ticket, strerror(ENOMEM));
 		return;
 	}
-	*e = (struct errand){.server = s,
-			.instance = instance,
-			.ticket = ticket,
-			.port = port,
-			.len = len};
+	*e = (struct errand){
+		.server = s, .instance = instance, .ticket = ticket, .port = port, .len = len};
 	memcpy(e->text, text, len);
 	neighbours_resolve(s->neighbours, peer, on_resolved, e);
 }

@@ -37,7 +37,7 @@ struct console {
 	struct control *control;
 	int fd; /* -1: this place is free */
 	sd_event_source *source;
-	int watched; /* index of a service, or NOBODY */
+	int watched;           /* index of a service, or NOBODY */
 	unsigned first, count; /* of the answers, a ring */
 	struct answer answers[OUTSTANDING_MAX];
 };
@@ -74,7 +74,7 @@ static void send_packet(struct console *console, const struct iovec *parts, size
 	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
 
 	if (sendmsg(console->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EPIPE &&
-			errno != ECONNRESET)
+		errno != ECONNRESET)
 		cut_off(console);
 }
 
@@ -92,8 +92,8 @@ static void send_answers(struct console *console)
 		sd_event_source_set_enabled(console->source, SD_EVENT_ON);
 }
 
-static void __attribute__((format(printf, 3, 4))) answer(
-		struct console *console, struct answer *answer, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+answer(struct console *console, struct answer *answer, const char *format, ...)
 {
 	va_list args;
 
@@ -157,8 +157,8 @@ static void handle(struct console *console, size_t len)
 	a->ticket = control->requests++ * CONSOLES_MAX + (uint64_t)(console - control->consoles);
 	a->ready = false;
 	if (len <= sizeof(control->packet))
-		error = control_request_read(&request, control->packet, len, config->services,
-				config->service_count);
+		error = control_request_read(
+			&request, control->packet, len, config->services, config->service_count);
 	if (!error)
 		error = unfit(console, &request);
 	if (error) {
@@ -167,8 +167,8 @@ static void handle(struct console *console, size_t len)
 		watch(console, a, request.instance);
 	} else {
 		config->request(config->context, (unsigned)console->watched, a->ticket,
-				request.verb == CONTROL_SAY ? &request.peer : NULL, request.port,
-				request.text, request.len);
+			request.verb == CONTROL_SAY ? &request.peer : NULL, request.port,
+			request.text, request.len);
 	}
 	if (console->count == OUTSTANDING_MAX) /* an answer lets it go on */
 		sd_event_source_set_enabled(console->source, SD_EVENT_OFF);
@@ -194,17 +194,17 @@ static int on_console(sd_event_source *source, int fd, uint32_t events, void *co
 
 /* ---- messages ------------------------------------------------------------------------- */
 
-void control_notify(struct control *control, unsigned instance, const struct udpxdp_message *message)
+void control_notify(
+	struct control *control, unsigned instance, const struct udpxdp_message *message)
 {
 	char line[CONTROL_LINE_MAX], addr[UDPXDP_ADDR_TEXT_MAX];
 	struct iovec parts[2] = {{line, 0}, {(void *)message->text, message->len}};
 
 	udpxdp_addr_format(addr, &message->addr);
-	parts[0].iov_len = (size_t)snprintf(line, sizeof(line),
-			"event %s %s %s %u %" PRIu64 "\n",
-			message->direction == UDPXDP_RECEIVED ? "recv" : "sent",
-			message->broadcast ? "broadcast" : "unicast", addr, message->port,
-			message->time_ns);
+	parts[0].iov_len = (size_t)snprintf(line, sizeof(line), "event %s %s %s %u %" PRIu64 "\n",
+		message->direction == UDPXDP_RECEIVED ? "recv" : "sent",
+		message->broadcast ? "broadcast" : "unicast", addr, message->port,
+		message->time_ns);
 	for (unsigned i = 0; i < CONSOLES_MAX; i++)
 		if (control->consoles[i].watched == (int)instance)
 			send_packet(&control->consoles[i], parts, 2);
@@ -228,7 +228,7 @@ static bool admit(struct console *console, int fd)
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	if (sd_event_add_io(console->control->config.loop, &console->source, fd,
-			    EPOLLIN | EPOLLRDHUP, on_console, console) < 0)
+		    EPOLLIN | EPOLLRDHUP, on_console, console) < 0)
 		return false;
 	sd_event_source_set_ratelimit(console->source, RATE_INTERVAL_USEC, RATE_BURST);
 	console->fd = fd;
@@ -340,8 +340,8 @@ struct control *control_open(const struct control_config *config)
 	if (listen_at(control))
 		error = errno;
 	else
-		error = -sd_event_add_io(config->loop, &control->source, control->fd, EPOLLIN,
-				on_connect, control);
+		error = -sd_event_add_io(
+			config->loop, &control->source, control->fd, EPOLLIN, on_connect, control);
 	if (error <= 0) {
 		/* When accept() fails for want of descriptors, the loop must not spin on it. */
 		sd_event_source_set_ratelimit(control->source, RATE_INTERVAL_USEC, RATE_BURST);
@@ -364,7 +364,7 @@ void control_close(struct control *control)
 		close(control->fd);
 	/* By now another server may have put its own in place. */
 	if (control->inode && !lstat(control->path, &status) && status.st_dev == control->device &&
-			status.st_ino == control->inode)
+		status.st_ino == control->inode)
 		unlink(control->path);
 	free(control);
 }

@@ -37,8 +37,7 @@ struct control_config {
 	 * answer comes by control_answer() with the same ticket, at once or later.
 	 */
 	void (*request)(void *context, unsigned instance, uint64_t ticket,
-			const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text,
-			uint32_t len);
+		const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len);
 };
 
 /*
@@ -53,7 +52,8 @@ struct control *control_open(const struct control_config *config);
 void control_answer(struct control *control, uint64_t ticket, const char *error);
 
 /* Tells every console that watches this service. A console whose socket is full is cut off. */
-void control_notify(struct control *control, unsigned instance, const struct udpxdp_message *message);
+void control_notify(
+	struct control *control, unsigned instance, const struct udpxdp_message *message);
 
 /* How many consoles watch anything. */
 unsigned control_watchers(const struct control *control);

@@ -29,7 +29,7 @@ static bool addr_read(const char *text, struct udpxdp_addr *addr)
 
 /* SERVICE[:PORT]; without a port it must be the only one of its name. */
 static const char *service_find(struct control_request *request, char *spec,
-		const struct service_config *services, unsigned service_count)
+	const struct service_config *services, unsigned service_count)
 {
 	char *colon = strchr(spec, ':');
 	uint16_t port = 0;
@@ -37,7 +37,8 @@ static const char *service_find(struct control_request *request, char *spec,
 	if (colon) {
 		*colon = '\0';
 		if (!port_read(colon + 1, &port))
-			return "the port is no number from 1 to 65535; name the service as NAME:PORT";
+			return "the port is no number from 1 to 65535; name the service as "
+			       "NAME:PORT";
 	}
 	request->instance = -1;
 	for (unsigned i = 0; i < service_count; i++) {
@@ -46,7 +47,8 @@ static const char *service_find(struct control_request *request, char *spec,
 		if (!services[i].service->command)
 			return "that service has no console; name another";
 		if (request->instance >= 0)
-			return "several of that service run here; say which with --service NAME:PORT";
+			return "several of that service run here; say which with --service "
+			       "NAME:PORT";
 		request->instance = (int)i;
 	}
 	return request->instance >= 0 ? NULL
@@ -68,8 +70,8 @@ static unsigned split(char *line, char *words[WORDS_MAX])
 	return count;
 }
 
-const char *control_request_read(struct control_request *request, const uint8_t *packet,
-		size_t len, const struct service_config *services, unsigned service_count)
+const char *control_request_read(struct control_request *request, const uint8_t *packet, size_t len,
+	const struct service_config *services, unsigned service_count)
 {
 	const uint8_t *newline = memchr(packet, '\n', len);
 	size_t line_len = newline ? (size_t)(newline - packet) : len;
@@ -100,9 +102,9 @@ const char *control_request_read(struct control_request *request, const uint8_t 
 	if (!strcmp(words[0], "say")) {
 		request->verb = CONTROL_SAY;
 		return count == 3 && newline && addr_read(words[1], &request->peer) &&
-						port_read(words[2], &request->port)
-				? NULL
-				: "say takes ADDR PORT, and a text on the next line";
+				       port_read(words[2], &request->port)
+			       ? NULL
+			       : "say takes ADDR PORT, and a text on the next line";
 	}
 	return no_request;
 }

@@ -9,7 +9,7 @@
 
 struct control_request {
 	enum { CONTROL_WATCH, CONTROL_ANNOUNCE, CONTROL_SAY } verb;
-	int instance;        /* of watch: index of the service */
+	int instance;            /* of watch: index of the service */
 	struct udpxdp_addr peer; /* of say */
 	uint16_t port;
 	const uint8_t *text; /* of announce and say: inside the packet */
@@ -17,7 +17,7 @@ struct control_request {
 };
 
 /* Reads one packet. Returns NULL, or what is wrong with it (a static string). */
-const char *control_request_read(struct control_request *request, const uint8_t *packet,
-		size_t len, const struct service_config *services, unsigned service_count);
+const char *control_request_read(struct control_request *request, const uint8_t *packet, size_t len,
+	const struct service_config *services, unsigned service_count);
 
 #endif

@@ -20,7 +20,8 @@ static bool is_unspecified(const struct udpxdp_addr *a)
 
 /* Brings the filter from one snapshot (NULL: nothing) to another. New ones come first, so that no
  * address that stays is ever missing. */
-void server_update_filter(struct server *s, const struct udpxdp_host *old, const struct udpxdp_host *net)
+void server_update_filter(
+	struct server *s, const struct udpxdp_host *old, const struct udpxdp_host *net)
 {
 	const struct udpxdp_addr everybody = udpxdp_addr_ipv4(255, 255, 255, 255);
 	bool full = !set_address(s, &everybody, LOCAL_BROADCAST);
@@ -35,7 +36,7 @@ void server_update_filter(struct server *s, const struct udpxdp_host *old, const
 		full |= !set_address(s, &net->addrs[i].addr, LOCAL_UNICAST);
 	if (full && !s->said_full)
 		log_line("not every address can be served: the filter knows %d at most",
-				MAX_LOCAL_ADDRS);
+			MAX_LOCAL_ADDRS);
 	s->said_full = full;
 	for (uint32_t i = 0; old && i < old->count; i++) {
 		const struct udpxdp_host_addr *a = &old->addrs[i];
@@ -54,7 +55,7 @@ static void limit_mtu(struct server *s, struct udpxdp_host *net)
 	if (beyond && !s->mtu_beyond)
 		log_line("%s has an MTU of %u now: frames beyond %u are not served; restart udpxdp "
 			 "to size its umem anew",
-				s->config->iface, net->mtu, s->mtu_max);
+			s->config->iface, net->mtu, s->mtu_max);
 	s->mtu_beyond = beyond;
 	if (beyond)
 		net->mtu = s->mtu_max;
@@ -68,10 +69,11 @@ static bool lost_interface(struct server *s, bool found)
 	if (found)
 		log_line("the filter is no longer on %s: the interface was made anew, or somebody "
 			 "detached it; start udpxdp again",
-				s->config->iface);
+			s->config->iface);
 	else
-		log_line("%s is gone: the interface was removed; start udpxdp again when it is back",
-				s->config->iface);
+		log_line(
+			"%s is gone: the interface was removed; start udpxdp again when it is back",
+			s->config->iface);
 	sd_event_exit(s->loop, EXIT_RUNTIME);
 	return true;
 }
@@ -85,9 +87,10 @@ static void count_queues(struct server *s)
 	if (!exact || queues == s->queues)
 		return;
 	if (queues > s->queues && s->config->last_queue >= s->queues)
-		log_line("%s has %u RX queues now, not %u: what arrives on the new ones goes to the "
-			 "kernel; restart udpxdp to serve them",
-				s->config->iface, queues, s->queues);
+		log_line(
+			"%s has %u RX queues now, not %u: what arrives on the new ones goes to the "
+			"kernel; restart udpxdp to serve them",
+			s->config->iface, queues, s->queues);
 	s->queues = queues;
 }
 
@@ -101,7 +104,7 @@ void server_check_ipv4(struct server *s, const struct udpxdp_host *net)
 	if (missing && wanted && !s->said_no_ipv4)
 		log_line("%s has no IPv4 address: broadcast is silent until it has one; the other "
 			 "services go on",
-				s->config->iface);
+			s->config->iface);
 	s->said_no_ipv4 = missing && wanted;
 }
 
@@ -114,7 +117,7 @@ void server_on_addresses(void *context)
 	if (!net && errno != ENODEV) {
 		if (!s->stale)
 			log_line("reading the addresses of %s failed: %s; trying again",
-					s->config->iface, strerror(errno));
+				s->config->iface, strerror(errno));
 		s->stale = true;
 		return;
 	}

@@ -20,7 +20,7 @@ struct server {
 	sd_event *loop;
 	struct filter *filter;
 	struct xsk_sockets sockets;
-	struct frame_io *afxdp[MAX_QUEUES]; /* the sockets themselves; sockets.ios may decorate them */
+	struct frame_io *afxdp[MAX_QUEUES]; /* the sockets, which sockets.ios may decorate */
 	struct capture_file *capture;
 	struct printer *printer;
 	struct history *histories[MAX_SERVICES];
@@ -32,7 +32,7 @@ struct server {
 	int event_fd;
 	const struct udpxdp_host *net; /* as the filter knows it; owned by workers */
 	bool was_up, said_no_ipv4, said_full;
-	bool stale; /* the addresses could not be read when they changed last */
+	bool stale;      /* the addresses could not be read when they changed last */
 	bool mtu_beyond; /* what the umem was sized for */
 	unsigned queues; /* of the interface, as known last */
 };
@@ -45,8 +45,8 @@ int server_start(struct server *server, struct udpxdp_host **net);
 void server_stop(struct server *server);
 
 /* Brings the filter from one snapshot (NULL: nothing) to another. */
-void server_update_filter(struct server *server, const struct udpxdp_host *old,
-		const struct udpxdp_host *net);
+void server_update_filter(
+	struct server *server, const struct udpxdp_host *old, const struct udpxdp_host *net);
 
 /* Once a second: is the interface still as it was? */
 void server_periodic(struct server *server);
@@ -59,7 +59,7 @@ void server_check_ipv4(struct server *server, const struct udpxdp_host *net);
 
 /* A console's request. */
 void server_on_request(void *context, unsigned instance, uint64_t ticket,
-		const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len);
+	const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len);
 
 /* Takes some of what the workers tell. Returns whether there is more. */
 bool server_take_events(struct server *server);

@@ -61,7 +61,7 @@ static void drain(struct server *s)
 static bool is_balanced(const struct afxdp_account *a)
 {
 	return a->driver <= RX_FRAMES && a->fill + a->rx + a->held + a->driver == RX_FRAMES &&
-			a->free + a->tx + a->completion == TX_FRAMES;
+	       a->free + a->tx + a->completion == TX_FRAMES;
 }
 
 /* The accounting that -v prints: where every frame of every queue is. */
@@ -76,15 +76,14 @@ static void say_accounts(struct server *s)
 			snprintf(driver, sizeof(driver), "driver=%u ", a.driver);
 		log_verbose("frames queue=%u fill=%u rx=%u held=%u %sof=%u free=%u tx=%u "
 			    "completion=%u of=%u %s",
-				s->sockets.first + i, a.fill, a.rx, a.held, driver, RX_FRAMES,
-				a.free, a.tx, a.completion, TX_FRAMES,
-				is_balanced(&a) ? "balanced" : "NOT BALANCED");
+			s->sockets.first + i, a.fill, a.rx, a.held, driver, RX_FRAMES, a.free, a.tx,
+			a.completion, TX_FRAMES, is_balanced(&a) ? "balanced" : "NOT BALANCED");
 		log_verbose("kernel queue=%u rx_ring_full=%llu rx_dropped=%llu rx_invalid=%llu "
 			    "tx_invalid=%llu fill_empty=%llu tx_errors=%llu",
-				s->sockets.first + i, (unsigned long long)a.rx_ring_full,
-				(unsigned long long)a.rx_dropped, (unsigned long long)a.rx_invalid,
-				(unsigned long long)a.tx_invalid, (unsigned long long)a.fill_empty,
-				(unsigned long long)a.tx_errors);
+			s->sockets.first + i, (unsigned long long)a.rx_ring_full,
+			(unsigned long long)a.rx_dropped, (unsigned long long)a.rx_invalid,
+			(unsigned long long)a.tx_invalid, (unsigned long long)a.fill_empty,
+			(unsigned long long)a.tx_errors);
 	}
 }
 
@@ -111,7 +110,7 @@ void server_stop(struct server *s)
 	xsk_sockets_close(&s->sockets);
 	if (s->capture && capture_close(s->capture) < 0)
 		log_line("capture %s is not complete: %s; make room", s->config->capture,
-				strerror(errno));
+			strerror(errno));
 	/* While the control socket listens and the pins are locked, no successor takes their names:
 	 * what the monitor removes is ours. */
 	monitor_stop();
@@ -129,7 +128,7 @@ static void say_ready(struct server *s)
 
 	services_text(s->config->services, s->config->service_count, services, sizeof(services));
 	log_line("ready iface=%s mode=%s queues=%u services=%s", s->config->iface,
-			xdp_mode_name(s->sockets.mode), s->sockets.count, services);
+		xdp_mode_name(s->sockets.mode), s->sockets.count, services);
 	sd_notify(0, "READY=1");
 	watchdog_start(&s->watchdog);
 }
@@ -143,7 +142,7 @@ int server_run(const struct server_config *config)
 	if (!s || !net) {
 		status = errno == ENODEV || errno == ENOTSUP ? EXIT_INTERFACE : EXIT_RUNTIME;
 		log_line("reading the addresses of %s failed: %s; is it an Ethernet interface?",
-				config->iface, strerror(errno));
+			config->iface, strerror(errno));
 		free(s);
 		free(net);
 		return status;
@@ -152,10 +151,10 @@ int server_run(const struct server_config *config)
 	s->event_fd = -1;
 	gethostname(s->hostname, sizeof(s->hostname) - 1);
 	if (net->mtu > AFXDP_MTU_MAX) {
-		log_line("%s has an MTU of %u: a umem chunk takes %u at most; lower it with ip link "
-			 "set %s mtu %u",
-				config->iface, net->mtu, AFXDP_MTU_MAX, config->iface,
-				AFXDP_MTU_MAX);
+		log_line(
+			"%s has an MTU of %u: a umem chunk takes %u at most; lower it with ip link "
+			"set %s mtu %u",
+			config->iface, net->mtu, AFXDP_MTU_MAX, config->iface, AFXDP_MTU_MAX);
 		status = EXIT_INTERFACE;
 	} else {
 		status = server_start(s, &net);

@@ -3,7 +3,7 @@
 #ifndef UDPXDP_SERVER_H
 #define UDPXDP_SERVER_H
 
-#include "xdp/sockets.h"
+#include "xdp/xsk_sockets.h"
 #include "server/workers.h"
 
 #define MAX_RULES 256 /* --allow and --deny together */
@@ -31,7 +31,7 @@ struct server_config {
 	bool quiet;
 	enum log_format log_format; /* of the messages on standard output */
 	bool no_sandbox;
-	const char *user; /* to become; NULL: nobody */
+	const char *user;                  /* to become; NULL: nobody */
 	__u64 limit_interval, limit_burst; /* as in struct filter_config */
 	bool default_deny;
 	struct server_rule rules[MAX_RULES];

@@ -47,7 +47,7 @@ static int make_loop(struct server *s)
 
 /* Loading through the dispatcher attaches, and so decides about the mode. */
 static int load_dispatched(struct server *s, struct filter_settings *settings,
-		struct xsk_sockets_config *sockets, char *error, size_t size)
+	struct xsk_sockets_config *sockets, char *error, size_t size)
 {
 	unsigned id = filter_find_dispatched(settings->ifindex);
 	int status = xsk_sockets_settle_mode(sockets);
@@ -57,7 +57,7 @@ static int load_dispatched(struct server *s, struct filter_settings *settings,
 		return status;
 	if (id && xsk_sockets_are_taken(sockets)) {
 		log_line("interface %s is busy: another udpxdp serves it (XDP program %u); stop it",
-				sockets->iface, id);
+			sockets->iface, id);
 		return EXIT_BUSY;
 	}
 	settings->generic = sockets->mode == XDP_MODE_SKB;
@@ -67,8 +67,9 @@ static int load_dispatched(struct server *s, struct filter_settings *settings,
 		sockets->mode = XDP_MODE_SKB;
 	if (s->filter || errno != EOPNOTSUPP)
 		return EXIT_CLEAN;
-	log_line("attaching through the dispatcher failed: the kernel refuses programs of type EXT, "
-		 "which libxdp needs for it; use --attach link");
+	log_line(
+		"attaching through the dispatcher failed: the kernel refuses programs of type EXT, "
+		"which libxdp needs for it; use --attach link");
 	return EXIT_INTERFACE;
 }
 
@@ -76,12 +77,12 @@ static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_co
 {
 	const struct server_config *c = s->config;
 	struct filter_settings settings = {
-			.ifindex = c->ifindex,
-			.counter_rows = workers * c->service_count,
-			.limit_interval = c->limit_interval,
-			.limit_burst = c->limit_burst,
-			.rules = c->rule_count != 0,
-			.default_deny = c->default_deny,
+		.ifindex = c->ifindex,
+		.counter_rows = workers * c->service_count,
+		.limit_interval = c->limit_interval,
+		.limit_burst = c->limit_burst,
+		.rules = c->rule_count != 0,
+		.default_deny = c->default_deny,
 	};
 	char error[256];
 	int status = EXIT_CLEAN;
@@ -94,12 +95,12 @@ static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_co
 		return status;
 	if (!s->filter) {
 		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's reasons",
-				error);
+			error);
 		return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
 	}
 	for (unsigned i = 0; i < c->service_count; i++)
 		if (filter_serve_port(s->filter, c->services[i].port,
-				    c->services[i].service->wants_broadcast) < 0)
+			    c->services[i].service->wants_broadcast) < 0)
 			return failed("filling the filter's maps", "see udpxdp -vv");
 	for (unsigned i = 0; i < c->rule_count; i++)
 		if (filter_set_rule(s->filter, &c->rules[i].key, c->rules[i].verdict) < 0)
@@ -109,25 +110,25 @@ static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_co
 	if (errno == EBUSY) {
 		log_line("%s is in use: another udpxdp counts there; stop it or give another "
 			 "--pin-dir",
-				c->pin_dir);
+			c->pin_dir);
 		return EXIT_BUSY;
 	}
 	log_line("counters are not pinned in %s: %s; %s", c->pin_dir, strerror(errno),
-			errno == EPERM && strchr(c->pin_dir, '.')
-				? "a bpf file system takes no dot in a name"
-				: "mount bpffs there to read them with bpftool");
+		errno == EPERM && strchr(c->pin_dir, '.')
+			? "a bpf file system takes no dot in a name"
+			: "mount bpffs there to read them with bpftool");
 	return EXIT_CLEAN;
 }
 
 static int open_control(struct server *s)
 {
 	struct control_config config = {
-			.loop = s->loop,
-			.path = s->config->control,
-			.services = s->config->services,
-			.service_count = s->config->service_count,
-			.context = s,
-			.request = server_on_request,
+		.loop = s->loop,
+		.path = s->config->control,
+		.services = s->config->services,
+		.service_count = s->config->service_count,
+		.context = s,
+		.request = server_on_request,
 	};
 
 	s->control = control_open(&config);
@@ -136,17 +137,17 @@ static int open_control(struct server *s)
 	if (errno == EADDRINUSE) {
 		log_line("%s is in use: another udpxdp answers there; stop it or give another "
 			 "--control",
-				s->config->control);
+			s->config->control);
 		return EXIT_BUSY;
 	}
 	/* A plain user may not write where it is by default, but may serve. */
 	if (!s->config->control_asked && (errno == EACCES || errno == EPERM || errno == EROFS)) {
 		log_line("no consoles: making %s failed: %s; give --control to have them",
-				s->config->control, strerror(errno));
+			s->config->control, strerror(errno));
 		return EXIT_CLEAN;
 	}
 	log_line("making %s failed: %s; give another --control", s->config->control,
-			strerror(errno));
+		strerror(errno));
 	return EXIT_RUNTIME;
 }
 
@@ -202,7 +203,7 @@ static int enter_sandbox(struct server *s)
 		return EXIT_CLEAN;
 	log_line("entering the sandbox failed: %s; give another --user, or --no-sandbox to serve "
 		 "without",
-			error);
+		error);
 	return EXIT_RUNTIME;
 }
 
@@ -218,7 +219,7 @@ static int open_outputs(struct server *s, unsigned workers)
 			return failed("starting the history", "is the system out of memory?");
 	}
 	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
-					  STDOUT_FILENO, c->log_format)))
+				   STDOUT_FILENO, c->log_format)))
 		return failed("starting the printer", "is the system out of memory?");
 	return EXIT_CLEAN;
 }
@@ -236,7 +237,8 @@ static int decorate(struct server *s)
 	return EXIT_CLEAN;
 }
 
-/* Lists the CPUs that we may run on, as taskset or the service manager say; returns their number. */
+/* Lists the CPUs that we may run on, as taskset or the service manager say; returns their number.
+ */
 static unsigned list_cpus(int cpus[CPU_SETSIZE])
 {
 	unsigned count = 0;
@@ -256,20 +258,20 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 	int cpus[MAX_QUEUES], allowed[CPU_SETSIZE];
 	unsigned available = list_cpus(allowed);
 	struct workers_config config = {
-			.count = s->sockets.count,
-			.ios = s->sockets.ios,
-			.doorbells = s->sockets.doorbells,
-			.cpus = cpus,
-			.wait = c->wait,
-			.coalesce_us = c->coalesce_us,
-			.services = c->services,
-			.service_count = c->service_count,
-			.counters = filter_counters(s->filter),
-			.hostname = s->hostname,
-			.net = net,
-			.printer = s->printer,
-			.event_fd = s->event_fd,
-			.enter = sandbox_enter_data_path,
+		.count = s->sockets.count,
+		.ios = s->sockets.ios,
+		.doorbells = s->sockets.doorbells,
+		.cpus = cpus,
+		.wait = c->wait,
+		.coalesce_us = c->coalesce_us,
+		.services = c->services,
+		.service_count = c->service_count,
+		.counters = filter_counters(s->filter),
+		.hostname = s->hostname,
+		.net = net,
+		.printer = s->printer,
+		.event_fd = s->event_fd,
+		.enter = sandbox_enter_data_path,
 	};
 
 	for (unsigned i = 0; i < config.count; i++) {
@@ -298,8 +300,8 @@ static int watch_host(struct server *s)
 		return failed("listening to rtnetlink", "see udpxdp -vv");
 	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
 	if (error >= 0)
-		error = sd_event_add_time_relative(s->loop, NULL, CLOCK_MONOTONIC, USEC_PER_SEC, 0,
-				server_on_second, s);
+		error = sd_event_add_time_relative(
+			s->loop, NULL, CLOCK_MONOTONIC, USEC_PER_SEC, 0, server_on_second, s);
 	if (error >= 0)
 		return EXIT_CLEAN;
 	errno = -error;
@@ -310,13 +312,13 @@ int server_start(struct server *s, struct udpxdp_host **net)
 {
 	const struct server_config *c = s->config;
 	struct xsk_sockets_config sockets = {
-			.iface = c->iface,
-			.ifindex = c->ifindex,
-			.first = c->first_queue,
-			.last = c->last_queue,
-			.mtu = (*net)->mtu,
-			.mode = c->mode,
-			.busy_poll = c->busy_poll,
+		.iface = c->iface,
+		.ifindex = c->ifindex,
+		.first = c->first_queue,
+		.last = c->last_queue,
+		.mtu = (*net)->mtu,
+		.mode = c->mode,
+		.busy_poll = c->busy_poll,
 	};
 	bool exact;
 	unsigned queues = xsk_sockets_count_queues(c->iface, &exact);
@@ -325,15 +327,16 @@ int server_start(struct server *s, struct udpxdp_host **net)
 	int status;
 
 	if (exact && asked >= queues) {
-		log_line("queue %u does not exist: %s has %u; give other --queues", asked,
-				c->iface, queues);
+		log_line("queue %u does not exist: %s has %u; give other --queues", asked, c->iface,
+			queues);
 		return EXIT_INTERFACE;
 	}
 	s->queues = queues;
 	if (queues > MAX_QUEUES && c->last_queue == MAX_QUEUES - 1)
-		log_line("%s has %u RX queues, of which %d can be served: what arrives on the others "
+		log_line("%s has %u RX queues, of which %d can be served: what arrives on the "
+			 "others "
 			 "goes to the kernel; lower their number with ethtool -L",
-				c->iface, queues, MAX_QUEUES);
+			c->iface, queues, MAX_QUEUES);
 	if (queues > MAX_QUEUES)
 		queues = MAX_QUEUES;
 	sockets.most = queues;
@@ -341,15 +344,13 @@ int server_start(struct server *s, struct udpxdp_host **net)
 	if (!c->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
 		return failed("starting the monitor", "is the system out of memory?");
 	if ((status = make_loop(s)) || (status = open_control(s)) ||
-			(status = load_filter(s, queues, &sockets)) ||
-			(status = open_capture(s)))
+		(status = load_filter(s, queues, &sockets)) || (status = open_capture(s)))
 		return status;
 	server_check_ipv4(s, *net);
 	server_update_filter(s, NULL, *net);
-	if ((status = xsk_sockets_open(&s->sockets, &sockets, s->filter)) || (status = decorate(s)) ||
-			(status = watch_host(s)) || (status = enter_sandbox(s)) ||
-			(status = open_outputs(s, s->sockets.count)) ||
-			(status = start_workers(s, *net)))
+	if ((status = xsk_sockets_open(&s->sockets, &sockets, s->filter)) ||
+		(status = decorate(s)) || (status = watch_host(s)) || (status = enter_sandbox(s)) ||
+		(status = open_outputs(s, s->sockets.count)) || (status = start_workers(s, *net)))
 		return status;
 	s->net = *net;
 	*net = NULL;

@@ -16,7 +16,7 @@ void watchdog_start(struct watchdog *watchdog)
 	if (watchdog->enabled && usec < SHORTEST_USEC)
 		log_line("a watchdog of %llu ms bites too early: an idle worker polls once a "
 			 "second; give WatchdogSec=3 at least",
-				(unsigned long long)(usec / 1000));
+			(unsigned long long)(usec / 1000));
 }
 
 unsigned watchdog_first_stuck(struct watchdog *watchdog, const uint64_t *polls, unsigned count)
@@ -44,6 +44,6 @@ void watchdog_periodic(struct watchdog *watchdog, const struct workers *workers,
 		sd_notify(0, "WATCHDOG=1");
 	} else if (++watchdog->late == STUCK_SECONDS) {
 		log_line("worker %u is stuck: it has not turned for %d s; the watchdog is not fed",
-				stuck, STUCK_SECONDS);
+			stuck, STUCK_SECONDS);
 	}
 }

@@ -9,8 +9,8 @@
 #include "server/workers.h"
 
 struct watchdog {
-	bool enabled; /* the service manager waits for us */
-	unsigned late; /* seconds since it should have been fed */
+	bool enabled;              /* the service manager waits for us */
+	unsigned late;             /* seconds since it should have been fed */
 	uint64_t seen[MAX_QUEUES]; /* each worker's polls when it was fed last */
 };
 

@@ -5,11 +5,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_NS 100000u         /* adaptive: how long a worker spins after the last frame */
-#define TICK_NS NSEC_PER_SEC    /* between ticks of the services */
+#define SPIN_NS 100000u      /* adaptive: how long a worker spins after the last frame */
+#define TICK_NS NSEC_PER_SEC /* between ticks of the services */
 #define TICK_MS 1000
 #define HANDOVER_RECORDS 1023 /* a power of two, less one: see queue_new() */
-#define DRAIN_TURNS 256         /* the most polls a stopping worker makes */
+#define DRAIN_TURNS 256       /* the most polls a stopping worker makes */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -175,9 +175,8 @@ static int turn(struct worker *w)
 		w->wake_owner = false;
 		worker_wake(&w->all->worker[OWNER]);
 	}
-	atomic_store_explicit(&w->polls,
-			atomic_load_explicit(&w->polls, memory_order_relaxed) + 1,
-			memory_order_relaxed);
+	atomic_store_explicit(&w->polls, atomic_load_explicit(&w->polls, memory_order_relaxed) + 1,
+		memory_order_relaxed);
 	return work;
 }
 
@@ -262,18 +261,18 @@ int worker_init(struct workers *all, unsigned number)
 	const struct workers_config *c = &all->config;
 	struct worker *w = &all->worker[number];
 	struct engine_config config = {
-			.io = c->ios[number],
-			.services = c->services,
-			.service_count = c->service_count,
-			.worker = number,
-			.owner = number == OWNER,
-			.counters = c->counters + (size_t)number * c->service_count,
-			.hostname = c->hostname,
-			.sinks = {.context = w,
-					.print = c->printer ? sink_print : NULL,
-					.record = sink_record,
-					.notify = sink_notify,
-					.hand_over = sink_hand_over},
+		.io = c->ios[number],
+		.services = c->services,
+		.service_count = c->service_count,
+		.worker = number,
+		.owner = number == OWNER,
+		.counters = c->counters + (size_t)number * c->service_count,
+		.hostname = c->hostname,
+		.sinks = {.context = w,
+			.print = c->printer ? sink_print : NULL,
+			.record = sink_record,
+			.notify = sink_notify,
+			.hand_over = sink_hand_over},
 	};
 
 	w->all = all;

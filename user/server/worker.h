@@ -9,8 +9,8 @@
 #include "base/queue.h"
 #include "server/workers.h"
 
-#define OWNER 0 /* the worker on which the single services live */
-#define COMMANDS_MAX 127   /* under way at a time; as many events are kept free for their answers */
+#define OWNER 0          /* the worker on which the single services live */
+#define COMMANDS_MAX 127 /* under way at a time; as many events are kept free for their answers */
 #define EVENTS_MAX 1023
 
 /* A datagram on its way to the worker that owns its service. */

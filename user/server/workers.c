@@ -140,7 +140,7 @@ void workers_set_watched(struct workers *all, bool watched)
 }
 
 bool workers_command(struct workers *all, unsigned instance, uint64_t ticket,
-		const struct udpxdp_path *path, const uint8_t *text, uint32_t len)
+	const struct udpxdp_path *path, const uint8_t *text, uint32_t len)
 {
 	struct worker_command *o = queue_reserve(all->commands);
 

@@ -20,9 +20,9 @@ enum wait_policy { WAIT_ADAPTIVE, WAIT_BLOCK, WAIT_SPIN };
 struct worker_event {
 	enum { EVENT_MESSAGE, EVENT_ANSWER } kind;
 	unsigned instance;
-	uint64_t ticket;         /* of an answer */
-	const char *error;       /* of an answer; static, NULL: carried out */
-	struct udpxdp_message message;  /* its text points behind this structure */
+	uint64_t ticket;               /* of an answer */
+	const char *error;             /* of an answer; static, NULL: carried out */
+	struct udpxdp_message message; /* its text points behind this structure */
 	uint8_t text[COMMAND_TEXT_MAX];
 };
 
@@ -32,15 +32,15 @@ struct workers_config {
 	const int *doorbells;        /* count eventfds, each known to its frame_io; or NULL */
 	const int *cpus;             /* the CPU for each, -1: anywhere; or NULL */
 	enum wait_policy wait;
-	unsigned coalesce_us; /* WAIT_BLOCK: µs for more to arrive behind a batch that is not full */
+	unsigned coalesce_us; /* WAIT_BLOCK: µs to wait for more behind a batch not full */
 	const struct service_config *services;
 	unsigned service_count;
 	struct service_counters *counters; /* count * service_count rows */
 	const char *hostname;
 	struct udpxdp_host *net; /* the first; belongs to workers, as those of workers_set_net() */
-	struct printer *printer;           /* NULL: quiet */
+	struct printer *printer; /* NULL: quiet */
 	struct history *histories[MAX_SERVICES]; /* NULL where a service keeps none */
-	int event_fd; /* eventfd rung when there are events */
+	int event_fd;                            /* eventfd rung when there are events */
 	void (*enter)(void); /* called first on every worker's thread, to sandbox it; or NULL */
 };
 
@@ -61,7 +61,7 @@ void workers_set_watched(struct workers *workers, bool watched);
  * Returns false when the ring is full or the text is too long.
  */
 bool workers_command(struct workers *workers, unsigned instance, uint64_t ticket,
-		const struct udpxdp_path *path, const uint8_t *text, uint32_t len);
+	const struct udpxdp_path *path, const uint8_t *text, uint32_t len);
 
 /* The oldest notice, or NULL; workers_event_done() gives it back. */
 struct worker_event *workers_event(struct workers *workers);

@@ -20,12 +20,12 @@ struct broadcast {
 };
 
 static const struct udpxdp_option options[] = {
-		{.key = "answer",
-				.kind = UDPXDP_OPTION_BOOL,
-				.offset = offsetof(struct options, answer),
-				.fallback = "on",
-				.help = "answer announcements of others with this host's name"},
-		{},
+	{.key = "answer",
+		.kind = UDPXDP_OPTION_BOOL,
+		.offset = offsetof(struct options, answer),
+		.fallback = "on",
+		.help = "answer announcements of others with this host's name"},
+	{},
 };
 
 static size_t state_size(const void *o)
@@ -56,7 +56,8 @@ static size_t compose(struct broadcast *broadcast, uint64_t time_ns, const void 
 	return broadcast->stamp_len + len;
 }
 
-static void answer(struct broadcast *broadcast, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
+static void answer(
+	struct broadcast *broadcast, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
 	const struct udpxdp_host *net = udpxdp_host(ctx);
 	const char *hostname = udpxdp_hostname(ctx);
@@ -78,13 +79,13 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 {
 	struct broadcast *broadcast = state;
 	const struct udpxdp_message message = {
-			.time_ns = d->time_ns,
-			.direction = UDPXDP_RECEIVED,
-			.broadcast = d->broadcast,
-			.addr = d->path.peer.addr,
-			.port = d->path.peer.port,
-			.text = d->payload,
-			.len = d->len,
+		.time_ns = d->time_ns,
+		.direction = UDPXDP_RECEIVED,
+		.broadcast = d->broadcast,
+		.addr = d->path.peer.addr,
+		.port = d->path.peer.port,
+		.text = d->payload,
+		.len = d->len,
 	};
 
 	udpxdp_print(ctx, &message);
@@ -96,9 +97,9 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 static struct udpxdp_path to_everybody(const struct udpxdp_host *net, uint16_t port)
 {
 	struct udpxdp_path path = {
-			.local = {.addr = net->ipv4, .port = port},
-			.peer = {.addr = udpxdp_addr_ipv4(255, 255, 255, 255), .port = port},
-			.ttl = 1,
+		.local = {.addr = net->ipv4, .port = port},
+		.peer = {.addr = udpxdp_addr_ipv4(255, 255, 255, 255), .port = port},
+		.ttl = 1,
 	};
 
 	memcpy(path.local.mac, net->mac, sizeof(path.local.mac));
@@ -111,35 +112,36 @@ static const char *command(void *state, struct udpxdp_ctx *ctx, const struct udp
 	struct broadcast *broadcast = state;
 	const struct udpxdp_path path = to_everybody(udpxdp_host(ctx), broadcast->port);
 	struct udpxdp_message message = {
-			.time_ns = c->time_ns,
-			.direction = UDPXDP_SENT,
-			.broadcast = true,
-			.addr = path.peer.addr,
-			.port = path.peer.port,
-			.text = broadcast->payload,
+		.time_ns = c->time_ns,
+		.direction = UDPXDP_SENT,
+		.broadcast = true,
+		.addr = path.peer.addr,
+		.port = path.peer.port,
+		.text = broadcast->payload,
 	};
 
 	if (!udpxdp_addr_is_ipv4(&path.local.addr)) {
 		udpxdp_count_drop(ctx, UDPXDP_DROP_no_address);
-		return "the interface has no IPv4 address to announce from; add one with ip address";
+		return "the interface has no IPv4 address to announce from; add one with ip "
+		       "address";
 	}
 	message.len = (uint32_t)compose(broadcast, c->time_ns, c->text, c->len);
 	if (!udpxdp_send(ctx, &path, broadcast->payload, message.len))
 		return message.len > udpxdp_send_max(ctx, &path)
-				       ? "the text does not fit the interface's MTU; shorten it"
-				       : "no transmit frame is free; try again";
+			       ? "the text does not fit the interface's MTU; shorten it"
+			       : "no transmit frame is free; try again";
 	udpxdp_print(ctx, &message);
 	return NULL;
 }
 
 const struct udpxdp_service broadcast_service = {
-		.name = "broadcast",
-		.port = 8086,
-		.single = true,
-		.wants_broadcast = true,
-		.options = options,
-		.state_size = state_size,
-		.start = start,
-		.receive = receive,
-		.command = command,
+	.name = "broadcast",
+	.port = 8086,
+	.single = true,
+	.wants_broadcast = true,
+	.options = options,
+	.state_size = state_size,
+	.start = start,
+	.receive = receive,
+	.command = command,
 };

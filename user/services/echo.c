@@ -16,17 +16,17 @@ struct echo {
 };
 
 static const struct udpxdp_option options[] = {
-		{.key = "stamp",
-				.kind = UDPXDP_OPTION_BOOL,
-				.offset = offsetof(struct options, stamp),
-				.fallback = "on",
-				.help = "put the time in front of the answer; off: plain RFC 862"},
-		{.key = "loops",
-				.kind = UDPXDP_OPTION_BOOL,
-				.offset = offsetof(struct options, loops),
-				.fallback = "refuse",
-				.help = "answer what could be an answer itself: refuse or allow"},
-		{},
+	{.key = "stamp",
+		.kind = UDPXDP_OPTION_BOOL,
+		.offset = offsetof(struct options, stamp),
+		.fallback = "on",
+		.help = "put the time in front of the answer; off: plain RFC 862"},
+	{.key = "loops",
+		.kind = UDPXDP_OPTION_BOOL,
+		.offset = offsetof(struct options, loops),
+		.fallback = "refuse",
+		.help = "answer what could be an answer itself: refuse or allow"},
+	{},
 };
 
 static size_t state_size(const void *o)
@@ -63,12 +63,12 @@ static bool could_loop(const struct udpxdp_ctx *ctx, const struct udpxdp_datagra
 static __attribute__((noinline)) void show(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
 	const struct udpxdp_message message = {
-			.time_ns = d->time_ns,
-			.direction = UDPXDP_RECEIVED,
-			.addr = d->path.peer.addr,
-			.port = d->path.peer.port,
-			.text = d->payload,
-			.len = d->len,
+		.time_ns = d->time_ns,
+		.direction = UDPXDP_RECEIVED,
+		.addr = d->path.peer.addr,
+		.port = d->path.peer.port,
+		.text = d->payload,
+		.len = d->len,
 	};
 
 	udpxdp_print(ctx, &message);
@@ -94,10 +94,10 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 }
 
 const struct udpxdp_service echo_service = {
-		.name = "echo",
-		.port = 8080,
-		.options = options,
-		.state_size = state_size,
-		.start = start,
-		.receive = receive,
+	.name = "echo",
+	.port = 8080,
+	.options = options,
+	.state_size = state_size,
+	.start = start,
+	.receive = receive,
 };

@@ -40,7 +40,7 @@ struct complaint {
 
 /* Always -1, for the caller to return. */
 __attribute__((format(printf, 2, 3))) static int complain(
-		const struct complaint *complaint, const char *format, ...)
+	const struct complaint *complaint, const char *format, ...)
 {
 	va_list args;
 
@@ -84,8 +84,8 @@ static bool read_number(struct piece piece, uint32_t min, uint32_t max, uint32_t
 	return true;
 }
 
-static int find_class(const struct udpxdp_service **service, struct piece name,
-		const struct complaint *complaint)
+static int find_class(
+	const struct udpxdp_service **service, struct piece name, const struct complaint *complaint)
 {
 	char known[128] = "";
 	size_t used = 0;
@@ -96,13 +96,14 @@ static int find_class(const struct udpxdp_service **service, struct piece name,
 			return 0;
 		if (used < sizeof(known))
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-					i ? ", " : "", (*service)->name);
+				i ? ", " : "", (*service)->name);
 	}
-	return complain(complaint, "no service is called \"%.*s\": there are %s", PIECE(name), known);
+	return complain(
+		complaint, "no service is called \"%.*s\": there are %s", PIECE(name), known);
 }
 
-static int unknown_option(const struct udpxdp_service *service, struct piece key,
-		const struct complaint *complaint)
+static int unknown_option(
+	const struct udpxdp_service *service, struct piece key, const struct complaint *complaint)
 {
 	char known[256] = "";
 	size_t used = 0;
@@ -110,13 +111,13 @@ static int unknown_option(const struct udpxdp_service *service, struct piece key
 	for (const struct udpxdp_option *o = service->options; o && o->key; o++)
 		if (used < sizeof(known))
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-					used ? ", " : "", o->key);
-	return complain(complaint, "%s has no option \"%.*s\": it has %s", service->name, PIECE(key),
-			used ? known : "none");
+				used ? ", " : "", o->key);
+	return complain(complaint, "%s has no option \"%.*s\": it has %s", service->name,
+		PIECE(key), used ? known : "none");
 }
 
 static const struct udpxdp_option *find_option(
-		const struct udpxdp_service *service, struct piece key)
+	const struct udpxdp_service *service, struct piece key)
 {
 	for (const struct udpxdp_option *o = service->options; o && o->key; o++)
 		if (piece_is(key, o->key))
@@ -125,7 +126,7 @@ static const struct udpxdp_option *find_option(
 }
 
 static int set_switch(const struct udpxdp_service *service, const struct udpxdp_option *option,
-		struct piece value, bool *field, const struct complaint *complaint)
+	struct piece value, bool *field, const struct complaint *complaint)
 {
 	unsigned shown = 0;
 
@@ -135,26 +136,26 @@ static int set_switch(const struct udpxdp_service *service, const struct udpxdp_
 			return 0;
 		}
 		if (!strcmp(option->fallback, switches[i][0]) ||
-				!strcmp(option->fallback, switches[i][1]))
+			!strcmp(option->fallback, switches[i][1]))
 			shown = i;
 	}
 	return complain(complaint, "%s: %s=%.*s: allowed are %s and %s", service->name, option->key,
-			PIECE(value), switches[shown][0], switches[shown][1]);
+		PIECE(value), switches[shown][0], switches[shown][1]);
 }
 
 static int set_path(const struct udpxdp_service *service, const struct udpxdp_option *option,
-		struct piece value, char *field, const struct complaint *complaint)
+	struct piece value, char *field, const struct complaint *complaint)
 {
 	if (!value.len || value.len >= option->max)
 		return complain(complaint, "%s: %s=%.*s: a path of 1 to %u bytes is needed",
-				service->name, option->key, PIECE(value), option->max - 1);
+			service->name, option->key, PIECE(value), option->max - 1);
 	memcpy(field, value.text, value.len);
 	field[value.len] = '\0';
 	return 0;
 }
 
 static int set_option(struct service_config *config, const struct udpxdp_option *option,
-		struct piece value, const struct complaint *complaint)
+	struct piece value, const struct complaint *complaint)
 {
 	const struct udpxdp_service *service = config->service;
 	void *field = config->options + option->offset;
@@ -166,7 +167,7 @@ static int set_option(struct service_config *config, const struct udpxdp_option 
 		if (read_number(value, option->min, option->max, field))
 			return 0;
 		return complain(complaint, "%s: %s=%.*s: allowed are the numbers from %u to %u",
-				service->name, option->key, PIECE(value), option->min, option->max);
+			service->name, option->key, PIECE(value), option->min, option->max);
 	case UDPXDP_OPTION_PATH:
 		return set_path(service, option, value, field, complaint);
 	}
@@ -193,8 +194,8 @@ static int set_fallbacks(struct service_config *config, const struct complaint *
 	return 0;
 }
 
-static int read_option(struct service_config *config, const char **cursor,
-		const struct complaint *complaint)
+static int read_option(
+	struct service_config *config, const char **cursor, const struct complaint *complaint)
 {
 	struct piece key = take(cursor, "=,"), value;
 	const struct udpxdp_option *option = find_option(config->service, key);
@@ -202,9 +203,10 @@ static int read_option(struct service_config *config, const char **cursor,
 	if (!option)
 		return unknown_option(config->service, key, complaint);
 	if (**cursor != '=')
-		return complain(complaint, "%s: %s needs a value: write %s=VALUE, for example %s=%s",
-				config->service->name, option->key, option->key, option->key,
-				option->fallback);
+		return complain(complaint,
+			"%s: %s needs a value: write %s=VALUE, for example %s=%s",
+			config->service->name, option->key, option->key, option->key,
+			option->fallback);
 	(*cursor)++;
 	value = take(cursor, ",");
 	return set_option(config, option, value, complaint);
@@ -226,9 +228,8 @@ int service_parse(struct service_config *config, const char *spec, char *error, 
 		cursor++;
 		text = take(&cursor, ",");
 		if (!read_number(text, 1, UINT16_MAX, &port))
-			return complain(&complaint,
-					"%s:%.*s: a port is a number from 1 to 65535",
-					config->service->name, PIECE(text));
+			return complain(&complaint, "%s:%.*s: a port is a number from 1 to 65535",
+				config->service->name, PIECE(text));
 	}
 	config->port = (uint16_t)port;
 	if (set_fallbacks(config, &complaint) < 0)
@@ -270,7 +271,7 @@ const char *service_history(const struct service_config *config, uint32_t *sync_
 
 /* The first of the configs before `count` that writes this file, or NULL. */
 static const struct service_config *history_owner(
-		const struct service_config *configs, unsigned count, const char *path)
+	const struct service_config *configs, unsigned count, const char *path)
 {
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t sync;
@@ -290,7 +291,7 @@ static void history_by_port(const struct service_config *config, char path[UDPXD
 	size_t stem = dot ? (size_t)(dot - fallback) : strlen(fallback);
 
 	snprintf(path, UDPXDP_PATH_SIZE, "%.*s-%u%s", (int)stem, fallback, config->port,
-			fallback + stem);
+		fallback + stem);
 }
 
 bool service_history_named(const struct service_config *config)
@@ -315,12 +316,12 @@ int services_check(struct service_config *configs, unsigned count, char *error, 
 		for (unsigned j = 0; j < i; j++)
 			if (configs[j].port == configs[i].port)
 				return complain(&complaint,
-						"%s and %s both want port %u: a port has one "
-						"service; give one of them another, as in %s:%u",
-						configs[j].service->name, configs[i].service->name,
-						configs[i].port, configs[i].service->name,
-						configs[i].port < UINT16_MAX ? configs[i].port + 1
-									     : UINT16_MAX - 1);
+					"%s and %s both want port %u: a port has one "
+					"service; give one of them another, as in %s:%u",
+					configs[j].service->name, configs[i].service->name,
+					configs[i].port, configs[i].service->name,
+					configs[i].port < UINT16_MAX ? configs[i].port + 1
+								     : UINT16_MAX - 1);
 		path = service_history(&configs[i], &sync);
 		if (!path)
 			continue;
@@ -331,10 +332,10 @@ int services_check(struct service_config *configs, unsigned count, char *error, 
 		owner = history_owner(configs, i, path);
 		if (owner)
 			return complain(&complaint,
-					"%s:%u and %s:%u both write %s: a history has one writer; "
-					"give one of them another file with history=PATH",
-					owner->service->name, owner->port, configs[i].service->name,
-					configs[i].port, path);
+				"%s:%u and %s:%u both write %s: a history has one writer; "
+				"give one of them another file with history=PATH",
+				owner->service->name, owner->port, configs[i].service->name,
+				configs[i].port, path);
 	}
 	return 0;
 }
@@ -359,5 +360,5 @@ void services_text(const struct service_config *configs, unsigned count, char *t
 		*text = '\0';
 	for (unsigned i = 0; i < count && used < size; i++)
 		used += (size_t)snprintf(text + used, size - used, "%s%s:%u", i ? "," : "",
-				configs[i].service->name, configs[i].port);
+			configs[i].service->name, configs[i].port);
 }

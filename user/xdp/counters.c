@@ -25,8 +25,7 @@ const char *const counters_port_texts[PORT_VALUES] = {
 	"frames passed to the kernel for want of a socket on their RX queue"};
 const char *const counters_verdict_value_names[VERDICT_VALUES] = {"frames", "bytes"};
 
-const char *const counters_service_names[SERVICE_VALUES] = {
-	"rx", "tx", "rx_bytes", "tx_bytes",
+const char *const counters_service_names[SERVICE_VALUES] = {"rx", "tx", "rx_bytes", "tx_bytes",
 #define X(name, text) #name,
 	UDPXDP_DROP_REASONS(X)
 #undef X
@@ -53,17 +52,17 @@ const char *const counters_verdict_texts[FRAME_VERDICT_COUNT] = {
 };
 
 _Static_assert(sizeof(struct port_counters) == PORT_VALUES * sizeof(uint64_t),
-		"the values of a port are an array of 64-bit counters");
+	"the values of a port are an array of 64-bit counters");
 _Static_assert(offsetof(struct verdict_row, frames) == sizeof(uint64_t) &&
-				offsetof(struct verdict_row, bytes) == 2 * sizeof(uint64_t),
-		"the values of a verdict are its second and third 64-bit word");
+		       offsetof(struct verdict_row, bytes) == 2 * sizeof(uint64_t),
+	"the values of a verdict are its second and third 64-bit word");
 #define X(name, text) +1
 _Static_assert(offsetof(struct service_counters, tx_bytes) ==
-				offsetof(struct service_counters, rx) + 3 * sizeof(uint64_t) &&
-				sizeof(struct service_counters) >=
-						offsetof(struct service_counters, rx) +
-								(4 UDPXDP_DROP_REASONS(X)) * sizeof(uint64_t),
-		"the values of a service are an array of 64-bit counters");
+			       offsetof(struct service_counters, rx) + 3 * sizeof(uint64_t) &&
+		       sizeof(struct service_counters) >=
+			       offsetof(struct service_counters, rx) +
+				       (4 UDPXDP_DROP_REASONS(X)) * sizeof(uint64_t),
+	"the values of a service are an array of 64-bit counters");
 #undef X
 
 /* ---- opening ------------------------------------------------------------------------- */
@@ -149,8 +148,7 @@ static int find_program(int ifindex)
 int counter_maps_find(struct counter_maps *maps, int ifindex)
 {
 	__u32 ids[MAPS_MAX];
-	struct bpf_prog_info info = {
-		.nr_map_ids = MAPS_MAX, .map_ids = (__u64)(uintptr_t)ids};
+	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (__u64)(uintptr_t)ids};
 	__u32 len = sizeof(info);
 	int saved = ENOENT, program = find_program(ifindex);
 
@@ -205,7 +203,7 @@ bool counter_pins_alive(const char *dir)
 		unsigned long inode;
 
 		alive = sscanf(line, "%*u: FLOCK %*s WRITE %*d %x:%x:%lu", &device_major,
-					&device_minor, &inode) == 3 &&
+				&device_minor, &inode) == 3 &&
 			device_major == major(wanted.st_dev) &&
 			device_minor == minor(wanted.st_dev) && inode == wanted.st_ino;
 	}
@@ -215,8 +213,8 @@ bool counter_pins_alive(const char *dir)
 
 /* ---- reading ------------------------------------------------------------------------- */
 
-void counters_sum(uint64_t *sums, size_t count, const uint64_t *values, size_t stride,
-		unsigned cpus)
+void counters_sum(
+	uint64_t *sums, size_t count, const uint64_t *values, size_t stride, unsigned cpus)
 {
 	memset(sums, 0, count * sizeof(*sums));
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
@@ -232,8 +230,8 @@ size_t counters_by_service(const struct counters *counters, struct service_total
 		const struct service_total *row = &counters->services[i];
 		size_t at = 0;
 
-		while (at < count && (totals[at].port != row->port ||
-						     strcmp(totals[at].service, row->service)))
+		while (at < count &&
+			(totals[at].port != row->port || strcmp(totals[at].service, row->service)))
 			at++;
 		if (at == count) {
 			totals[count] = *row;

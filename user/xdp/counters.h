@@ -9,7 +9,7 @@
 
 #include "udpxdp/abi.h"
 
-#define PORT_VALUES 4 /* in the order of struct port_counters */
+#define PORT_VALUES 4    /* in the order of struct port_counters */
 #define VERDICT_VALUES 2 /* frames, bytes */
 #define TRAFFIC_VALUES 4 /* of a service: rx, tx, rx_bytes, tx_bytes; the drop reasons follow */
 #define SERVICE_VALUES (TRAFFIC_VALUES + UDPXDP_DROP_COUNT)
@@ -71,8 +71,8 @@ int counters_read(const struct counter_maps *maps, struct counters *counters);
 void counters_free(struct counters *counters);
 
 /* sums[i] = the sum of values[cpu * stride + i] over all CPUs, for count values. */
-void counters_sum(uint64_t *sums, size_t count, const uint64_t *values, size_t stride,
-		unsigned cpus);
+void counters_sum(
+	uint64_t *sums, size_t count, const uint64_t *values, size_t stride, unsigned cpus);
 
 /*
  * Sums services over their workers, in the order in which they come first. Returns their

@@ -22,7 +22,7 @@ struct dispatched {
 /* Finds the first program in the dispatcher that is_it() says yes to, and detaches it if that is
  * asked. Returns its id; or 0, with an errno in *error unless there is just none. */
 static unsigned search(int ifindex, bool (*is_it)(struct xdp_program *, const void *),
-		const void *key, bool detach, int *error)
+	const void *key, bool detach, int *error)
 {
 	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(ifindex);
 	struct xdp_program *p = NULL;
@@ -39,7 +39,7 @@ static unsigned search(int ifindex, bool (*is_it)(struct xdp_program *, const vo
 		id = xdp_program__id(p);
 		if (detach)
 			*error = -xdp_program__detach(
-					p, ifindex, xdp_multiprog__attach_mode(all), 0);
+				p, ifindex, xdp_multiprog__attach_mode(all), 0);
 		break;
 	}
 	xdp_multiprog__close(all);
@@ -132,10 +132,10 @@ static int attach(struct dispatched *d, int ifindex, enum xdp_attach_mode mode)
 }
 
 struct dispatched *dispatcher_attach(
-		struct bpf_object *object, const struct bpf_program *program, int ifindex, bool generic)
+	struct bpf_object *object, const struct bpf_program *program, int ifindex, bool generic)
 {
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .obj = object,
-			.prog_name = bpf_program__name(program));
+	DECLARE_LIBXDP_OPTS(
+		xdp_program_opts, opts, .obj = object, .prog_name = bpf_program__name(program));
 	struct dispatched *d = calloc(1, sizeof(*d));
 	int saved;
 

@@ -18,12 +18,13 @@ struct dispatched;
  * (it needs BPF_PROG_TYPE_EXT).
  */
 struct dispatched *dispatcher_attach(
-		struct bpf_object *object, const struct bpf_program *program, int ifindex, bool generic);
+	struct bpf_object *object, const struct bpf_program *program, int ifindex, bool generic);
 
 /* Detaches, and frees what the attachment took; the object stays. NULL is all right. */
 void dispatcher_detach(struct dispatched *d);
 
-/* Is a program of this name (or one that begins like it) in the dispatcher? Returns its id, or 0. */
+/* Is a program of this name (or one that begins like it) in the dispatcher? Returns its id, or 0.
+ */
 unsigned dispatcher_find(int ifindex, const char *name);
 
 /* Detaches the program with this id. Returns 0, or -1 with errno. */

@@ -20,7 +20,7 @@ struct filter {
 	struct udpxdp_bpf *skeleton;
 	struct bpf_program *program; /* the one that is loaded */
 	int ifindex;
-	int link; /* of an attachment by bpf_link, or -1 */
+	int link;                      /* of an attachment by bpf_link, or -1 */
 	struct dispatched *dispatched; /* attached through the dispatcher, or NULL */
 	struct service_counters *counters;
 	size_t counters_size;
@@ -83,7 +83,7 @@ static int map_counters(struct filter *f, unsigned rows)
 
 	f->counters_size = (rows * sizeof(*f->counters) + page - 1) & ~((size_t)page - 1);
 	area = mmap(NULL, f->counters_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			bpf_map__fd(f->skeleton->maps.service_counters), 0);
+		bpf_map__fd(f->skeleton->maps.service_counters), 0);
 	if (area == MAP_FAILED)
 		return -1;
 	f->counters = area;
@@ -101,7 +101,7 @@ static int name_verdicts(struct filter *f)
 		for (int i = 0; i < cpus; i++)
 			rows[i].reason = v;
 		result = bpf_map_update_elem(
-				bpf_map__fd(f->skeleton->maps.verdicts), &v, rows, BPF_ANY);
+			bpf_map__fd(f->skeleton->maps.verdicts), &v, rows, BPF_ANY);
 	}
 	free(rows);
 	return result;
@@ -120,8 +120,8 @@ static void configure(struct filter *f, const struct filter_settings *s)
 }
 
 /*
- * A rule for ::/0 means IPv6, but IPv4 lies within it in its mapped form: so IPv4 begins with a rule
- * of its own, which says what holds where no rule matches.
+ * A rule for ::/0 means IPv6, but IPv4 lies within it in its mapped form: so IPv4 begins with a
+ * rule of its own, which says what holds where no rule matches.
  */
 static int part_families(struct filter *f, const struct filter_settings *s)
 {
@@ -132,8 +132,8 @@ static int part_families(struct filter *f, const struct filter_settings *s)
 
 static void choose_program(struct filter *f)
 {
-	bool helper = libbpf_probe_bpf_helper(
-			BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+	bool helper =
+		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
 
 	bpf_program__set_autoload(f->skeleton->progs.udpxdp_filter, helper);
 	bpf_program__set_autoload(f->skeleton->progs.udpxdp_filter_5, !helper);
@@ -143,9 +143,10 @@ static void choose_program(struct filter *f)
 /* Makes what depends on the maps being there. */
 static int prepare(struct filter *f, const struct filter_settings *s)
 {
-	/* No instruction names this map; bound, it can be found through the program (Linux 5.10). */
-	bpf_prog_bind_map(bpf_program__fd(f->program),
-			bpf_map__fd(f->skeleton->maps.service_counters), NULL);
+	/* No instruction names this map; bound, it can be found through the program (Linux 5.10).
+	 */
+	bpf_prog_bind_map(
+		bpf_program__fd(f->program), bpf_map__fd(f->skeleton->maps.service_counters), NULL);
 	if (map_counters(f, s->counter_rows) < 0 || name_verdicts(f) < 0)
 		return -1;
 	return part_families(f, s);
@@ -174,11 +175,11 @@ static struct filter *give_up(struct filter *f, char *error, size_t size)
 	bool older = f && f->skeleton && f->program == f->skeleton->progs.udpxdp_filter_5;
 
 	snprintf(error, size, "%s%s", strerror(saved),
-			older && (saved == EPERM || saved == EACCES)
-					? ": before Linux 5.18 it needs CAP_PERFMON as well, and "
-					  "before 5.11 a memlock limit for its maps (ulimit -l, "
-					  "LimitMEMLOCK=)"
-					: "");
+		older && (saved == EPERM || saved == EACCES)
+			? ": before Linux 5.18 it needs CAP_PERFMON as well, and "
+			  "before 5.11 a memlock limit for its maps (ulimit -l, "
+			  "LimitMEMLOCK=)"
+			: "");
 	filter_close(f);
 	errno = saved;
 	return NULL;
@@ -193,8 +194,8 @@ struct filter *filter_load(const struct filter_settings *settings, char *error, 
 	return give_up(f, error, size);
 }
 
-struct filter *filter_load_dispatched(const struct filter_settings *settings, bool *generic,
-		char *error, size_t size)
+struct filter *filter_load_dispatched(
+	const struct filter_settings *settings, bool *generic, char *error, size_t size)
 {
 	unsigned stale = filter_find_dispatched(settings->ifindex);
 
@@ -206,7 +207,7 @@ struct filter *filter_load_dispatched(const struct filter_settings *settings, bo
 		if (!f || !f->skeleton)
 			return give_up(f, error, size);
 		f->dispatched = dispatcher_attach(
-				f->skeleton->obj, f->program, settings->ifindex, *generic);
+			f->skeleton->obj, f->program, settings->ifindex, *generic);
 		if (f->dispatched && !prepare(f, settings))
 			return f;
 		give_up(f, error, size);
@@ -233,7 +234,7 @@ struct service_counters *filter_counters(const struct filter *f)
 int filter_set_socket(struct filter *f, __u32 queue, int socket)
 {
 	return bpf_map_update_elem(
-			bpf_map__fd(f->skeleton->maps.sockets), &queue, &socket, BPF_ANY);
+		bpf_map__fd(f->skeleton->maps.sockets), &queue, &socket, BPF_ANY);
 }
 
 int filter_clear_socket(struct filter *f, __u32 queue)
@@ -250,18 +251,18 @@ int filter_serve_port(struct filter *f, __u16 port, bool broadcast)
 	if (!zero)
 		return -1;
 	result = bpf_map_update_elem(
-			bpf_map__fd(f->skeleton->maps.port_counters), &port, zero, BPF_ANY);
+		bpf_map__fd(f->skeleton->maps.port_counters), &port, zero, BPF_ANY);
 	free(zero);
 	if (!result && broadcast)
-		result = bpf_map_update_elem(bpf_map__fd(f->skeleton->maps.broadcast_ports), &port,
-				&yes, BPF_ANY);
+		result = bpf_map_update_elem(
+			bpf_map__fd(f->skeleton->maps.broadcast_ports), &port, &yes, BPF_ANY);
 	return result;
 }
 
 int filter_set_address(struct filter *f, const struct udpxdp_addr *addr, __u32 flags)
 {
 	return bpf_map_update_elem(
-			bpf_map__fd(f->skeleton->maps.local_addrs), addr, &flags, BPF_ANY);
+		bpf_map__fd(f->skeleton->maps.local_addrs), addr, &flags, BPF_ANY);
 }
 
 int filter_clear_address(struct filter *f, const struct udpxdp_addr *addr)
@@ -272,18 +273,18 @@ int filter_clear_address(struct filter *f, const struct udpxdp_addr *addr)
 int filter_set_rule(struct filter *f, const struct source_rule_key *key, __u32 rule)
 {
 	return bpf_map_update_elem(
-			bpf_map__fd(f->skeleton->maps.source_rules), key, &rule, BPF_ANY);
+		bpf_map__fd(f->skeleton->maps.source_rules), key, &rule, BPF_ANY);
 }
 
 /* ---- pins ----------------------------------------------------------------------------- */
 
 int filter_pin(struct filter *f, const char *dir)
 {
-	f->pinned[0] = (struct pin){
-			PIN_PORT_COUNTERS, bpf_map__fd(f->skeleton->maps.port_counters)};
+	f->pinned[0] =
+		(struct pin){PIN_PORT_COUNTERS, bpf_map__fd(f->skeleton->maps.port_counters)};
 	f->pinned[1] = (struct pin){PIN_VERDICTS, bpf_map__fd(f->skeleton->maps.verdicts)};
-	f->pinned[2] = (struct pin){
-			PIN_SERVICE_COUNTERS, bpf_map__fd(f->skeleton->maps.service_counters)};
+	f->pinned[2] =
+		(struct pin){PIN_SERVICE_COUNTERS, bpf_map__fd(f->skeleton->maps.service_counters)};
 	return pins_make(&f->pins, dir, f->pinned, sizeof(f->pinned) / sizeof(f->pinned[0]));
 }
 

@@ -33,8 +33,8 @@ struct filter *filter_load(const struct filter_settings *settings, char *error, 
  * behind is replaced; see filter_find_dispatched() first. EOPNOTSUPP: the kernel does not let it
  * (it needs BPF_PROG_TYPE_EXT); nothing is left attached then.
  */
-struct filter *filter_load_dispatched(const struct filter_settings *settings, bool *generic,
-		char *error, size_t size);
+struct filter *filter_load_dispatched(
+	const struct filter_settings *settings, bool *generic, char *error, size_t size);
 
 /* Is there a filter of ours in the interface's dispatcher already, a live or a dead instance's?
  * Returns its id, or 0. */

@@ -43,32 +43,75 @@ static int set_time(void *config, const char *arg, char *error, size_t size)
 #define MEMBER(name) .offset = offsetof(struct bench, name)
 
 static const struct option_row rows[] = {
-	{.name = "window", .letter = 'w', .kind = OPT_UINT, MEMBER(window), .arg = "N", .min = 1,
-			.max = 1000000,
-			.help = "closed loop: keep N requests under way (default: 64)"},
-	{.name = "rate", .letter = 'r', .kind = OPT_UINT, MEMBER(rate), .arg = "PPS", .min = 1,
-			.max = 100000000,
-			.help = "open loop: send PPS requests a second whatever comes back; latency "
-				"counts from when a request should have been sent"},
-	{.name = "burst", .letter = 'b', .kind = OPT_UINT, MEMBER(burst), .arg = "N", .min = 1,
-			.max = 64,
-			.help = "with --rate: send N at a time, that much more rarely (default: 1)"},
-	{.name = "size", .letter = 's', .kind = OPT_UINT, MEMBER(size), .arg = "BYTES",
-			.min = REQUEST_MIN, .max = REQUEST_MAX,
-			.help = "bytes of payload in a request (default: 64)"},
-	{.name = "time", .letter = 't', .kind = OPT_CALL, .set = set_time, .arg = "SEC",
-			.help = "stop sending after SEC seconds; 0: no limit (default: 5)"},
-	{.name = "count", .letter = 'n', .kind = OPT_UINT, MEMBER(count), .arg = "N",
-			.help = "stop after N requests"},
-	{.name = "flows", .letter = 'f', .kind = OPT_UINT, MEMBER(flows), .arg = "N", .min = 1,
-			.max = 1000,
-			.help = "spread the requests over N sockets, and so source ports (default: 4)"},
-	{.name = "timeout", .kind = OPT_UINT, MEMBER(timeout_ms), .arg = "MS", .max = 60000,
-			.help = "give up on an answer after MS milliseconds (default: 500)"},
-	{.name = "json", .letter = 'j', .kind = OPT_FLAG, MEMBER(json),
-			.help = "print the result as JSON"},
-	{.name = "quiet", .letter = 'Q', .kind = OPT_FLAG, MEMBER(quiet),
-			.help = "no progress line on the terminal"},
+	{.name = "window",
+		.letter = 'w',
+		.kind = OPT_UINT,
+		MEMBER(window),
+		.arg = "N",
+		.min = 1,
+		.max = 1000000,
+		.help = "closed loop: keep N requests under way (default: 64)"},
+	{.name = "rate",
+		.letter = 'r',
+		.kind = OPT_UINT,
+		MEMBER(rate),
+		.arg = "PPS",
+		.min = 1,
+		.max = 100000000,
+		.help = "open loop: send PPS requests a second whatever comes back; latency "
+			"counts from when a request should have been sent"},
+	{.name = "burst",
+		.letter = 'b',
+		.kind = OPT_UINT,
+		MEMBER(burst),
+		.arg = "N",
+		.min = 1,
+		.max = 64,
+		.help = "with --rate: send N at a time, that much more rarely (default: 1)"},
+	{.name = "size",
+		.letter = 's',
+		.kind = OPT_UINT,
+		MEMBER(size),
+		.arg = "BYTES",
+		.min = REQUEST_MIN,
+		.max = REQUEST_MAX,
+		.help = "bytes of payload in a request (default: 64)"},
+	{.name = "time",
+		.letter = 't',
+		.kind = OPT_CALL,
+		.set = set_time,
+		.arg = "SEC",
+		.help = "stop sending after SEC seconds; 0: no limit (default: 5)"},
+	{.name = "count",
+		.letter = 'n',
+		.kind = OPT_UINT,
+		MEMBER(count),
+		.arg = "N",
+		.help = "stop after N requests"},
+	{.name = "flows",
+		.letter = 'f',
+		.kind = OPT_UINT,
+		MEMBER(flows),
+		.arg = "N",
+		.min = 1,
+		.max = 1000,
+		.help = "spread the requests over N sockets, and so source ports (default: 4)"},
+	{.name = "timeout",
+		.kind = OPT_UINT,
+		MEMBER(timeout_ms),
+		.arg = "MS",
+		.max = 60000,
+		.help = "give up on an answer after MS milliseconds (default: 500)"},
+	{.name = "json",
+		.letter = 'j',
+		.kind = OPT_FLAG,
+		MEMBER(json),
+		.help = "print the result as JSON"},
+	{.name = "quiet",
+		.letter = 'Q',
+		.kind = OPT_FLAG,
+		MEMBER(quiet),
+		.help = "no progress line on the terminal"},
 	{0},
 };
 
@@ -86,8 +129,8 @@ static void resolve(struct load_config *config, const char *host, const char *po
 	if (error == EAI_SERVICE)
 		log_fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
 	if (error)
-		log_fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves", host,
-				error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+		log_fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves",
+			host, error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 	memcpy(&config->server, found->ai_addr, found->ai_addrlen);
 	config->server_len = found->ai_addrlen;
 	freeaddrinfo(found);
@@ -135,22 +178,25 @@ static int verdict(const struct load_result *result, const char *host, const cha
 {
 	if (result->tally.wrong) {
 		log_line("bench %s port %s: %llu wrong answers: not what was sent; is it an echo?",
-				host, port, (unsigned long long)result->tally.wrong);
+			host, port, (unsigned long long)result->tally.wrong);
 		return EXIT_RUNTIME;
 	}
 	if (result->tally.received)
 		return EXIT_CLEAN;
 	log_line("bench %s port %s: no answer: %s", host, port,
-			result->refused ? "nothing listens on that port; start a server there"
-					: "is the server running and the path open?");
+		result->refused ? "nothing listens on that port; start a server there"
+				: "is the server running and the path open?");
 	return EXIT_RUNTIME;
 }
 
 static int bench_run(const struct verb *verb, int argc, char **argv)
 {
 	static struct load_result result;
-	struct bench bench = {.burst = 1, .size = 64, .flows = 4, .timeout_ms = 500,
-			.duration_ns = 5 * NSEC_PER_SEC};
+	struct bench bench = {.burst = 1,
+		.size = 64,
+		.flows = 4,
+		.timeout_ms = 500,
+		.duration_ns = 5 * NSEC_PER_SEC};
 	struct load_config load;
 	int first = options_parse(verb, &bench, argc, argv);
 	const char *host = argv[first], *port = first + 1 < argc ? argv[first + 1] : "8080";
@@ -158,8 +204,9 @@ static int bench_run(const struct verb *verb, int argc, char **argv)
 	int failed, printed;
 
 	if (bench.window && bench.rate)
-		log_fail(EXIT_USAGE, "options --window and --rate: one is a closed loop, the other an open "
-				 "one; give one of them");
+		log_fail(EXIT_USAGE,
+			"options --window and --rate: one is a closed loop, the other an open "
+			"one; give one of them");
 	check_port(port);
 	fill_load(&load, &bench);
 	resolve(&load, host, port);
@@ -168,8 +215,8 @@ static int bench_run(const struct verb *verb, int argc, char **argv)
 	if (load.progress)
 		bench_progress_end();
 	if (failed && !result.tally.sent)
-		log_fail(EXIT_RUNTIME, "bench %s port %s: %s; check address, size and route", host, port,
-				error);
+		log_fail(EXIT_RUNTIME, "bench %s port %s: %s; check address, size and route", host,
+			port, error);
 	printed = bench.json ? bench_report_json(host, port, &load, &result)
 			     : bench_report_text(host, port, &load, &result);
 	if (printed)
@@ -184,7 +231,8 @@ const struct verb bench_verb = {
 	.operands = "HOST [PORT]",
 	.min_operands = 1,
 	.max_operands = 2,
-	.summary = "Load a UDP echo server over ordinary sockets, check every answer, measure latency.",
+	.summary = "Load a UDP echo server over ordinary sockets, check every answer, measure "
+		   "latency.",
 	.options = rows,
 	.notes = "PORT is 8080 by default. Exit status 0: there were answers and all were right;\n"
 		 "1: there were none, or wrong ones.",

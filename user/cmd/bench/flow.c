@@ -55,7 +55,7 @@ int flow_open(struct flow *flow, struct tally *tally, uint32_t id, size_t size, 
 	*flow = (struct flow){.tally = tally, .id = id, .size = size, .mask = slots - 1};
 	/* Populated, so that the run takes no page faults. */
 	flow->slots = mmap(NULL, slots * sizeof(*flow->slots), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (flow->slots != MAP_FAILED)
 		return 0;
 	flow->slots = NULL;
@@ -112,7 +112,7 @@ static bool same_request(const struct flow *flow, const uint8_t *answer, struct 
 	return header->magic == MAGIC && header->flow == flow->id &&
 	       header->sequence < flow->next &&
 	       !memcmp(answer + sizeof(*header), pattern_for(header->sequence),
-			       flow->size - sizeof(*header));
+		       flow->size - sizeof(*header));
 }
 
 static bool book(struct flow *flow, const struct header *header, uint64_t now_ns)
@@ -150,7 +150,7 @@ bool flow_answer(struct flow *flow, const uint8_t *answer, size_t len, uint64_t 
 	size_t stamp = len - flow->size;
 
 	if (len < flow->size || (stamp && !is_stamp(answer, stamp)) ||
-			!same_request(flow, answer + stamp, &header)) {
+		!same_request(flow, answer + stamp, &header)) {
 		flow->tally->wrong++;
 		return false;
 	}

@@ -34,7 +34,7 @@ struct slot {
 };
 
 struct flow {
-	struct tally *tally;   /* shared by all flows */
+	struct tally *tally; /* shared by all flows */
 	uint32_t id;
 	size_t size;           /* bytes of a request */
 	uint64_t next;         /* sequence number of the next request */
@@ -42,7 +42,7 @@ struct flow {
 	uint64_t answered_end; /* one after the highest request answered */
 	unsigned outstanding;
 	uint64_t mask;
-	struct slot *slots;    /* of the mask + 1 latest requests, by sequence number */
+	struct slot *slots; /* of the mask + 1 latest requests, by sequence number */
 };
 
 /*

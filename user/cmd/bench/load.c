@@ -14,11 +14,11 @@
 #include "cmd/bench/socket.h"
 #include "udpxdp/datagram.h"
 
-#define BATCH 64             /* datagrams a system call; UDP GSO takes no more in older kernels */
-#define GSO_BYTES_MAX 65000  /* in one call, headers of IPv6 to spare */
-#define SPIN_NS 200000       /* how long nothing may happen before we sleep */
+#define BATCH 64            /* datagrams a system call; UDP GSO takes no more in older kernels */
+#define GSO_BYTES_MAX 65000 /* in one call, headers of IPv6 to spare */
+#define SPIN_NS 200000      /* how long nothing may happen before we sleep */
 #define PROGRESS_NS 500000000
-#define MEMORY_MIN 4096      /* requests that a flow remembers */
+#define MEMORY_MIN 4096 /* requests that a flow remembers */
 #define MEMORY_MAX (4u << 20)
 
 struct connection {
@@ -32,14 +32,14 @@ struct load {
 	struct load_result *result;
 	struct connection *connections;
 	struct pollfd *polls;
-	unsigned batch;          /* requests a call */
-	unsigned turn;           /* open loop: whose turn it is to send */
+	unsigned batch; /* requests a call */
+	unsigned turn;  /* open loop: whose turn it is to send */
 	uint64_t start_ns, end_ns;
 	uint64_t last_event_ns;
 	uint64_t next_progress_ns;
-	int failure;             /* errno that ends the run */
+	int failure; /* errno that ends the run */
 
-	uint8_t *out, *in;       /* batch * size; BATCH * in_size */
+	uint8_t *out, *in; /* batch * size; BATCH * in_size */
 	size_t in_size;
 	uint64_t times[BATCH];
 	struct mmsghdr out_msgs[BATCH], in_msgs[BATCH];
@@ -84,7 +84,7 @@ static int open_connection(struct load *load, unsigned i, uint32_t run)
 		load->result->gso = false;
 	load->polls[i] = (struct pollfd){.fd = c->fd, .events = POLLIN};
 	return flow_open(&c->flow, &load->result->tally, run + i, config->size,
-			memory_for(config, c->window));
+		memory_for(config, c->window));
 }
 
 /* Each message has a place of its own in the buffers for the whole run. */
@@ -94,8 +94,8 @@ static void prepare_messages(struct load *load)
 		load->in_iovs[i] = (struct iovec){load->in + i * load->in_size, load->in_size};
 		load->in_msgs[i].msg_hdr.msg_iov = &load->in_iovs[i];
 		load->in_msgs[i].msg_hdr.msg_iovlen = 1;
-		load->out_iovs[i] = (struct iovec){
-			load->out + i * load->config->size, load->config->size};
+		load->out_iovs[i] =
+			(struct iovec){load->out + i * load->config->size, load->config->size};
 		load->out_msgs[i].msg_hdr.msg_iov = &load->out_iovs[i];
 		load->out_msgs[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -296,7 +296,8 @@ static unsigned receive_answers(struct load *load, struct connection *c)
 /* Sleeps when nothing has happened for a while and nothing is due soon. */
 static void idle(struct load *load, bool sending, uint64_t now_ns)
 {
-	uint64_t sleep_ns = load->config->timeout_ns < PROGRESS_NS / 10 ? SPIN_NS : PROGRESS_NS / 10;
+	uint64_t sleep_ns =
+		load->config->timeout_ns < PROGRESS_NS / 10 ? SPIN_NS : PROGRESS_NS / 10;
 	struct timespec timeout;
 
 	if (now_ns - load->last_event_ns < SPIN_NS)
@@ -377,7 +378,7 @@ static void run(struct load *load)
 }
 
 int bench_load_run(const struct load_config *config, struct load_result *result, char *error,
-		size_t error_size)
+	size_t error_size)
 {
 	struct load load = {.config = config, .result = result};
 	int failure = 0;

@@ -14,14 +14,14 @@
 struct load_config {
 	struct sockaddr_storage server;
 	socklen_t server_len;
-	unsigned window;     /* closed loop: requests under way, over all flows */
-	unsigned rate;       /* open loop: requests per second; 0: closed loop */
-	unsigned burst;      /* open loop: so many at a time, at least 1 */
-	unsigned size;       /* bytes of a request, REQUEST_MIN to REQUEST_MAX */
+	unsigned window; /* closed loop: requests under way, over all flows */
+	unsigned rate;   /* open loop: requests per second; 0: closed loop */
+	unsigned burst;  /* open loop: so many at a time, at least 1 */
+	unsigned size;   /* bytes of a request, REQUEST_MIN to REQUEST_MAX */
 	unsigned flows;
-	uint64_t duration_ns; /* 0: no limit */
-	uint64_t count;       /* requests; 0: no limit */
-	uint64_t timeout_ns;  /* an answer that takes longer is given up */
+	uint64_t duration_ns;              /* 0: no limit */
+	uint64_t count;                    /* requests; 0: no limit */
+	uint64_t timeout_ns;               /* an answer that takes longer is given up */
 	const volatile sig_atomic_t *stop; /* becomes non-zero: end now */
 
 	/* Called twice a second. NULL: nobody looks. */
@@ -43,6 +43,6 @@ struct load_result {
  * when a socket refused what was asked of it.
  */
 int bench_load_run(const struct load_config *config, struct load_result *result, char *error,
-		size_t error_size);
+	size_t error_size);
 
 #endif

@@ -59,21 +59,20 @@ static void say_failure(const struct exchange *exchange, const struct line *line
 	case ETIMEDOUT:
 		log_line("no answer from %s: none within %g s; check the address, or give a longer "
 			 "--timeout",
-				exchange->where,
-				(double)exchange->timeout_ns / NSEC_PER_SEC);
+			exchange->where, (double)exchange->timeout_ns / NSEC_PER_SEC);
 		break;
 	case ECONNREFUSED:
 		log_line("no answer from %s: refused: nothing listens on that UDP port; start the "
 			 "server or check the port",
-				exchange->where);
+			exchange->where);
 		break;
 	case EMSGSIZE:
 		log_line("a line of %zu bytes: too long for a datagram: at most %d; shorten it",
-				line->len, UDPXDP_PAYLOAD_MAX);
+			line->len, UDPXDP_PAYLOAD_MAX);
 		break;
 	default:
 		log_line("%s: %s; check the address and the network", exchange->where,
-				strerror(why));
+			strerror(why));
 	}
 }
 
@@ -169,9 +168,9 @@ static void edited_lines(struct exchange *exchange)
 /* ---- the verb ------------------------------------------------------------------------ */
 
 static const struct option_row options[] = {
-	{"timeout", .letter = 't', .kind = OPT_SECONDS, .offset = offsetof(struct exchange, timeout_ns),
-			.arg = "SEC", .help = "wait so long for an answer (default 2)", .min = 1,
-			.max = 86400000},
+	{"timeout", .letter = 't', .kind = OPT_SECONDS,
+		.offset = offsetof(struct exchange, timeout_ns), .arg = "SEC",
+		.help = "wait so long for an answer (default 2)", .min = 1, .max = 86400000},
 	{},
 };
 
@@ -187,15 +186,15 @@ static void resolve(struct exchange *exchange, const char *host, const char *por
 	int error;
 
 	if (*port < '0' || *port > '9' || *end || !number || number > 65535)
-		log_fail(EXIT_USAGE, "PORT '%s': not a number from 1 to 65535; see udpxdp client --help",
-				port);
+		log_fail(EXIT_USAGE,
+			"PORT '%s': not a number from 1 to 65535; see udpxdp client --help", port);
 	error = getaddrinfo(host, port, &hints, &exchange->addresses);
 	if (error)
-		log_fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves", host,
-				error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+		log_fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves",
+			host, error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 	exchange->address = exchange->addresses;
-	snprintf(exchange->where, sizeof(exchange->where), strchr(host, ':') ? "[%s]:%lu" : "%s:%lu",
-			host, number);
+	snprintf(exchange->where, sizeof(exchange->where),
+		strchr(host, ':') ? "[%s]:%lu" : "%s:%lu", host, number);
 }
 
 static int run(const struct verb *verb, int argc, char **argv)
@@ -225,8 +224,10 @@ const struct verb client_verb = {
 	.max_operands = 2,
 	.summary = "Send lines to a UDP server and print its answers.",
 	.options = options,
-	.notes = "PORT is 8080 unless given. Lines come from the terminal or from standard input; a\n"
-		 "line is a datagram. When standard input is not a terminal, the exit status is 1 if\n"
+	.notes = "PORT is 8080 unless given. Lines come from the terminal or from standard input; "
+		 "a\n"
+		 "line is a datagram. When standard input is not a terminal, the exit status is 1 "
+		 "if\n"
 		 "any line got no answer.",
 	.run = run,
 };

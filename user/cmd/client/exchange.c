@@ -26,7 +26,7 @@ static void forget(struct exchange *exchange, unsigned i)
 	free(exchange->late[i].text);
 	exchange->late_count--;
 	memmove(exchange->late + i, exchange->late + i + 1,
-			(exchange->late_count - i) * sizeof(*exchange->late));
+		(exchange->late_count - i) * sizeof(*exchange->late));
 }
 
 static void remember(struct exchange *exchange, const struct line *line)
@@ -52,7 +52,7 @@ static bool is_late(struct exchange *exchange, const struct line *present)
 
 	for (unsigned i = 0; i < exchange->late_count; i++) {
 		if (exchange->late[i].len >= best && exchange->late[i].len &&
-				ends_with(exchange, &exchange->late[i])) {
+			ends_with(exchange, &exchange->late[i])) {
 			best = exchange->late[i].len + 1;
 			found = i;
 		}
@@ -69,10 +69,10 @@ static void say_late(const struct exchange *exchange, unsigned count)
 
 	if (count == 1)
 		log_line("%s answered an earlier line late: %.*s", exchange->where, (int)shown,
-				(const char *)exchange->answer);
+			(const char *)exchange->answer);
 	else if (count)
 		log_line("%s answered earlier lines late, %u datagrams, the last: %.*s",
-				exchange->where, count, (int)shown, (const char *)exchange->answer);
+			exchange->where, count, (int)shown, (const char *)exchange->answer);
 }
 
 /* ---- one exchange -------------------------------------------------------------------- */

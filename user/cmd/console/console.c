@@ -53,15 +53,15 @@ static bool set_addr(struct peer *peer, const char *name)
 
 	if (error) {
 		log_line("peer '%s': %s; give an address or a name that resolves", name,
-				error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+			error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 		return false;
 	}
 	if (found->ai_family == AF_INET6)
 		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)found->ai_addr)->sin6_addr, peer->addr,
-				sizeof(peer->addr));
+			sizeof(peer->addr));
 	else
 		inet_ntop(AF_INET, &((struct sockaddr_in *)found->ai_addr)->sin_addr, peer->addr,
-				sizeof(peer->addr));
+			sizeof(peer->addr));
 	freeaddrinfo(found);
 	return true;
 }
@@ -81,7 +81,7 @@ static bool set_port(struct peer *peer, const char *text)
 
 /* Asks until what is said makes sense; nobody can be asked again in a pipe. */
 static bool ask(struct session *session, const char *prompt, struct peer *peer,
-		bool (*set)(struct peer *peer, const char *text))
+	bool (*set)(struct peer *peer, const char *text))
 {
 	const char *line;
 	size_t len;
@@ -113,7 +113,7 @@ static bool talk(struct session *session, const struct peer *peer)
 	size_t len;
 
 	snprintf(prompt, sizeof(prompt), strchr(peer->addr, ':') ? "[%s]:%s> " : "%s:%s> ",
-			peer->addr, peer->port);
+		peer->addr, peer->port);
 	snprintf(say, sizeof(say), "say %s %s", peer->addr, peer->port);
 	while ((line = lines_read(session_lines(session), prompt, &len)) && len)
 		session_request(session, say, line, len);
@@ -141,13 +141,14 @@ static int run(const struct verb *verb, int argc, char **argv)
 	struct peer peer;
 
 	if (is_chat && argc - first == 1)
-		log_fail(EXIT_USAGE, "chat: a peer without a port; give PEER PORT, or neither to be asked");
+		log_fail(EXIT_USAGE,
+			"chat: a peer without a port; give PEER PORT, or neither to be asked");
 	if (is_chat && named && !set_port(&peer, argv[first + 1]))
 		return EXIT_USAGE;
 	if (is_chat && named && !set_addr(&peer, argv[first]))
 		return EXIT_RUNTIME;
 	session = session_open(config.control, config.iface,
-			config.service ? config.service : verb->name, verb->name);
+		config.service ? config.service : verb->name, verb->name);
 	if (is_chat)
 		chat(session, &peer, named);
 	else
@@ -159,15 +160,15 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 static const struct option_row options[] = {
 	{"iface", .alias = "interface", .letter = 'i', .kind = OPT_STRING,
-			.offset = offsetof(struct config, iface), .arg = "IFACE",
-			.help = "the console of the server on this interface"},
+		.offset = offsetof(struct config, iface), .arg = "IFACE",
+		.help = "the console of the server on this interface"},
 	{"control", .kind = OPT_STRING, .offset = offsetof(struct config, control), .arg = "PATH",
-			.help = "its control socket (default: the only one in " CONTROL_DIR ")"},
+		.help = "its control socket (default: the only one in " CONTROL_DIR ")"},
 	{"service", .letter = 's', .kind = OPT_STRING, .offset = offsetof(struct config, service),
-			.arg = "NAME[:PORT]", .help = "which, when the server runs several of them"},
+		.arg = "NAME[:PORT]", .help = "which, when the server runs several of them"},
 	{"wait", .kind = OPT_SECONDS, .offset = offsetof(struct config, wait_ns), .arg = "SEC",
-			.help = "wait so long for what still arrives at the end (default 1)",
-			.max = 86400000},
+		.help = "wait so long for what still arrives at the end (default 1)",
+		.max = 86400000},
 	{},
 };
 
@@ -177,7 +178,8 @@ const struct verb broadcast_verb = {
 	.max_operands = 1,
 	.summary = "Announce a text to the local network and print the replies.",
 	.options = options,
-	.notes = "Without TEXT, each line typed or read from standard input is announced. A reply is\n"
+	.notes = "Without TEXT, each line typed or read from standard input is announced. A reply "
+		 "is\n"
 		 "printed as ADDR:PORT TEXT. The exit status is 1 if the server refused anything.",
 	.run = run,
 };
@@ -188,8 +190,10 @@ const struct verb chat_verb = {
 	.max_operands = 2,
 	.summary = "Chat with a peer from the server's chat port.",
 	.options = options,
-	.notes = "Without PEER and PORT they are asked for. Each line typed or read from standard input\n"
-		 "is sent; an empty one asks for another peer. What arrives meanwhile is printed as\n"
+	.notes = "Without PEER and PORT they are asked for. Each line typed or read from standard "
+		 "input\n"
+		 "is sent; an empty one asks for another peer. What arrives meanwhile is printed "
+		 "as\n"
 		 "ADDR:PORT TEXT. In a pipe, the exit status is 1 if the server refused anything.",
 	.run = run,
 };

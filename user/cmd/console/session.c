@@ -21,7 +21,7 @@
 
 #define IN_FLIGHT_MAX 8 /* requests that are sent before the first is answered */
 #define ANSWER_PATIENCE_NS (10 * NSEC_PER_SEC) /* the server itself needs at most three seconds */
-#define DRAIN_MAX 64 /* packets shown before anything else is looked at */
+#define DRAIN_MAX 64                           /* packets shown before anything else is looked at */
 #define FOREVER UINT64_MAX
 
 struct session {
@@ -47,7 +47,7 @@ static void __attribute__((noreturn)) server_gone(struct session *s)
 	if (s->lines)
 		lines_hide(s->lines);
 	log_line("the server at %s has gone, or has cut this console off; start the console again",
-			s->addr.sun_path);
+		s->addr.sun_path);
 	session_leave(s, EXIT_RUNTIME);
 }
 
@@ -111,8 +111,7 @@ static void show_arrived(struct session *s)
 	bool gone = false;
 
 	for (unsigned i = 0; i < DRAIN_MAX && !gone; i++) {
-		ssize_t len = recv(s->fd, s->packet, sizeof(s->packet) - 1,
-				MSG_DONTWAIT);
+		ssize_t len = recv(s->fd, s->packet, sizeof(s->packet) - 1, MSG_DONTWAIT);
 
 		if (len < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
@@ -193,8 +192,9 @@ static void await_answers(struct session *s, unsigned most)
 		if (s->in_flight < before)
 			deadline = now_ns() + ANSWER_PATIENCE_NS;
 		else if (now_ns() >= deadline) {
-			log_line("the server at %s does not answer: no word for %llu s; is it stopped?",
-					s->addr.sun_path, ANSWER_PATIENCE_NS / NSEC_PER_SEC);
+			log_line("the server at %s does not answer: no word for %llu s; is it "
+				 "stopped?",
+				s->addr.sun_path, ANSWER_PATIENCE_NS / NSEC_PER_SEC);
 			session_leave(s, EXIT_RUNTIME);
 		}
 	}
@@ -221,7 +221,7 @@ void session_request(struct session *s, const char *line, const char *text, size
 
 	if (len > UDPXDP_PAYLOAD_MAX) {
 		log_line("%s: not sent: a line longer than %d bytes; shorten it", s->verb,
-				UDPXDP_PAYLOAD_MAX);
+			UDPXDP_PAYLOAD_MAX);
 		s->refused = true;
 		return;
 	}
@@ -252,8 +252,8 @@ static void take_signals(struct session *s)
 		log_fail(EXIT_RUNTIME, "console: signalfd: %s", strerror(errno));
 }
 
-struct session *session_open(const char *control, const char *iface, const char *service,
-		const char *verb)
+struct session *session_open(
+	const char *control, const char *iface, const char *service, const char *verb)
 {
 	static struct session session;
 	struct session *s = &session;
@@ -264,7 +264,8 @@ struct session *session_open(const char *control, const char *iface, const char 
 	take_signals(s);
 	s->lines = lines_open(await_input, s);
 	if (strlen(service) > 32)
-		log_fail(EXIT_USAGE, "service '%s': no such name; see udpxdp %s --help", service, verb);
+		log_fail(EXIT_USAGE, "service '%s': no such name; see udpxdp %s --help", service,
+			verb);
 	snprintf(line, sizeof(line), "watch %s", service);
 	session_request(s, line, NULL, 0);
 	if (!session_settle(s, 0))

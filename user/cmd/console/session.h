@@ -19,7 +19,7 @@ struct session;
  * the program, with one line, when there is no server or it refuses.
  */
 struct session *session_open(
-		const char *control, const char *iface, const char *service, const char *verb);
+	const char *control, const char *iface, const char *service, const char *verb);
 
 /* Where the lines typed come from. */
 struct lines *session_lines(struct session *session);

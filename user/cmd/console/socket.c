@@ -43,17 +43,18 @@ static void __attribute__((noreturn)) refuse(const char *path, int error)
 	case ENOENT:
 	case ECONNREFUSED:
 		log_fail(EXIT_RUNTIME,
-				"control socket %s: no server is there; start one with "
-				"'udpxdp --iface IFACE', or name its socket with --control PATH",
-				path);
+			"control socket %s: no server is there; start one with "
+			"'udpxdp --iface IFACE', or name its socket with --control PATH",
+			path);
 	case EACCES:
 	case EPERM:
 		log_fail(EXIT_PERMISSION,
-				"control socket %s: not permitted; become root or a member of its group",
-				path);
+			"control socket %s: not permitted; become root or a member of its group",
+			path);
 	default:
-		log_fail(EXIT_RUNTIME, "control socket %s: %s; name a running server's with --control PATH",
-				path, strerror(error));
+		log_fail(EXIT_RUNTIME,
+			"control socket %s: %s; name a running server's with --control PATH", path,
+			strerror(error));
 	}
 }
 
@@ -77,17 +78,17 @@ static int connect_only(struct sockaddr_un *addr)
 			close(fd);
 		strcpy(only, path);
 		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
-				found++ ? ", " : "", path);
+			found++ ? ", " : "", path);
 	}
 	globfree(&names);
 	if (!found)
 		log_fail(EXIT_RUNTIME,
-				"no server is running: none answers in " CONTROL_DIR
-				"; start one with 'udpxdp --iface IFACE', or name its socket with "
-				"--control PATH");
+			"no server is running: none answers in " CONTROL_DIR
+			"; start one with 'udpxdp --iface IFACE', or name its socket with "
+			"--control PATH");
 	if (found > 1)
-		log_fail(EXIT_USAGE, "several servers are running: %s; say which with --iface IFACE",
-				list);
+		log_fail(EXIT_USAGE,
+			"several servers are running: %s; say which with --iface IFACE", list);
 	if (error)
 		refuse(only, error);
 	return connect_to(only, addr);

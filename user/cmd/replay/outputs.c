@@ -16,9 +16,9 @@
 struct replay_outputs {
 	const struct service_config *services;
 	unsigned count;
-	FILE *histories[MAX_SERVICES]; /* NULL: nothing was recorded */
+	FILE *histories[MAX_SERVICES];   /* NULL: nothing was recorded */
 	unsigned recorded[MAX_SERVICES]; /* lines in it */
-	int print_error, record_error; /* the first */
+	int print_error, record_error;   /* the first */
 	char line[HISTORY_LINE_MAX];
 };
 
@@ -66,7 +66,7 @@ bool replay_print(void *context, unsigned instance, const struct udpxdp_message 
 
 	message_service_label(label, o->services, o->count, instance);
 	return put_line(o, message_format(o->line, sizeof(o->line), label, message), stdout,
-			&o->print_error);
+		&o->print_error);
 }
 
 bool replay_record(void *context, unsigned instance, const struct udpxdp_message *message)
@@ -84,7 +84,7 @@ bool replay_record(void *context, unsigned instance, const struct udpxdp_message
 	}
 	o->recorded[instance]++;
 	return put_line(o, message_format_history(o->line, sizeof(o->line), message), *history,
-			&o->record_error);
+		&o->record_error);
 }
 
 int replay_outputs_check(struct replay_outputs *o, char *error, size_t size)
@@ -95,11 +95,13 @@ int replay_outputs_check(struct replay_outputs *o, char *error, size_t size)
 		if (o->histories[i] && !o->record_error && fflush(o->histories[i]))
 			o->record_error = errno;
 	if (o->print_error)
-		snprintf(error, size, "cannot print: %s; make room, or give --quiet", strerror(o->print_error));
+		snprintf(error, size, "cannot print: %s; make room, or give --quiet",
+			strerror(o->print_error));
 	else if (o->record_error)
-		snprintf(error, size, "cannot keep history in a temporary file: %s; make room in "
-				"/tmp, or give history=off",
-				strerror(o->record_error));
+		snprintf(error, size,
+			"cannot keep history in a temporary file: %s; make room in "
+			"/tmp, or give history=off",
+			strerror(o->record_error));
 	return o->print_error || o->record_error ? -1 : 0;
 }
 
@@ -148,12 +150,13 @@ int replay_outputs_keep(struct replay_outputs *o, char *error, size_t size)
 		if (!why)
 			continue;
 		if (service_history_named(&o->services[i])) {
-			snprintf(error, size, "cannot write history %s: %s; give another history=PATH",
-					history_path(o, i), strerror(why));
+			snprintf(error, size,
+				"cannot write history %s: %s; give another history=PATH",
+				history_path(o, i), strerror(why));
 			return -1;
 		}
 		log_line("history %s: %s; lines lost: %u; give a history=PATH, or history=off",
-				history_path(o, i), strerror(why), o->recorded[i]);
+			history_path(o, i), strerror(why), o->recorded[i]);
 	}
 	return 0;
 }

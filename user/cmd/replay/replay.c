@@ -94,7 +94,7 @@ static int add_local(void *to, const char *arg, char *error, size_t size)
 		prefix_len = strtoul(slash + 1, &end, 10);
 	if ((slash && (!end || *end)) || prefix_len > longest) {
 		snprintf(error, size, "'%s' does not end with a prefix length from 0 to %u", arg,
-				longest);
+			longest);
 		return -1;
 	}
 	if (config->local_count == MAX_LOCAL_ADDRS) {
@@ -124,30 +124,60 @@ static int set_mac(void *to, const char *arg, char *error, size_t size)
 }
 
 static const struct option_row options[] = {
-	{.name = "read", .letter = 'r', .kind = OPT_STRING, .offset = offsetof(struct config, in),
-			.arg = "IN", .help = "the capture to replay: pcap or pcapng, Ethernet; "
-					     "- is standard input"},
-	{.name = "write", .letter = 'w', .kind = OPT_STRING, .offset = offsetof(struct config, out),
-			.arg = "OUT", .help = "the capture of what the services send; - is standard "
-					      "output, and messages are not printed then"},
-	{.name = "service", .letter = 's', .kind = OPT_CALL, .set = add_service,
-			.arg = "NAME[:PORT][,KEY=VALUE...]",
-			.help = "run this service, as serve does; repeatable"},
-	{.name = "local", .kind = OPT_CALL, .set = add_local, .arg = "ADDR[/PREFIX]",
-			.help = "an address of ours, and how long its subnet's prefix is (24, in IPv6 "
-				"64); repeatable; without it any unicast address is ours"},
-	{.name = "mac", .kind = OPT_CALL, .set = set_mac, .arg = "MAC",
-			.help = "our MAC address, where a frame does not tell it "
-				"(02:00:00:00:00:01)"},
-	{.name = "mtu", .kind = OPT_UINT, .offset = offsetof(struct config, mtu), .arg = "BYTES",
-			.min = 68, .max = 65535, .help = "the longest IP packet to send (1500)"},
-	{.name = "hostname", .kind = OPT_STRING, .offset = offsetof(struct config, hostname),
-			.arg = "NAME", .help = "our name (that of this host)"},
-	{.name = "quiet", .letter = 'Q', .kind = OPT_FLAG, .offset = offsetof(struct config, quiet),
-			.help = "do not print each message"},
-	{.name = "verbose", .letter = 'v', .kind = OPT_COUNT,
-			.offset = offsetof(struct config, verbose),
-			.help = "say what each count at the end means"},
+	{.name = "read",
+		.letter = 'r',
+		.kind = OPT_STRING,
+		.offset = offsetof(struct config, in),
+		.arg = "IN",
+		.help = "the capture to replay: pcap or pcapng, Ethernet; "
+			"- is standard input"},
+	{.name = "write",
+		.letter = 'w',
+		.kind = OPT_STRING,
+		.offset = offsetof(struct config, out),
+		.arg = "OUT",
+		.help = "the capture of what the services send; - is standard "
+			"output, and messages are not printed then"},
+	{.name = "service",
+		.letter = 's',
+		.kind = OPT_CALL,
+		.set = add_service,
+		.arg = "NAME[:PORT][,KEY=VALUE...]",
+		.help = "run this service, as serve does; repeatable"},
+	{.name = "local",
+		.kind = OPT_CALL,
+		.set = add_local,
+		.arg = "ADDR[/PREFIX]",
+		.help = "an address of ours, and how long its subnet's prefix is (24, in IPv6 "
+			"64); repeatable; without it any unicast address is ours"},
+	{.name = "mac",
+		.kind = OPT_CALL,
+		.set = set_mac,
+		.arg = "MAC",
+		.help = "our MAC address, where a frame does not tell it "
+			"(02:00:00:00:00:01)"},
+	{.name = "mtu",
+		.kind = OPT_UINT,
+		.offset = offsetof(struct config, mtu),
+		.arg = "BYTES",
+		.min = 68,
+		.max = 65535,
+		.help = "the longest IP packet to send (1500)"},
+	{.name = "hostname",
+		.kind = OPT_STRING,
+		.offset = offsetof(struct config, hostname),
+		.arg = "NAME",
+		.help = "our name (that of this host)"},
+	{.name = "quiet",
+		.letter = 'Q',
+		.kind = OPT_FLAG,
+		.offset = offsetof(struct config, quiet),
+		.help = "do not print each message"},
+	{.name = "verbose",
+		.letter = 'v',
+		.kind = OPT_COUNT,
+		.offset = offsetof(struct config, verbose),
+		.help = "say what each count at the end means"},
 	{},
 };
 
@@ -159,7 +189,7 @@ static void read_options(const struct verb *verb, struct config *config, int arg
 	log_level = config->verbose;
 	if (!config->in || !config->out)
 		log_fail(EXIT_USAGE, "option %s: not given; see udpxdp replay --help",
-				config->in ? "--write" : "--read");
+			config->in ? "--write" : "--read");
 	if (!config->service_count)
 		for (int i = 0; default_services[i]; i++)
 			add_service(config, default_services[i], error, sizeof(error));
@@ -210,14 +240,14 @@ static void say_service(FILE *to, const struct service_counters *row)
 
 	if (!row->rx && !row->tx)
 		return;
-	fprintf(to, "; %s:%u rx=%llu tx=%llu", row->service, row->port,
-			(unsigned long long)row->rx, (unsigned long long)row->tx);
+	fprintf(to, "; %s:%u rx=%llu tx=%llu", row->service, row->port, (unsigned long long)row->rx,
+		(unsigned long long)row->tx);
 	say_counts(to, counts, UDPXDP_DROP_COUNT);
 }
 
 /* replay: frames=7 udp=5 not_ip=2; echo:8080 rx=5 tx=3 bad_udp_checksum=2 */
-static void say_summary(const struct engine *engine, const struct service_counters *rows,
-		unsigned count)
+static void say_summary(
+	const struct engine *engine, const struct service_counters *rows, unsigned count)
 {
 	char *text = NULL;
 	size_t size;
@@ -267,7 +297,7 @@ static void run(struct engine *engine, struct frame_io *io)
 
 /* Ends the output: all of it, or none. Returns 0, or -1 with why not. */
 static int finish(struct replay_outputs *outputs, struct frame_io *io, const char *out, char *why,
-		size_t size)
+	size_t size)
 {
 	snprintf(why, size, "%s", pcap_io_error(io));
 	if (!*why)
@@ -276,7 +306,7 @@ static int finish(struct replay_outputs *outputs, struct frame_io *io, const cha
 		pcap_io_discard(io);
 	if (io->ops->close(io) && !*why)
 		snprintf(why, size, "cannot write %s: %s; make room, or give another file", out,
-				strerror(errno));
+			strerror(errno));
 	if (!*why && !caught)
 		replay_outputs_keep(outputs, why, size);
 	return *why ? -1 : 0;
@@ -284,8 +314,8 @@ static int finish(struct replay_outputs *outputs, struct frame_io *io, const cha
 
 static struct udpxdp_host *make_net(const struct config *config)
 {
-	struct udpxdp_host *net = udpxdp_host_new(
-			config->mac, config->mtu, config->local, config->local_count);
+	struct udpxdp_host *net =
+		udpxdp_host_new(config->mac, config->mtu, config->local, config->local_count);
 
 	if (net)
 		net->any_unicast = !config->local_count;
@@ -296,8 +326,8 @@ static int replay(const struct config *config)
 {
 	static struct service_counters counters[MAX_SERVICES];
 	bool print = !config->quiet && strcmp(config->out, "-");
-	struct replay_outputs *outputs = replay_outputs_new(
-			config->services, config->service_count);
+	struct replay_outputs *outputs =
+		replay_outputs_new(config->services, config->service_count);
 	struct udpxdp_host *net = make_net(config);
 	struct engine *engine = NULL;
 	struct engine_config engine_config = {
@@ -307,8 +337,8 @@ static int replay(const struct config *config)
 		.counters = counters,
 		.hostname = config->hostname,
 		.sinks = {.context = outputs,
-				.print = print ? replay_print : NULL,
-				.record = replay_record},
+			.print = print ? replay_print : NULL,
+			.record = replay_record},
 	};
 	char why[1024] = "out of memory";
 	int status = -1;
@@ -351,7 +381,8 @@ static int run_replay(const struct verb *verb, int argc, char **argv)
 const struct verb replay_verb = {
 	.name = "replay",
 	.operands = "",
-	.summary = "Run the services over a capture file, byte for byte reproducibly. Needs no privilege.",
+	.summary = "Run the services over a capture file, byte for byte reproducibly. Needs no "
+		   "privilege.",
 	.options = options,
 	.more = service_help_print,
 	.notes = "Time comes from the packets; set TZ to have the same stamps everywhere.\n"

@@ -39,10 +39,10 @@ static int choose(const char *arg, const char *const *words, char *error, size_t
 
 static int set_mode(void *config, const char *arg, char *error, size_t size)
 {
-	static const char *const words[] = {"auto", "zerocopy", "copy", "skb", "native", "drv",
-			"generic", NULL};
-	static const enum xdp_mode modes[] = {XDP_MODE_AUTO, XDP_MODE_ZEROCOPY, XDP_MODE_COPY, XDP_MODE_SKB, XDP_MODE_COPY,
-			XDP_MODE_COPY, XDP_MODE_SKB};
+	static const char *const words[] = {
+		"auto", "zerocopy", "copy", "skb", "native", "drv", "generic", NULL};
+	static const enum xdp_mode modes[] = {XDP_MODE_AUTO, XDP_MODE_ZEROCOPY, XDP_MODE_COPY,
+		XDP_MODE_SKB, XDP_MODE_COPY, XDP_MODE_COPY, XDP_MODE_SKB};
 	int i = choose(arg, words, error, size);
 
 	if (i < 0)
@@ -85,7 +85,8 @@ static int set_attach(void *config, const char *arg, char *error, size_t size)
 }
 
 /* N or N-M; *end is behind it. */
-static bool read_range(const char *text, unsigned limit, unsigned *first, unsigned *last, char **end)
+static bool read_range(
+	const char *text, unsigned limit, unsigned *first, unsigned *last, char **end)
 {
 	unsigned long a, b;
 
@@ -101,7 +102,7 @@ static bool read_range(const char *text, unsigned limit, unsigned *first, unsign
 
 /* A decimal number from min to max; *end is behind it. */
 static bool read_number(const char *text, unsigned long long min, unsigned long long max,
-		unsigned long long *value, char **end)
+	unsigned long long *value, char **end)
 {
 	if (*text < '0' || *text > '9')
 		return false;
@@ -120,7 +121,7 @@ static int set_limit(void *config, const char *arg, char *error, size_t size)
 	if (read_number(arg, 1, NSEC_PER_SEC, &pps, &end)) {
 		burst = pps / 10 ? pps / 10 : 1;
 		if (!*end || (*end == '/' && read_number(end + 1, 1, 100000000, &burst, &end) &&
-					     !*end)) {
+				     !*end)) {
 			c->limit_interval = NSEC_PER_SEC / pps;
 			c->limit_burst = (burst - 1) * c->limit_interval;
 			return 0;
@@ -151,7 +152,7 @@ static int add_rule(void *config, const char *arg, __u32 verdict, char *error, s
 		memcpy(rule->key.addr.b, udpxdp_addr_ipv4(0, 0, 0, 0).b, 12);
 	most = bits = ipv4 ? 32 : 128;
 	if ((!ipv4 && inet_pton(AF_INET6, text, rule->key.addr.b) != 1) ||
-			(slash && (!read_number(slash + 1, 0, most, &bits, &end) || *end))) {
+		(slash && (!read_number(slash + 1, 0, most, &bits, &end) || *end))) {
 		snprintf(error, size, "a network such as 10.0.0.0/8 or fd00::/16 is needed");
 		return -1;
 	}
@@ -210,132 +211,132 @@ static int set_cpus(void *config, const char *arg, char *error, size_t size)
 #define SERVER(member) offsetof(struct serve_options, server.member)
 
 const struct option_row serve_options[] = {
-		{.name = "iface",
-				.alias = "interface",
-				.letter = 'i',
-				.kind = OPT_STRING,
-				.offset = SERVER(iface),
-				.arg = "IFACE",
-				.help = "the interface; required"},
-		{.name = "service",
-				.letter = 's',
-				.kind = OPT_CALL,
-				.set = set_service,
-				.arg = "NAME[:PORT][,KEY=VALUE...]",
-				.help = "run this service; repeatable; once given, only those named run "
-					"(default: all those below)"},
-		{.name = "mode",
-				.letter = 'm',
-				.kind = OPT_CALL,
-				.set = set_mode,
-				.arg = "auto|zerocopy|copy|skb",
-				.help = "how frames get to user space; auto takes the first that works, "
-					"a named mode never falls back (default: auto)"},
-		{.name = "queues",
-				.letter = 'q',
-				.kind = OPT_CALL,
-				.set = set_queues,
-				.arg = "all|N[-M]",
-				.help = "RX queues to serve (default: all)"},
-		{.name = "poll",
-				.kind = OPT_CALL,
-				.set = set_poll,
-				.arg = "adaptive|block|spin",
-				.help = "how a worker waits for frames (default: adaptive)"},
-		{.name = "coalesce",
-				.kind = OPT_UINT,
-				.offset = SERVER(coalesce_us),
-				.max = 10000,
-				.arg = "USEC",
-				.help = "with --poll block: let datagrams gather so long before the next "
-					"batch is served, for less CPU and later answers (default: 0)"},
-		{.name = "busy-poll",
-				.kind = OPT_UINT,
-				.offset = SERVER(busy_poll),
-				.max = 10000,
-				.arg = "USEC",
-				.help = "busy-poll the driver from the sockets; for NICs that gain from "
-					"it (default: off)"},
-		{.name = "cpus",
-				.kind = OPT_CALL,
-				.set = set_cpus,
-				.arg = "LIST",
-				.help = "CPUs to pin the workers to, such as 0,2-3 (default: one each "
-					"where there are enough)"},
-		{.name = "limit",
-				.kind = OPT_CALL,
-				.set = set_limit,
-				.arg = "PPS[/BURST]",
-				.help = "drop what a source (IPv4 /24, IPv6 /64) sends beyond PPS "
-					"datagrams a second, in the filter (default: no limit, "
-					"BURST a tenth of PPS)"},
-		{.name = "allow",
-				.kind = OPT_CALL,
-				.set = set_allow,
-				.arg = "CIDR",
-				.help = "serve this network; repeatable; once given, only those "
-					"allowed are served, the longest match deciding"},
-		{.name = "deny",
-				.kind = OPT_CALL,
-				.set = set_deny,
-				.arg = "CIDR",
-				.help = "drop what comes from this network to a served port; "
-					"repeatable"},
-		{.name = "attach",
-				.kind = OPT_CALL,
-				.set = set_attach,
-				.arg = "link|dispatcher",
-				.help = "attach alone, gone with the process; or through libxdp's "
-					"dispatcher beside other programs (default: link)"},
-		{.name = "write",
-				.letter = 'w',
-				.kind = OPT_STRING,
-				.offset = SERVER(capture),
-				.arg = "FILE",
-				.help = "capture every frame received and sent (nanosecond pcap)"},
-		{.name = "control",
-				.kind = OPT_STRING,
-				.offset = offsetof(struct serve_options, control),
-				.arg = "PATH",
-				.help = "control socket (default: " CONTROL_DIR "/IFACE.sock)"},
-		{.name = "pin-dir",
-				.kind = OPT_STRING,
-				.offset = offsetof(struct serve_options, pin_dir),
-				.arg = "DIR",
-				.help = "where the counters are pinned (default: " PIN_ROOT "/IFACE, a "
-					"dot in IFACE becoming _)"},
-		{.name = "user",
-				.kind = OPT_STRING,
-				.offset = SERVER(user),
-				.arg = "USER",
-				.help = "become this user once everything is open (default: nobody)"},
-		{.name = "no-sandbox",
-				.kind = OPT_FLAG,
-				.offset = SERVER(no_sandbox),
-				.help = "keep root, capabilities and all system calls: for debugging"},
-		{.name = "config",
-				.kind = OPT_STRING,
-				.offset = offsetof(struct serve_options, config),
-				.arg = "FILE",
-				.help = "read these options from FILE first, one a line as NAME = VALUE; "
-					"the command line wins"},
-		{.name = "log-format",
-				.kind = OPT_CALL,
-				.set = set_log_format,
-				.arg = "text|json",
-				.help = "how each message is printed (default: text)"},
-		{.name = "quiet",
-				.letter = 'Q',
-				.kind = OPT_FLAG,
-				.offset = SERVER(quiet),
-				.help = "do not print each message"},
-		{.name = "verbose",
-				.letter = 'v',
-				.kind = OPT_COUNT,
-				.offset = offsetof(struct serve_options, verbose),
-				.help = "say more; twice: libbpf's and libxdp's own messages too"},
-		{},
+	{.name = "iface",
+		.alias = "interface",
+		.letter = 'i',
+		.kind = OPT_STRING,
+		.offset = SERVER(iface),
+		.arg = "IFACE",
+		.help = "the interface; required"},
+	{.name = "service",
+		.letter = 's',
+		.kind = OPT_CALL,
+		.set = set_service,
+		.arg = "NAME[:PORT][,KEY=VALUE...]",
+		.help = "run this service; repeatable; once given, only those named run "
+			"(default: all those below)"},
+	{.name = "mode",
+		.letter = 'm',
+		.kind = OPT_CALL,
+		.set = set_mode,
+		.arg = "auto|zerocopy|copy|skb",
+		.help = "how frames get to user space; auto takes the first that works, "
+			"a named mode never falls back (default: auto)"},
+	{.name = "queues",
+		.letter = 'q',
+		.kind = OPT_CALL,
+		.set = set_queues,
+		.arg = "all|N[-M]",
+		.help = "RX queues to serve (default: all)"},
+	{.name = "poll",
+		.kind = OPT_CALL,
+		.set = set_poll,
+		.arg = "adaptive|block|spin",
+		.help = "how a worker waits for frames (default: adaptive)"},
+	{.name = "coalesce",
+		.kind = OPT_UINT,
+		.offset = SERVER(coalesce_us),
+		.max = 10000,
+		.arg = "USEC",
+		.help = "with --poll block: let datagrams gather so long before the next "
+			"batch is served, for less CPU and later answers (default: 0)"},
+	{.name = "busy-poll",
+		.kind = OPT_UINT,
+		.offset = SERVER(busy_poll),
+		.max = 10000,
+		.arg = "USEC",
+		.help = "busy-poll the driver from the sockets; for NICs that gain from "
+			"it (default: off)"},
+	{.name = "cpus",
+		.kind = OPT_CALL,
+		.set = set_cpus,
+		.arg = "LIST",
+		.help = "CPUs to pin the workers to, such as 0,2-3 (default: one each "
+			"where there are enough)"},
+	{.name = "limit",
+		.kind = OPT_CALL,
+		.set = set_limit,
+		.arg = "PPS[/BURST]",
+		.help = "drop what a source (IPv4 /24, IPv6 /64) sends beyond PPS "
+			"datagrams a second, in the filter (default: no limit, "
+			"BURST a tenth of PPS)"},
+	{.name = "allow",
+		.kind = OPT_CALL,
+		.set = set_allow,
+		.arg = "CIDR",
+		.help = "serve this network; repeatable; once given, only those "
+			"allowed are served, the longest match deciding"},
+	{.name = "deny",
+		.kind = OPT_CALL,
+		.set = set_deny,
+		.arg = "CIDR",
+		.help = "drop what comes from this network to a served port; "
+			"repeatable"},
+	{.name = "attach",
+		.kind = OPT_CALL,
+		.set = set_attach,
+		.arg = "link|dispatcher",
+		.help = "attach alone, gone with the process; or through libxdp's "
+			"dispatcher beside other programs (default: link)"},
+	{.name = "write",
+		.letter = 'w',
+		.kind = OPT_STRING,
+		.offset = SERVER(capture),
+		.arg = "FILE",
+		.help = "capture every frame received and sent (nanosecond pcap)"},
+	{.name = "control",
+		.kind = OPT_STRING,
+		.offset = offsetof(struct serve_options, control),
+		.arg = "PATH",
+		.help = "control socket (default: " CONTROL_DIR "/IFACE.sock)"},
+	{.name = "pin-dir",
+		.kind = OPT_STRING,
+		.offset = offsetof(struct serve_options, pin_dir),
+		.arg = "DIR",
+		.help = "where the counters are pinned (default: " PIN_ROOT "/IFACE, a "
+			"dot in IFACE becoming _)"},
+	{.name = "user",
+		.kind = OPT_STRING,
+		.offset = SERVER(user),
+		.arg = "USER",
+		.help = "become this user once everything is open (default: nobody)"},
+	{.name = "no-sandbox",
+		.kind = OPT_FLAG,
+		.offset = SERVER(no_sandbox),
+		.help = "keep root, capabilities and all system calls: for debugging"},
+	{.name = "config",
+		.kind = OPT_STRING,
+		.offset = offsetof(struct serve_options, config),
+		.arg = "FILE",
+		.help = "read these options from FILE first, one a line as NAME = VALUE; "
+			"the command line wins"},
+	{.name = "log-format",
+		.kind = OPT_CALL,
+		.set = set_log_format,
+		.arg = "text|json",
+		.help = "how each message is printed (default: text)"},
+	{.name = "quiet",
+		.letter = 'Q',
+		.kind = OPT_FLAG,
+		.offset = SERVER(quiet),
+		.help = "do not print each message"},
+	{.name = "verbose",
+		.letter = 'v',
+		.kind = OPT_COUNT,
+		.offset = offsetof(struct serve_options, verbose),
+		.help = "say more; twice: libbpf's and libxdp's own messages too"},
+	{},
 };
 
 const char serve_notes[] =
-		"Ends with SIGINT or SIGTERM; SIGHUP reopens history and capture files.\n";
+	"Ends with SIGINT or SIGTERM; SIGHUP reopens history and capture files.\n";

@@ -15,8 +15,8 @@
 #include "privsep/sandbox.h"
 #include "services/service_table.h"
 
-static int set_from_file(void *options, const char *name, const char *value, char *error,
-		size_t size)
+static int set_from_file(
+	void *options, const char *name, const char *value, char *error, size_t size)
 {
 	if (strcmp(name, "config"))
 		return options_set(&serve_verb, options, name, value, error, size);
@@ -63,7 +63,7 @@ static void add_defaults(struct server_config *c)
 
 	for (int i = 0; default_services[i]; i++) {
 		if (service_parse(&c->services[c->service_count], default_services[i], error,
-				    sizeof(error)) < 0)
+			    sizeof(error)) < 0)
 			log_fail(EXIT_USAGE, "%s", error);
 		c->service_count++;
 	}
@@ -75,7 +75,8 @@ static void check_capabilities(void)
 
 	sandbox_missing(missing, sizeof(missing));
 	if (missing[0])
-		log_fail(EXIT_PERMISSION, "not permitted: %s missing; run as root or grant it", missing);
+		log_fail(EXIT_PERMISSION, "not permitted: %s missing; run as root or grant it",
+			missing);
 }
 
 static void check_user(const struct server_config *c)
@@ -95,20 +96,21 @@ static void check_interface(struct server_config *c)
 	c->ifindex = if_nametoindex(c->iface);
 	if (!c->ifindex)
 		log_fail(EXIT_INTERFACE, "interface %s: %s; ip link shows what there is", c->iface,
-				strerror(errno));
+			strerror(errno));
 	if (!c->dispatcher && filter_find_attached(c->ifindex, &id, name, sizeof(name)))
-		log_fail(EXIT_BUSY, "interface %s is busy: XDP program %u (%s) is attached; %s", c->iface, id,
-				name,
-				strncmp(name, "udpxdp_", 7)
-						? "stop what attached it, or take it off with ip "
-						  "link (xdp off, xdpgeneric off)"
-						: "another udpxdp serves it: stop that one");
+		log_fail(EXIT_BUSY, "interface %s is busy: XDP program %u (%s) is attached; %s",
+			c->iface, id, name,
+			strncmp(name, "udpxdp_", 7)
+				? "stop what attached it, or take it off with ip "
+				  "link (xdp off, xdpgeneric off)"
+				: "another udpxdp serves it: stop that one");
 }
 
 /* A kernel socket on a served port gets nothing from the interface while we run: say so. */
 static void warn_of_sockets(const struct server_config *c)
 {
-	static const char *const tables[] = {"/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"};
+	static const char *const tables[] = {
+		"/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"};
 	bool said[MAX_SERVICES] = {};
 
 	for (unsigned t = 0; t < 2; t++) {
@@ -125,7 +127,7 @@ static void warn_of_sockets(const struct server_config *c)
 				said[i] = true;
 				log_line("a kernel socket is bound to UDP port %u: it gets nothing "
 					 "from %s while %s is served there",
-						port, c->iface, c->services[i].service->name);
+					port, c->iface, c->services[i].service->name);
 			}
 		}
 		if (table)
@@ -145,12 +147,14 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	if (!c->iface)
 		log_fail(EXIT_USAGE, "no interface: which one is to be served; give --iface IFACE");
 	if (strlen(c->iface) >= IFNAMSIZ || !c->iface[0] || strchr(c->iface, '/'))
-		log_fail(EXIT_INTERFACE, "interface %s: no such name is possible; ip link shows what "
-				     "there is",
-				c->iface);
+		log_fail(EXIT_INTERFACE,
+			"interface %s: no such name is possible; ip link shows what "
+			"there is",
+			c->iface);
 	if (c->coalesce_us && c->wait != WAIT_BLOCK)
-		log_fail(EXIT_USAGE, "option --coalesce: who spins does not wait for a batch; give --poll "
-				 "block too");
+		log_fail(EXIT_USAGE,
+			"option --coalesce: who spins does not wait for a batch; give --poll "
+			"block too");
 	if (!c->service_count)
 		add_defaults(c);
 	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)
@@ -165,7 +169,8 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	c->pin_dir = o.pin_dir ? o.pin_dir : pin_dir;
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		log_fail(EXIT_RUNTIME, "no random numbers: %s; the chat needs them", strerror(errno));
+		log_fail(EXIT_RUNTIME, "no random numbers: %s; the chat needs them",
+			strerror(errno));
 	services_seed(c->services, c->service_count, &seed);
 	filter_log_setup();
 	tzset();
@@ -177,11 +182,11 @@ static int serve(const struct verb *verb, int argc, char **argv)
 }
 
 const struct verb serve_verb = {
-		.name = "serve",
-		.operands = "",
-		.summary = "Run the services on an interface over AF_XDP.",
-		.options = serve_options,
-		.more = service_help_print,
-		.notes = serve_notes,
-		.run = serve,
+	.name = "serve",
+	.operands = "",
+	.summary = "Run the services on an interface over AF_XDP.",
+	.options = serve_options,
+	.more = service_help_print,
+	.notes = serve_notes,
+	.run = serve,
 };

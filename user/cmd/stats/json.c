@@ -7,7 +7,7 @@
 #include "cmd/stats/print.h"
 
 static void set_values(
-		json_t *object, const char *const *names, const uint64_t *values, size_t count)
+	json_t *object, const char *const *names, const uint64_t *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		json_object_set_new(object, names[i], json_integer((json_int_t)values[i]));
@@ -15,7 +15,7 @@ static void set_values(
 
 /* Sets "rates", when there is an earlier time: per second, to one decimal. */
 static void set_rates(json_t *object, const struct stats_view *view, const char *const *names,
-		const uint64_t *values, const uint64_t *before, size_t count)
+	const uint64_t *values, const uint64_t *before, size_t count)
 {
 	json_t *rates;
 
@@ -25,8 +25,8 @@ static void set_rates(json_t *object, const struct stats_view *view, const char 
 	for (size_t i = 0; i < count; i++) {
 		double rate = stats_rate(values[i], before[i], stats_seconds(view));
 
-		json_object_set_new(rates, names[i],
-				json_real((double)(uint64_t)(rate * 10 + 0.5) / 10));
+		json_object_set_new(
+			rates, names[i], json_real((double)(uint64_t)(rate * 10 + 0.5) / 10));
 	}
 	json_object_set_new(object, "rates", rates);
 }
@@ -41,7 +41,7 @@ static json_t *json_ports(const struct stats_view *view)
 
 		set_values(port, counters_port_names, total->values, PORT_VALUES);
 		set_rates(port, view, counters_port_names, total->values,
-					stats_port_before(view, total), PORT_VALUES);
+			stats_port_before(view, total), PORT_VALUES);
 		json_array_append_new(array, port);
 	}
 	return array;
@@ -57,21 +57,21 @@ static json_t *json_verdicts(const struct stats_view *view)
 
 		set_values(verdict, counters_verdict_value_names, values, VERDICT_VALUES);
 		set_rates(verdict, view, counters_verdict_value_names, values,
-					stats_verdict_before(view, i), VERDICT_VALUES);
+			stats_verdict_before(view, i), VERDICT_VALUES);
 		json_object_set_new(object, counters_verdict_names[i], verdict);
 	}
 	return object;
 }
 
 static void set_service(json_t *object, const struct stats_view *view,
-		const struct service_total *total, const uint64_t *before)
+	const struct service_total *total, const uint64_t *before)
 {
 	json_t *drops = json_object();
 
 	set_values(object, counters_service_names, total->values, TRAFFIC_VALUES);
 	set_rates(object, view, counters_service_names, total->values, before, TRAFFIC_VALUES);
 	set_values(drops, counters_service_names + TRAFFIC_VALUES, total->values + TRAFFIC_VALUES,
-			UDPXDP_DROP_COUNT);
+		UDPXDP_DROP_COUNT);
 	json_object_set_new(object, "drops", drops);
 }
 
@@ -87,9 +87,8 @@ static json_t *json_workers(const struct stats_view *view, const struct service_
 			continue;
 		worker = json_pack("{s:i}", "worker", row->worker);
 		set_service(worker, view, row,
-				stats_service_before(view->before ? view->before->services : NULL,
-						view->before ? view->before->service_count : 0,
-						row));
+			stats_service_before(view->before ? view->before->services : NULL,
+				view->before ? view->before->service_count : 0, row));
 		json_array_append_new(array, worker);
 	}
 	return array;
@@ -103,10 +102,11 @@ static json_t *json_services(const struct stats_view *view)
 
 	for (size_t i = 0; i < now.count; i++) {
 		const struct service_total *total = &now.rows[i];
-		json_t *service = json_pack(
-				"{s:s, s:i}", "service", total->service, "port", total->port);
+		json_t *service =
+			json_pack("{s:s, s:i}", "service", total->service, "port", total->port);
 
-		set_service(service, view, total, stats_service_before(before.rows, before.count, total));
+		set_service(service, view, total,
+			stats_service_before(before.rows, before.count, total));
 		json_object_set_new(service, "workers", json_workers(view, total));
 		json_array_append_new(array, service);
 	}
@@ -118,14 +118,13 @@ static json_t *json_services(const struct stats_view *view)
 int stats_print_json(FILE *out, const struct stats_view *view)
 {
 	json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "iface", view->iface, "ports",
-			json_ports(view), "verdicts", json_verdicts(view), "services",
-			json_services(view));
+		json_ports(view), "verdicts", json_verdicts(view), "services", json_services(view));
 	int result;
 
 	if (root && view->before)
 		json_object_set_new(root, "seconds", json_real(stats_seconds(view)));
 	result = json_dumpf(root, out,
-			(view->compact ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(15));
+		(view->compact ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(15));
 	fputc('\n', out);
 	json_decref(root);
 	return result;

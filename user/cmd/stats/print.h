@@ -38,7 +38,7 @@ double stats_seconds(const struct stats_view *view);
 const uint64_t *stats_port_before(const struct stats_view *view, const struct port_total *port);
 const uint64_t *stats_verdict_before(const struct stats_view *view, size_t verdict);
 const uint64_t *stats_service_before(
-		const struct service_total *rows, size_t count, const struct service_total *row);
+	const struct service_total *rows, size_t count, const struct service_total *row);
 
 /* Services summed over their workers; free() the rows. counters may be NULL. */
 struct stats_services {

@@ -20,11 +20,11 @@ static void put_label(FILE *out, const char *name, const char *value)
 static void put_family(FILE *out, const char *object, const char *value, const char *help)
 {
 	fprintf(out, "# HELP udpxdp_%s%s_total %s\n# TYPE udpxdp_%s%s_total counter\n", object,
-			value, help, object, value);
+		value, help, object, value);
 }
 
 static void put_sample_begin(
-		FILE *out, const struct stats_view *view, const char *object, const char *value)
+	FILE *out, const struct stats_view *view, const char *object, const char *value)
 {
 	fprintf(out, "udpxdp_%s%s_total{", object, value);
 	put_label(out, "iface", view->iface);
@@ -38,8 +38,7 @@ static void put_ports(FILE *out, const struct stats_view *view)
 			const struct port_total *port = &view->now->ports[i];
 
 			put_sample_begin(out, view, "port_", counters_port_names[v]);
-			fprintf(out, ",port=\"%u\"} %ju\n", port->port,
-					(uintmax_t)port->values[v]);
+			fprintf(out, ",port=\"%u\"} %ju\n", port->port, (uintmax_t)port->values[v]);
 		}
 	}
 }
@@ -56,7 +55,7 @@ static void put_verdicts(FILE *out, const struct stats_view *view)
 		for (size_t i = 0; i < FRAME_VERDICT_COUNT; i++) {
 			put_sample_begin(out, view, "", names[v]);
 			fprintf(out, ",reason=\"%s\"} %ju\n", counters_verdict_names[i],
-					(uintmax_t)view->now->verdicts[i][v]);
+				(uintmax_t)view->now->verdicts[i][v]);
 		}
 	}
 }
@@ -83,13 +82,13 @@ static void put_services(FILE *out, const struct stats_view *view)
 		}
 	}
 	put_family(out, "service_", "drops",
-			"Datagrams and replies that the services refused, by reason.");
+		"Datagrams and replies that the services refused, by reason.");
 	for (size_t i = 0; i < now->service_count; i++) {
 		for (size_t v = TRAFFIC_VALUES; v < SERVICE_VALUES; v++) {
 			put_sample_begin(out, view, "service_", "drops");
 			put_service_labels(out, &now->services[i]);
 			fprintf(out, ",reason=\"%s\"} %ju\n", counters_service_names[v],
-					(uintmax_t)now->services[i].values[v]);
+				(uintmax_t)now->services[i].values[v]);
 		}
 	}
 }

@@ -66,9 +66,9 @@ static int is_server(const struct dirent *entry)
 static void __attribute__((noreturn)) no_server(const char *where)
 {
 	log_fail(EXIT_RUNTIME,
-			"no counters in %s: no server runs here; start one, or name its interface "
-			"with -i",
-			where);
+		"no counters in %s: no server runs here; start one, or name its interface "
+		"with -i",
+		where);
 }
 
 /* Servers found, to be told apart by a person. */
@@ -82,8 +82,7 @@ static void add_found(struct found *found, const char *name)
 {
 	if (found->used < sizeof(found->names))
 		found->used += (size_t)snprintf(found->names + found->used,
-				sizeof(found->names) - found->used, "%s%s",
-				found->count ? ", " : "", name);
+			sizeof(found->names) - found->used, "%s%s", found->count ? ", " : "", name);
 	found->count++;
 }
 
@@ -132,7 +131,8 @@ static void find_only(struct source *source)
 	struct found found;
 
 	if (count < 0 && (errno == EACCES || errno == EPERM))
-		log_fail(EXIT_PERMISSION, "%s: %m; run as root, or with read access to it", PIN_ROOT);
+		log_fail(EXIT_PERMISSION, "%s: %m; run as root, or with read access to it",
+			PIN_ROOT);
 	found = find_pins(source, entries, count, false);
 	if (!found.count)
 		found = find_programs(source);
@@ -144,7 +144,8 @@ static void find_only(struct source *source)
 		free(entries[i]);
 	free(entries);
 	if (found.count > 1)
-		log_fail(EXIT_USAGE, "several servers run here: %s; choose one with -i", found.names);
+		log_fail(EXIT_USAGE, "several servers run here: %s; choose one with -i",
+			found.names);
 }
 
 static void find_source(struct source *source, const struct config *config)
@@ -158,7 +159,7 @@ static void find_source(struct source *source, const struct config *config)
 	}
 	if (config->iface && strlen(config->iface) >= IF_NAMESIZE)
 		log_fail(EXIT_INTERFACE, "interface '%s': no such interface; see ip link",
-				config->iface);
+			config->iface);
 	if (dir) {
 		source->named = true;
 		snprintf(source->dir, sizeof(source->dir), "%s", dir);
@@ -178,9 +179,9 @@ static void find_source(struct source *source, const struct config *config)
 static void __attribute__((noreturn)) not_permitted(const struct source *source)
 {
 	log_fail(EXIT_PERMISSION,
-			"cannot read the counters of %s: %m; run as root, or with CAP_BPF and read "
-			"access to %s",
-			source->iface, source->dir);
+		"cannot read the counters of %s: %m; run as root, or with CAP_BPF and read "
+		"access to %s",
+		source->iface, source->dir);
 }
 
 /* A server that died leaves its pins behind, and nobody attached to the interface. */
@@ -194,9 +195,9 @@ static void check_alive(const struct source *source, int ifindex)
 	if (ifindex && filter_find_attached(ifindex, &id, name, sizeof(name)))
 		return;
 	log_fail(EXIT_RUNTIME,
-			"no server runs on %s: the counters in %s are of one that died; show them "
-			"with --pin-dir %s",
-			source->iface, source->dir, source->dir);
+		"no server runs on %s: the counters in %s are of one that died; show them "
+		"with --pin-dir %s",
+		source->iface, source->dir, source->dir);
 }
 
 /* The pins; or, where they cannot be seen (`ip netns exec` hides bpffs), the maps of the program
@@ -212,9 +213,10 @@ static void open_maps(const struct source *source, struct counter_maps *maps)
 	if (errno == EPERM || errno == EACCES)
 		not_permitted(source);
 	if (!ifindex)
-		log_fail(EXIT_INTERFACE, "interface '%s': no such interface, and no counters in %s; "
-				     "see ip link",
-				source->iface, source->dir);
+		log_fail(EXIT_INTERFACE,
+			"interface '%s': no such interface, and no counters in %s; "
+			"see ip link",
+			source->iface, source->dir);
 	if (!counter_maps_find(maps, ifindex))
 		return;
 	if (errno == EPERM || errno == EACCES)
@@ -222,9 +224,9 @@ static void open_maps(const struct source *source, struct counter_maps *maps)
 	if (errno != ENOENT)
 		log_fail(EXIT_RUNTIME, "cannot read the counters of %s: %m", source->iface);
 	log_fail(EXIT_RUNTIME,
-			"no server runs on %s: no counters in %s and no program of udpxdp on the "
-			"interface; start one with udpxdp -i %s",
-			source->iface, source->dir, source->iface);
+		"no server runs on %s: no counters in %s and no program of udpxdp on the "
+		"interface; start one with udpxdp -i %s",
+		source->iface, source->dir, source->iface);
 }
 
 static void read_counters(const struct source *source, struct counters *counters)
@@ -235,9 +237,9 @@ static void read_counters(const struct source *source, struct counters *counters
 	if (counters_read(&maps, counters)) {
 		if (errno == EPROTO)
 			log_fail(EXIT_RUNTIME,
-					"the counters of %s are not laid out as udpxdp " UDPXDP_VERSION
-					" knows them; use the udpxdp that serves it",
-					source->iface);
+				"the counters of %s are not laid out as udpxdp " UDPXDP_VERSION
+				" knows them; use the udpxdp that serves it",
+				source->iface);
 		if (errno == EPERM)
 			not_permitted(source);
 		log_fail(EXIT_RUNTIME, "cannot read the counters of %s: %m", source->iface);
@@ -280,7 +282,7 @@ static bool wait_until(uint64_t at_ns, const sigset_t *ending)
 }
 
 static void show_again(const struct config *config, const struct source *source,
-		struct stats_view *view, struct counters *first)
+	struct stats_view *view, struct counters *first)
 {
 	struct counters before = *first, now;
 	uint64_t next = before.time_ns;
@@ -309,18 +311,18 @@ static void show_again(const struct config *config, const struct source *source,
 
 static const struct option_row options[] = {
 	{"iface", .alias = "interface", .letter = 'i', .kind = OPT_STRING, MEMBER(iface),
-			.arg = "IFACE", .help = "the interface that is served (default: the only one)"},
+		.arg = "IFACE", .help = "the interface that is served (default: the only one)"},
 	{"pin-dir", .kind = OPT_STRING, MEMBER(pin_dir), .arg = "DIR",
-			.help = "where the counters are pinned (default " PIN_ROOT "/IFACE)"},
+		.help = "where the counters are pinned (default " PIN_ROOT "/IFACE)"},
 	{"json", .letter = 'j', .kind = OPT_FLAG, MEMBER(json), .help = "print JSON"},
 	{"prometheus", .kind = OPT_FLAG, MEMBER(prometheus),
-			.help = "print the text exposition format of Prometheus"},
+		.help = "print the text exposition format of Prometheus"},
 	{"interval", .letter = 'n', .kind = OPT_SECONDS, MEMBER(interval_ns), .arg = "SEC",
-			.help = "print again every SEC seconds, with rates per second; JSON then "
-				"takes one line each time",
-			.min = 10, .max = 86400000},
+		.help = "print again every SEC seconds, with rates per second; JSON then "
+			"takes one line each time",
+		.min = 10, .max = 86400000},
 	{"verbose", .letter = 'v', .kind = OPT_COUNT, MEMBER(verbose),
-			.help = "print what is zero, too"},
+		.help = "print what is zero, too"},
 	{},
 };
 
@@ -334,13 +336,14 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 	options_parse(verb, &config, argc, argv);
 	if (config.prometheus && (config.json || config.interval_ns))
-		log_fail(EXIT_USAGE, "option --prometheus: not together with %s; see udpxdp stats "
-				 "--help",
-				config.json ? "--json" : "--interval");
+		log_fail(EXIT_USAGE,
+			"option --prometheus: not together with %s; see udpxdp stats "
+			"--help",
+			config.json ? "--json" : "--interval");
 	filter_log_setup();
 	find_source(&source, &config);
-	iface[escape_text(iface, sizeof(iface) - 1, (const uint8_t *)source.iface,
-			strlen(source.iface))] = 0;
+	iface[escape_text(
+		iface, sizeof(iface) - 1, (const uint8_t *)source.iface, strlen(source.iface))] = 0;
 	view.all = config.verbose;
 	view.compact = config.interval_ns;
 	read_counters(&source, &counters);

@@ -34,7 +34,7 @@ static void print_aligned(FILE *out, char *text, unsigned left)
 
 		if (len || at[len] != '\n')
 			fprintf(out, "%s%*s%.*s", column ? "  " : "", flush ? 0 : space, "", len,
-					at);
+				at);
 		at += len;
 		if (*at == '\t' && flush)
 			fprintf(out, "%*s", space, "");
@@ -75,13 +75,13 @@ static void put_names(struct grid *grid, const char *const *names, size_t count)
 }
 
 static void put_values(
-		struct grid *grid, const uint64_t *values, const uint64_t *before, size_t count)
+	struct grid *grid, const uint64_t *values, const uint64_t *before, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		fprintf(grid->file, "\t%ju", (uintmax_t)values[i]);
 		if (grid->rates)
 			fprintf(grid->file, "\t%.1f",
-					stats_rate(values[i], before[i], grid->seconds));
+				stats_rate(values[i], before[i], grid->seconds));
 	}
 }
 
@@ -98,8 +98,7 @@ static void print_ports(FILE *out, const struct stats_view *view)
 		const struct port_total *port = &view->now->ports[i];
 
 		fprintf(grid.file, "%u", port->port);
-		put_values(&grid, port->values, stats_port_before(view, port),
-				PORT_VALUES);
+		put_values(&grid, port->values, stats_port_before(view, port), PORT_VALUES);
 		fputc('\n', grid.file);
 	}
 	grid_end(&grid, out, 1);
@@ -121,8 +120,7 @@ static void print_verdicts(FILE *out, const struct stats_view *view)
 		if (!view->all && !values[0])
 			continue;
 		fputs(counters_verdict_names[i], grid.file);
-		put_values(&grid, values, stats_verdict_before(view, i),
-				VERDICT_VALUES);
+		put_values(&grid, values, stats_verdict_before(view, i), VERDICT_VALUES);
 		fprintf(grid.file, "\t%s\n", counters_verdict_texts[i]);
 	}
 	grid_end(&grid, out, 1 | 1u << text_column);
@@ -138,7 +136,7 @@ static void sum_drops(uint64_t out[TRAFFIC_VALUES + 1], const uint64_t *values)
 }
 
 static void service_help_print(FILE *out, const struct stats_view *view,
-		const struct stats_services *now, const struct stats_services *before)
+	const struct stats_services *now, const struct stats_services *before)
 {
 	static const char *const dropped = "dropped";
 	struct grid grid;
@@ -162,8 +160,8 @@ static void service_help_print(FILE *out, const struct stats_view *view,
 	grid_end(&grid, out, 1);
 }
 
-static void print_drops(FILE *out, const struct stats_view *view,
-		const struct stats_services *now, const struct stats_services *before)
+static void print_drops(FILE *out, const struct stats_view *view, const struct stats_services *now,
+	const struct stats_services *before)
 {
 	static const char *const heading = "datagrams";
 	unsigned text_column = view->before ? 4 : 3;
@@ -184,7 +182,7 @@ static void print_drops(FILE *out, const struct stats_view *view,
 				continue;
 			any = true;
 			fprintf(grid.file, "%s:%u\t%s", total->service, total->port,
-					counters_service_names[v]);
+				counters_service_names[v]);
 			put_values(&grid, &total->values[v], &earlier[v], 1);
 			fprintf(grid.file, "\t%s\n", counters_service_texts[v]);
 		}

@@ -36,11 +36,11 @@ const uint64_t *stats_verdict_before(const struct stats_view *view, size_t verdi
 }
 
 const uint64_t *stats_service_before(
-		const struct service_total *rows, size_t count, const struct service_total *row)
+	const struct service_total *rows, size_t count, const struct service_total *row)
 {
 	for (size_t i = 0; i < count; i++)
 		if (rows[i].port == row->port && rows[i].worker == row->worker &&
-				!strcmp(rows[i].service, row->service))
+			!strcmp(rows[i].service, row->service))
 			return rows[i].values;
 	return zeros;
 }

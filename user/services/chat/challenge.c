@@ -8,7 +8,8 @@
 #define TOKEN_SECONDS 64 /* a word is good for one to two times that */
 
 /* topic 0 makes an identity, others make words. */
-static uint64_t hash_endpoint(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t topic)
+static uint64_t hash_endpoint(
+	const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t topic)
 {
 	uint64_t words[3];
 
@@ -29,8 +30,8 @@ static uint64_t period(uint64_t time_ns)
 	return 1 + time_ns / (TOKEN_SECONDS * NSEC_PER_SEC);
 }
 
-static void token_of(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t topic,
-		char word[CHALLENGE_TOKEN_LEN])
+static void token_of(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
+	uint64_t topic, char word[CHALLENGE_TOKEN_LEN])
 {
 	static const char letters[32] = "abcdefghijkmnpqrstuvwxyz23456789";
 	uint64_t hash = hash_endpoint(challenge, peer, topic);
@@ -39,14 +40,14 @@ static void token_of(const struct challenge *challenge, const struct udpxdp_endp
 		word[i] = letters[hash & 31];
 }
 
-void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t time_ns,
-		char word[CHALLENGE_TOKEN_LEN])
+void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
+	uint64_t time_ns, char word[CHALLENGE_TOKEN_LEN])
 {
 	token_of(challenge, peer, period(time_ns), word);
 }
 
-bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t time_ns,
-		const uint8_t *text, size_t len)
+bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
+	uint64_t time_ns, const uint8_t *text, size_t len)
 {
 	char word[CHALLENGE_TOKEN_LEN];
 
@@ -63,7 +64,8 @@ void challenge_allow(struct challenge *challenge, uint64_t id, uint64_t until_ns
 {
 	struct challenge_pass *oldest = challenge->invited;
 
-	for (struct challenge_pass *i = challenge->invited; i < challenge->invited + CHALLENGE_ALLOWED; i++) {
+	for (struct challenge_pass *i = challenge->invited;
+		i < challenge->invited + CHALLENGE_ALLOWED; i++) {
 		if (i->id == id) {
 			oldest = i;
 			break;

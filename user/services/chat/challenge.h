@@ -11,9 +11,9 @@
 #include "udpxdp/service.h"
 
 #define CHALLENGE_TOKEN_LEN 8
-#define CHALLENGE_ALLOWED 64      /* peers that a console has spoken to, remembered */
-#define CHALLENGE_SOURCES 1024    /* sources whose refusals of this second are remembered */
-#define CHALLENGE_ANSWERS 8      /* answered to one source in a second */
+#define CHALLENGE_ALLOWED 64   /* peers that a console has spoken to, remembered */
+#define CHALLENGE_SOURCES 1024 /* sources whose refusals of this second are remembered */
+#define CHALLENGE_ANSWERS 8    /* answered to one source in a second */
 
 struct challenge {
 	struct udpxdp_seed seed;
@@ -32,12 +32,12 @@ struct challenge {
 uint64_t challenge_id(const struct challenge *challenge, const struct udpxdp_endpoint *peer);
 
 /* The word that this speaker has to send, now. */
-void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t time_ns,
-		char word[CHALLENGE_TOKEN_LEN]);
+void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
+	uint64_t time_ns, char word[CHALLENGE_TOKEN_LEN]);
 
 /* Is this text the word that was sent to the speaker within the last minute or two? */
-bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t time_ns,
-		const uint8_t *text, size_t len);
+bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
+	uint64_t time_ns, const uint8_t *text, size_t len);
 
 /* A console spoke to this peer: an answer from there is welcome until then. */
 void challenge_allow(struct challenge *challenge, uint64_t id, uint64_t until_ns);

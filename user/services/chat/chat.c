@@ -15,38 +15,38 @@
 #define MAX_SPEAKERS 3
 
 static const struct udpxdp_option options[] = {
-		{.key = "members",
-				.kind = UDPXDP_OPTION_UINT,
-				.offset = offsetof(struct chat_options, members),
-				.min = 1,
-				.max = 65536,
-				.fallback = "1024",
-				.help = "how many members the room holds"},
-		{.key = "idle",
-				.kind = UDPXDP_OPTION_UINT,
-				.offset = offsetof(struct chat_options, idle),
-				.min = 1,
-				.max = 86400,
-				.fallback = "300",
-				.help = "seconds of silence after which a member leaves"},
-		{.key = "challenge",
-				.kind = UDPXDP_OPTION_BOOL,
-				.offset = offsetof(struct chat_options, challenge),
-				.fallback = "on",
-				.help = "who speaks from off the subnet repeats a word to join"},
-		{.key = "history",
-				.kind = UDPXDP_OPTION_PATH,
-				.offset = offsetof(struct chat_options, history),
-				.max = UDPXDP_PATH_SIZE,
-				.fallback = "chat.txt",
-				.help = "the file that keeps every message, or off"},
-		{.key = "sync",
-				.kind = UDPXDP_OPTION_UINT,
-				.offset = offsetof(struct chat_options, sync),
-				.max = 3600,
-				.fallback = "1",
-				.help = "seconds after which the history is on disk; 0: when it likes"},
-		{},
+	{.key = "members",
+		.kind = UDPXDP_OPTION_UINT,
+		.offset = offsetof(struct chat_options, members),
+		.min = 1,
+		.max = 65536,
+		.fallback = "1024",
+		.help = "how many members the room holds"},
+	{.key = "idle",
+		.kind = UDPXDP_OPTION_UINT,
+		.offset = offsetof(struct chat_options, idle),
+		.min = 1,
+		.max = 86400,
+		.fallback = "300",
+		.help = "seconds of silence after which a member leaves"},
+	{.key = "challenge",
+		.kind = UDPXDP_OPTION_BOOL,
+		.offset = offsetof(struct chat_options, challenge),
+		.fallback = "on",
+		.help = "who speaks from off the subnet repeats a word to join"},
+	{.key = "history",
+		.kind = UDPXDP_OPTION_PATH,
+		.offset = offsetof(struct chat_options, history),
+		.max = UDPXDP_PATH_SIZE,
+		.fallback = "chat.txt",
+		.help = "the file that keeps every message, or off"},
+	{.key = "sync",
+		.kind = UDPXDP_OPTION_UINT,
+		.offset = offsetof(struct chat_options, sync),
+		.max = 3600,
+		.fallback = "1",
+		.help = "seconds after which the history is on disk; 0: when it likes"},
+	{},
 };
 
 static size_t state_size(const void *o)
@@ -121,12 +121,12 @@ static void show(const struct talk *talk)
 {
 	const struct udpxdp_datagram *d = talk->d;
 	const struct udpxdp_message message = {
-			.time_ns = d->time_ns,
-			.direction = UDPXDP_RECEIVED,
-			.addr = d->path.peer.addr,
-			.port = d->path.peer.port,
-			.text = d->payload,
-			.len = d->len,
+		.time_ns = d->time_ns,
+		.direction = UDPXDP_RECEIVED,
+		.addr = d->path.peer.addr,
+		.port = d->path.peer.port,
+		.text = d->payload,
+		.len = d->len,
 	};
 
 	udpxdp_print(talk->ctx, &message);
@@ -162,8 +162,9 @@ static void relay(const struct talk *talk)
 			max = fits;
 	}
 	if (len > max) {
-		chat_refuse(talk, UDPXDP_DROP_reply_too_big, "* message too long: %u bytes, at most %zu",
-				d->len, max > name_len + 2 ? max - name_len - 2 : 0);
+		chat_refuse(talk, UDPXDP_DROP_reply_too_big,
+			"* message too long: %u bytes, at most %zu", d->len,
+			max > name_len + 2 ? max - name_len - 2 : 0);
 		return;
 	}
 
@@ -195,11 +196,10 @@ static bool join(struct talk *talk)
 {
 	struct chat *chat = talk->chat;
 
-	talk->speaker = members_join(
-			&chat->members, talk->id, &talk->d->path, talk->d->time_ns);
+	talk->speaker = members_join(&chat->members, talk->id, &talk->d->path, talk->d->time_ns);
 	if (!talk->speaker)
-		chat_refuse(talk, UDPXDP_DROP_room_full, "* not sent: the room is full, with %u members",
-				chat->members.count);
+		chat_refuse(talk, UDPXDP_DROP_room_full,
+			"* not sent: the room is full, with %u members", chat->members.count);
 	return talk->speaker;
 }
 
@@ -219,7 +219,8 @@ static void challenge(struct talk *talk)
 	if (d->len)
 		show(talk);
 	challenge_token(&talk->chat->challenge, peer, d->time_ns, word);
-	chat_refuse(talk, UDPXDP_DROP_unconfirmed, "* to join, send: %.*s", CHALLENGE_TOKEN_LEN, word);
+	chat_refuse(
+		talk, UDPXDP_DROP_unconfirmed, "* to join, send: %.*s", CHALLENGE_TOKEN_LEN, word);
 }
 
 static void hear(struct talk *talk)
@@ -262,11 +263,12 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 		udpxdp_count_drop(ctx, UDPXDP_DROP_loop);
 	} else if (count_speakers(d) == MAX_SPEAKERS) {
 		chat_refuse(&talk, UDPXDP_DROP_loop, "* not sent: %d names stand in front of it",
-				MAX_SPEAKERS);
+			MAX_SPEAKERS);
 	} else if (udpxdp_text_is_utf8(d->payload, d->len)) {
 		hear(&talk);
 	} else {
-		chat_refuse(&talk, UDPXDP_DROP_invalid_text, "* not sent: the text is not valid UTF-8");
+		chat_refuse(
+			&talk, UDPXDP_DROP_invalid_text, "* not sent: the text is not valid UTF-8");
 	}
 }
 
@@ -280,12 +282,12 @@ static const char *command(void *state, struct udpxdp_ctx *ctx, const struct udp
 	struct chat *chat = state;
 	struct udpxdp_path path = c->path;
 	const struct udpxdp_message message = {
-			.time_ns = c->time_ns,
-			.direction = UDPXDP_SENT,
-			.addr = path.peer.addr,
-			.port = path.peer.port,
-			.text = c->text,
-			.len = c->len,
+		.time_ns = c->time_ns,
+		.direction = UDPXDP_SENT,
+		.addr = path.peer.addr,
+		.port = path.peer.port,
+		.text = c->text,
+		.len = c->len,
 	};
 
 	advance(chat, c->time_ns);
@@ -294,28 +296,28 @@ static const char *command(void *state, struct udpxdp_ctx *ctx, const struct udp
 	path.local.port = chat->port;
 	if (!udpxdp_send(ctx, &path, c->text, c->len))
 		return c->len > udpxdp_send_max(ctx, &path)
-				       ? "the text does not fit the interface's MTU; shorten it"
-				       : "no transmit frame is free; try again";
+			       ? "the text does not fit the interface's MTU; shorten it"
+			       : "no transmit frame is free; try again";
 	challenge_allow(&chat->challenge, challenge_id(&chat->challenge, &path.peer),
-			c->time_ns + chat->options->idle * NSEC_PER_SEC);
+		c->time_ns + chat->options->idle * NSEC_PER_SEC);
 	udpxdp_print(ctx, &message);
 	udpxdp_record(ctx, &message);
 	return NULL;
 }
 
 const struct udpxdp_service chat_service = {
-		.name = "chat",
-		.port = 8090,
-		.single = true,
-		.options = options,
-		.has_history = true,
-		.history_offset = offsetof(struct chat_options, history),
-		.sync_offset = offsetof(struct chat_options, sync),
-		.has_seed = true,
-		.seed_offset = offsetof(struct chat_options, seed),
-		.state_size = state_size,
-		.start = start,
-		.receive = receive,
-		.tick = tick,
-		.command = command,
+	.name = "chat",
+	.port = 8090,
+	.single = true,
+	.options = options,
+	.has_history = true,
+	.history_offset = offsetof(struct chat_options, history),
+	.sync_offset = offsetof(struct chat_options, sync),
+	.has_seed = true,
+	.seed_offset = offsetof(struct chat_options, seed),
+	.state_size = state_size,
+	.start = start,
+	.receive = receive,
+	.tick = tick,
+	.command = command,
 };

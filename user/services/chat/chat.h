@@ -24,8 +24,9 @@ struct chat {
 	uint16_t port;
 	uint64_t now_ns;
 	struct challenge challenge;
-	uint8_t line[UDPXDP_ADDR_TEXT_MAX + 2 + UDPXDP_PAYLOAD_MAX]; /* a message as it is sent on */
-	struct members members; /* and its records behind it: nothing may follow */
+	uint8_t line[UDPXDP_ADDR_TEXT_MAX + 2 +
+		     UDPXDP_PAYLOAD_MAX]; /* a message as it is sent on */
+	struct members members;           /* and its records behind it: nothing may follow */
 };
 
 /* A datagram from a speaker, and what the room made of it. */
@@ -57,11 +58,11 @@ static inline struct text trimmed(const struct udpxdp_datagram *d)
  * ends as the question did, which is how the speaker's program shows lines.
  */
 void chat_answer(const struct talk *talk, const char *format, ...)
-		__attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3)));
 
 /* Counts a refusal, and answers why, but not many times a second. */
 void chat_refuse(const struct talk *talk, enum udpxdp_drop reason, const char *format, ...)
-		__attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
 /* Carries out a text that begins with a slash; the speaker is a member. */
 void chat_run_command(const struct talk *talk);

@@ -51,10 +51,11 @@ static void set_name(const struct talk *talk, struct text name)
 	const struct member *other;
 
 	if (name.len > NAME_MAX_LEN || !udpxdp_text_is_word(name.bytes, name.len) ||
-			memchr(name.bytes, ':', name.len) || strchr("/*", name.bytes[0])) {
-		chat_answer(talk, "* a name has 1 to %d bytes, prints, has no spaces or colons and "
-			     "does not begin with / or *",
-				NAME_MAX_LEN);
+		memchr(name.bytes, ':', name.len) || strchr("/*", name.bytes[0])) {
+		chat_answer(talk,
+			"* a name has 1 to %d bytes, prints, has no spaces or colons and "
+			"does not begin with / or *",
+			NAME_MAX_LEN);
 		return;
 	}
 	other = members_named(members, name.bytes, name.len);
@@ -88,7 +89,7 @@ static void tell_who(const struct talk *talk)
 	}
 	if (i < members->count)
 		chat_answer(talk, "* %u here:%.*s … and %u more", members->count, (int)used, text,
-				members->count - i);
+			members->count - i);
 	else
 		chat_answer(talk, "* %u here:%.*s", members->count, (int)used, text);
 }
@@ -112,9 +113,8 @@ void chat_run_command(const struct talk *talk)
 		chat_answer(talk, "* bye");
 	} else if (text_is(word, "/help")) {
 		chat_answer(talk, "* /nick NAME: take a name; /who: who is here; /quit: leave; "
-			     "anything else goes to everybody here");
+				  "anything else goes to everybody here");
 	} else {
 		chat_answer(talk, "* no such command: there are /nick, /who, /quit and /help");
 	}
 }
-

@@ -28,7 +28,8 @@ void members_init(struct members *members, uint32_t capacity)
 		members->order[i] = i + 1;
 }
 
-struct member *members_find(const struct members *members, uint64_t id, const struct udpxdp_endpoint *peer)
+struct member *members_find(
+	const struct members *members, uint64_t id, const struct udpxdp_endpoint *peer)
 {
 	uint32_t i = members->buckets[id & members->mask];
 
@@ -36,7 +37,7 @@ struct member *members_find(const struct members *members, uint64_t id, const st
 		struct member *member = &members->slots[i];
 
 		if (member->path.peer.port == peer->port &&
-				udpxdp_addr_equal(&member->path.peer.addr, &peer->addr))
+			udpxdp_addr_equal(&member->path.peer.addr, &peer->addr))
 			return member;
 	}
 	return NULL;
@@ -71,8 +72,8 @@ static void ring_remove(struct members *members, uint32_t i)
 	ring[ring[i].newer].older = ring[i].older;
 }
 
-struct member *members_join(struct members *members, uint64_t id, const struct udpxdp_path *path,
-		uint64_t time_ns)
+struct member *members_join(
+	struct members *members, uint64_t id, const struct udpxdp_path *path, uint64_t time_ns)
 {
 	uint32_t *bucket = &members->buckets[id & members->mask];
 	struct member *member;
@@ -85,8 +86,8 @@ struct member *members_join(struct members *members, uint64_t id, const struct u
 	member->path = *path;
 	member->seen_ns = time_ns;
 	member->id = id;
-	member->name_len = (uint32_t)udpxdp_addr_port_format(
-			member->name, &path->peer.addr, path->peer.port);
+	member->name_len =
+		(uint32_t)udpxdp_addr_port_format(member->name, &path->peer.addr, path->peer.port);
 	member->place = members->count++;
 	member->chain = *bucket;
 	*bucket = i;
@@ -95,7 +96,7 @@ struct member *members_join(struct members *members, uint64_t id, const struct u
 }
 
 void members_touch(struct members *members, struct member *member, const struct udpxdp_path *path,
-		uint64_t time_ns)
+	uint64_t time_ns)
 {
 	uint32_t i = (uint32_t)(member - members->slots);
 

@@ -11,9 +11,9 @@
 #define NAME_MAX_LEN 32 /* bytes of a name that a member chose */
 
 struct member {
-	struct udpxdp_path path; /* how it spoke last, and so how to reach it */
-	uint64_t seen_ns; /* when */
-	uint64_t id;      /* hash of its address and port */
+	struct udpxdp_path path;         /* how it spoke last, and so how to reach it */
+	uint64_t seen_ns;                /* when */
+	uint64_t id;                     /* hash of its address and port */
 	char name[UDPXDP_ADDR_TEXT_MAX]; /* chosen, else ADDR:PORT; not NUL-terminated */
 	uint32_t name_len;
 	uint32_t place;        /* in members->order */
@@ -37,18 +37,19 @@ size_t members_size(uint32_t capacity);
 void members_init(struct members *members, uint32_t capacity);
 
 /* The member with this address and port, or NULL. id is a keyed hash of the two. */
-struct member *members_find(const struct members *members, uint64_t id, const struct udpxdp_endpoint *peer);
+struct member *members_find(
+	const struct members *members, uint64_t id, const struct udpxdp_endpoint *peer);
 
 /* The member of this name, or NULL. Looks at all of them. */
 struct member *members_named(const struct members *members, const uint8_t *name, size_t len);
 
 /* Lets a newcomer in, named after its address. Returns NULL when the room is full. */
-struct member *members_join(struct members *members, uint64_t id, const struct udpxdp_path *path,
-		uint64_t time_ns);
+struct member *members_join(
+	struct members *members, uint64_t id, const struct udpxdp_path *path, uint64_t time_ns);
 
 /* It spoke again, perhaps by another path. */
 void members_touch(struct members *members, struct member *member, const struct udpxdp_path *path,
-		uint64_t time_ns);
+	uint64_t time_ns);
 
 void members_leave(struct members *members, struct member *member);
 

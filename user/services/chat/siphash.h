@@ -36,10 +36,10 @@ static inline void sip_take(uint64_t v[4], uint64_t word)
 static inline uint64_t siphash(const struct udpxdp_seed *seed, const uint64_t *words, size_t count)
 {
 	uint64_t v[4] = {
-			seed->key[0] ^ 0x736f6d6570736575,
-			seed->key[1] ^ 0x646f72616e646f6d,
-			seed->key[0] ^ 0x6c7967656e657261,
-			seed->key[1] ^ 0x7465646279746573,
+		seed->key[0] ^ 0x736f6d6570736575,
+		seed->key[1] ^ 0x646f72616e646f6d,
+		seed->key[0] ^ 0x6c7967656e657261,
+		seed->key[1] ^ 0x7465646279746573,
 	};
 
 	for (size_t i = 0; i < count; i++)

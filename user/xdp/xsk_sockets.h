@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The AF_XDP sockets of a server, one for each RX queue, in the best mode that is to be had. */
-#ifndef UDPXDP_SOCKETS_H
-#define UDPXDP_SOCKETS_H
+#ifndef UDPXDP_XSK_SOCKETS_H
+#define UDPXDP_XSK_SOCKETS_H
 
 #include "xdp/filter.h"
 #include "io/afxdp.h"
@@ -32,9 +32,9 @@ const char *xdp_mode_name(enum xdp_mode mode);
 unsigned xsk_sockets_count_queues(const char *iface, bool *exact);
 
 /*
- * What xsk_sockets_open() finds out by itself, for a filter that is attached before: may it be natively?
- * Otherwise XDP_MODE_AUTO becomes XDP_MODE_SKB, with its reason said. Returns EXIT_CLEAN, or the exit
- * status with an error line said.
+ * What xsk_sockets_open() finds out by itself, for a filter that is attached before: may it be
+ * natively? Otherwise XDP_MODE_AUTO becomes XDP_MODE_SKB, with its reason said. Returns EXIT_CLEAN,
+ * or the exit status with an error line said.
  */
 int xsk_sockets_settle_mode(struct xsk_sockets_config *config);
 
@@ -47,7 +47,7 @@ bool xsk_sockets_are_taken(const struct xsk_sockets_config *config);
  * error line said and everything undone.
  */
 int xsk_sockets_open(struct xsk_sockets *sockets, const struct xsk_sockets_config *config,
-		struct filter *filter);
+	struct filter *filter);
 
 /* Closes them all; the filter is detached by then. */
 void xsk_sockets_close(struct xsk_sockets *sockets);

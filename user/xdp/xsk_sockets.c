@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xdp/sockets.h"
+#include "xdp/xsk_sockets.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -54,17 +54,17 @@ unsigned xsk_sockets_count_queues(const char *iface, bool *exact)
 }
 
 /*
- * In front of what virtio_net sends in zero copy stands a header of zeroes, a variable of the driver.
- * Of a loadable module's the device is told a wrong address: it takes for a header whatever is there,
- * and unless that happens to be zeroes, it drops every frame, silently (Linux 6.18 to 7.3; no newer
- * one was tried).
+ * In front of what virtio_net sends in zero copy stands a header of zeroes, a variable of the
+ * driver. Of a loadable module's the device is told a wrong address: it takes for a header whatever
+ * is there, and unless that happens to be zeroes, it drops every frame, silently (Linux 6.18
+ * to 7.3; no newer one was tried).
  */
 static bool may_lose_zerocopy(const char *iface)
 {
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
 
 	return !ethtool(iface, &driver) && !strcmp(driver.driver, "virtio_net") &&
-			!access("/sys/module/virtio_net/initstate", F_OK); /* a module has one */
+	       !access("/sys/module/virtio_net/initstate", F_OK); /* a module has one */
 }
 
 /*
@@ -79,8 +79,8 @@ static unsigned queues_to_enable(const char *iface)
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 
 	if (ethtool(iface, &driver) || strcmp(driver.driver, "virtio_net") ||
-			ethtool(iface, &channels) ||
-			channels.combined_count + libbpf_num_possible_cpus() > channels.max_combined)
+		ethtool(iface, &channels) ||
+		channels.combined_count + libbpf_num_possible_cpus() > channels.max_combined)
 		return 0;
 	return channels.max_combined;
 }
@@ -97,7 +97,7 @@ static const char *advice(int error, enum xdp_mode mode)
 	if (unsupported(error))
 		return mode == XDP_MODE_ZEROCOPY ? "the driver has no zero copy for this set-up"
 		       : mode == XDP_MODE_COPY   ? "the driver has no native XDP for this set-up"
-					     : "the kernel has no generic XDP for this interface";
+					       : "the kernel has no generic XDP for this interface";
 	switch (error) {
 	case ERANGE:
 	case EMSGSIZE:
@@ -138,8 +138,8 @@ struct failure {
 	char advice[64];  /* "": what the error suggests */
 };
 
-static void say_failure(const struct failure *f, const struct xsk_sockets_config *c, enum xdp_mode mode,
-		enum xdp_mode next)
+static void say_failure(const struct failure *f, const struct xsk_sockets_config *c,
+	enum xdp_mode mode, enum xdp_mode next)
 {
 	const char *cure = f->advice[0] ? f->advice : advice(f->error, mode);
 	char what[96];
@@ -150,13 +150,14 @@ static void say_failure(const struct failure *f, const struct xsk_sockets_config
 		snprintf(what, sizeof(what), "%s on %s", f->what, c->iface);
 	if (next != XDP_MODE_AUTO)
 		log_line("no %s: %s: %s%s%s; %s, trying %s", xdp_mode_name(mode), what,
-				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
-				xdp_mode_name(next));
+			strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
+			xdp_mode_name(next));
 	else
 		log_line("mode %s failed: %s: %s%s%s; %s%s", xdp_mode_name(mode), what,
-				strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
-				c->mode != XDP_MODE_AUTO && unsupported(f->error) && !f->advice[0]
-						? ", give --mode auto" : "");
+			strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
+			c->mode != XDP_MODE_AUTO && unsupported(f->error) && !f->advice[0]
+				? ", give --mode auto"
+				: "");
 }
 
 /* ---- opening -------------------------------------------------------------------------- */
@@ -177,7 +178,7 @@ static struct frame_io *open_queue(const struct afxdp_config *config)
 bool xsk_sockets_are_taken(const struct xsk_sockets_config *c)
 {
 	const struct afxdp_config config = {
-			.iface = c->iface, .queue = c->first, .mtu = c->mtu, .doorbell = -1};
+		.iface = c->iface, .queue = c->first, .mtu = c->mtu, .doorbell = -1};
 	struct frame_io *io = open_queue(&config);
 
 	if (!io)
@@ -187,15 +188,15 @@ bool xsk_sockets_are_taken(const struct xsk_sockets_config *c)
 }
 
 static int open_one(struct xsk_sockets *s, const struct xsk_sockets_config *c, unsigned queue,
-		struct filter *filter)
+	struct filter *filter)
 {
 	struct afxdp_config config = {
-			.iface = c->iface,
-			.queue = queue,
-			.mtu = c->mtu,
-			.zerocopy = s->mode == XDP_MODE_ZEROCOPY,
-			.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-			.busy_poll = c->busy_poll,
+		.iface = c->iface,
+		.queue = queue,
+		.mtu = c->mtu,
+		.zerocopy = s->mode == XDP_MODE_ZEROCOPY,
+		.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.busy_poll = c->busy_poll,
 	};
 	struct frame_io *io = config.doorbell < 0 ? NULL : open_queue(&config);
 	int saved;
@@ -214,8 +215,8 @@ static int open_one(struct xsk_sockets *s, const struct xsk_sockets_config *c, u
 	return -1;
 }
 
-static int open_sockets(struct xsk_sockets *s, const struct xsk_sockets_config *c, struct filter *filter,
-		struct failure *failure)
+static int open_sockets(struct xsk_sockets *s, const struct xsk_sockets_config *c,
+	struct filter *filter, struct failure *failure)
 {
 	bool exact;
 	unsigned have = xsk_sockets_count_queues(c->iface, &exact), last = c->last;
@@ -240,7 +241,8 @@ static int open_sockets(struct xsk_sockets *s, const struct xsk_sockets_config *
 
 static int attach(const struct xsk_sockets *s, struct filter *filter, struct failure *failure)
 {
-	if (!filter_attach(filter, s->mode == XDP_MODE_SKB, failure->kernel, sizeof(failure->kernel)))
+	if (!filter_attach(
+		    filter, s->mode == XDP_MODE_SKB, failure->kernel, sizeof(failure->kernel)))
 		return 0;
 	failure->what = "attaching the filter";
 	failure->queue = UINT32_MAX;
@@ -250,7 +252,7 @@ static int attach(const struct xsk_sockets *s, struct filter *filter, struct fai
 
 /* Would the driver receive on queues that cannot be served? */
 static int check_spare_queues(
-		const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
+	const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
 {
 	unsigned enable = s->mode != XDP_MODE_SKB ? queues_to_enable(c->iface) : 0;
 
@@ -259,39 +261,40 @@ static int check_spare_queues(
 	failure->what = "serving all queues";
 	failure->error = EOPNOTSUPP;
 	snprintf(failure->kernel, sizeof(failure->kernel),
-			"virtio_net would receive on its spare queues, too");
+		"virtio_net would receive on its spare queues, too");
 	snprintf(failure->advice, sizeof(failure->advice), "enable them: ethtool -L %s combined %u",
-			c->iface, enable);
+		c->iface, enable);
 	return -1;
 }
 
 /* Would the driver lose what is sent? Only who names that mode takes the risk. */
 static int check_zerocopy(
-		const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
+	const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
 {
 	if (s->mode != XDP_MODE_ZEROCOPY || !may_lose_zerocopy(c->iface))
 		return 0;
 	if (c->mode == XDP_MODE_ZEROCOPY) {
-		log_line("zero copy on %s is at risk: virtio_net, as a module, may lose all answers; "
+		log_line("zero copy on %s is at risk: virtio_net, as a module, may lose all "
+			 "answers; "
 			 "give --mode copy if there are none",
-				c->iface);
+			c->iface);
 		return 0;
 	}
 	failure->what = "sending";
 	failure->error = EOPNOTSUPP;
 	snprintf(failure->kernel, sizeof(failure->kernel),
-			"virtio_net, as a module, may lose all of it");
+		"virtio_net, as a module, may lose all of it");
 	snprintf(failure->advice, sizeof(failure->advice), "--mode zerocopy takes the risk");
 	return -1;
 }
 
 static int try_mode(struct xsk_sockets *s, const struct xsk_sockets_config *c, enum xdp_mode mode,
-		struct filter *filter, struct failure *failure)
+	struct filter *filter, struct failure *failure)
 {
 	*s = (struct xsk_sockets){.mode = mode};
 	*failure = (struct failure){.queue = UINT32_MAX};
 	if (!check_spare_queues(s, c, failure) && !open_sockets(s, c, filter, failure) &&
-			!check_zerocopy(s, c, failure) && !attach(s, filter, failure))
+		!check_zerocopy(s, c, failure) && !attach(s, filter, failure))
 		return 0;
 	for (unsigned i = 0; i < s->count; i++)
 		filter_clear_socket(filter, s->first + i);
@@ -313,7 +316,8 @@ int xsk_sockets_settle_mode(struct xsk_sockets_config *c)
 	return steps_down ? EXIT_CLEAN : status_of(failure.error);
 }
 
-int xsk_sockets_open(struct xsk_sockets *s, const struct xsk_sockets_config *c, struct filter *filter)
+int xsk_sockets_open(
+	struct xsk_sockets *s, const struct xsk_sockets_config *c, struct filter *filter)
 {
 	enum xdp_mode mode = c->mode == XDP_MODE_AUTO ? XDP_MODE_ZEROCOPY : c->mode;
 	struct failure failure;
@@ -325,7 +329,7 @@ int xsk_sockets_open(struct xsk_sockets *s, const struct xsk_sockets_config *c, 
 			return EXIT_CLEAN;
 		/* What no other mode would mend. */
 		if (failure.error == EBUSY || failure.error == ENETDOWN ||
-				status_of(failure.error) == EXIT_PERMISSION)
+			status_of(failure.error) == EXIT_PERMISSION)
 			last = true;
 		say_failure(&failure, c, mode, last ? XDP_MODE_AUTO : mode + 1);
 		if (last)
