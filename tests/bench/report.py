@@ -193,50 +193,87 @@ def remarks(rounds):
     return lines
 
 
+def multiples(rounds):
+    """Rows of the first panel: a heading for each work, a bar for each server measured there."""
+    rows = []
+    for work in ("open 64", "open 1024", "closed 64", "closed 1024"):
+        servers = rounds.values.get(work, {})
+        bars = []
+        for name in servers:
+            found = spread(ratios(servers[name], servers.get("recvmmsg", [])))
+            if found:
+                bars.append((name, found["median"], f"{found['median']:.2f}x"))
+        if bars:
+            rows += [(WORKS[work][0], None, "")] + sorted(bars, key=lambda bar: -bar[1])
+    return rows
+
+
+def latencies(rounds):
+    """Rows of the second panel: for each server the median over its slices of each percentile."""
+    rows = []
+    servers = {}
+    for piece in rounds.slices:
+        if piece["work"] == "latency" and not piece["rejected"]:
+            servers.setdefault(piece["server"], []).append(piece["latency_us"])
+    for name, found in sorted(servers.items(), key=lambda item: statistics.median(
+            latency["p50"] for latency in item[1])):
+        rows.append((name, None, ""))
+        for key in ("p50", "p99", "p99.9"):
+            value = statistics.median(latency[key] for latency in found)
+            rows.append((key, value, f"{value:.1f}"))
+    return rows
+
+
 def picture(rounds, path):
-    """Bars by gnuplot: answers per second, and microseconds for one at a time."""
+    """Two panels of bars by gnuplot: rates as multiples of recvmmsg, and latencies."""
     if not shutil.which("gnuplot"):
         return "no picture: gnuplot is not installed"
-    measured = [work for work, servers in rounds.values.items()
-                if any(spread(values) for values in servers.values())]
-    rates = [work for work in ("open 64", "closed 64", "open 1024", "closed 1024")
-             if work in measured]
-    panels = []
-    if rates:
-        panels.append(("thousand echoes per second", rates))
-    if "latency" in measured:
-        panels.append(("microseconds, one request at a time (median)", ["latency"]))
+    panels = [(title, rows, scale) for title, rows, scale in (
+        ("echoes per second, as a multiple of the recvmmsg server", multiples(rounds), "linear"),
+        ("one request at a time: microseconds, logarithmic", latencies(rounds), "log")) if rows]
     if not panels:
         return "no picture: nothing to show"
-    script = ["set terminal svg size 960,640 noenhanced font 'sans-serif,12' background 'white'",
-              f"set output '{path}'", f"set multiplot layout {len(panels)},1",
-              "set style data histogram", "set style histogram cluster gap 1.5",
-              "set style fill solid 0.85 noborder", "set boxwidth 0.9", "set grid ytics lc '#dddddd'",
-              "set border 3", "set tics nomirror", "set key outside right top", "set yrange [0:*]"]
-    for title, works in panels:
-        script += panel(rounds, title, works)
+    lines = [len(rows) + 4 for _, rows, _ in panels]
+    height = 17 * sum(lines)
+    script = [f"set terminal svg size 830,{height} noenhanced font 'sans-serif,13' "
+              "background 'white'", f"set output '{path}'", "set multiplot", "unset key",
+              "set border 0", "set tics scale 0", "unset xtics", "set lmargin 24",
+              "set rmargin 9", "set style fill solid noborder"]
+    top = 1.0
+    for (title, rows, scale), share in zip(panels, lines):
+        size = share / sum(lines)
+        top -= size
+        script += [f"set size 1,{size:.4f}", f"set origin 0,{top:.4f}", *panel(title, rows, scale)]
     script.append("unset multiplot")
     done = subprocess.run(["gnuplot"], input="\n".join(script), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return f"no picture: gnuplot: {done.stdout.strip()}" if done.returncode else None
 
 
-def panel(rounds, title, works):
-    names = list(dict.fromkeys(name for work in works for name in rounds.values[work]
-                               if spread(rounds.values[work][name])))
-    rows = []
-    for work in works:
-        cells = [f'"{WORKS[work][0]}"']
-        for name in names:
-            found = spread(rounds.values[work].get(name, []))
-            cells.append(f"{found['median'] * WORKS[work][2]:.2f}" if found else "NaN")
-        rows.append(" ".join(cells))
-    plots = []
-    for i, name in enumerate(names):
-        source = "$data" if i == 0 else "''"
-        plots.append(f"{source} using {i + 2}{':xtic(1)' if i == 0 else ''} "
-                     f"title '{name}' lc '{COLOURS[name]}'")
-    return [f"set title '{title}'", "$data << EOD", *rows, "EOD", "plot " + ", ".join(plots)]
+def panel(title, rows, scale):
+    """Horizontal bars, each with its value; rows without one are headings."""
+    values = [value for _, value, _ in rows if value is not None]
+    low = 0.5 * min(values) if scale == "log" else 0
+    heading, bars, names = "", [], []
+    for i, (label, value, text) in enumerate(rows):
+        if value is None:
+            heading = label
+            names.append(f'{i} "{label}"')
+            continue
+        colour = COLOURS.get(label, COLOURS.get(heading, "#636363"))
+        bars.append(f'{i} {low} {value} "{text}" {int(colour[1:], 16)}')
+        names.append(f'{i} "{label}"')
+    heads = {i for i, (_, value, _) in enumerate(rows) if value is None}
+    return [f"set title '{title}' font ',14'", "set logscale x" if scale == "log" else "unset logscale x",
+            f"set xrange [{low}:{max(values) * (2 if scale == 'log' else 1.12)}]",
+            f"set yrange [{len(rows) - 0.3}:-0.7]",
+            "set ytics (" + ", ".join(f"{name.split(' ', 1)[1]} {name.split(' ', 1)[0]}"
+                                      for i, name in enumerate(names) if i not in heads) + ")",
+            "unset label", *(f'set label "{rows[i][0]}" at graph -0.27,first {i} left font ",13:Bold"'
+                             for i in sorted(heads)),
+            "$data << EOD", *bars, "EOD",
+            "plot $data using 2:1:2:3:($1-0.38):($1+0.38):5 with boxxyerror lc rgb variable, "
+            "'' using 3:1:4 with labels left offset 0.6,0"]
 
 
 def write(options, rounds, instructions):
