@@ -16,6 +16,7 @@ static const struct verb *const verbs[] = {
 	&chat_verb,
 	&stats_verb,
 	&bench_verb,
+	&check_verb,
 	NULL,
 };
 

@@ -9,7 +9,7 @@ here=$e2e/../..
 page=$here/scripts/man/udpxdp.8
 
 mapfile -t verbs < <("$udpxdp" --help | awk '/^Verbs/ { on = 1; next } on && !NF { exit } on && /^  [a-z]/ { print $1 }')
-equal "the verbs" "serve replay client broadcast chat stats bench" "${verbs[*]}"
+equal "the verbs" "serve replay client broadcast chat stats bench check" "${verbs[*]}"
 
 # options_of: reads a text that lists options; prints each as `-x, --name`, sorted.
 options_of() { grep -oE '^ +(-[A-Za-z], )?--[a-z][a-z-]*' | sed 's/^ *//' | sort; }

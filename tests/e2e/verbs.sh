@@ -38,7 +38,7 @@ refuses() {
 	result "$name" $? "status $status: $text"
 }
 
-verbs="serve replay client broadcast chat stats bench"
+verbs="serve replay client broadcast chat stats bench check"
 
 for help in --help -h help; do
 	prints "udpxdp $help: an overview" '^Usage: udpxdp \[VERB\]' $help

@@ -6,7 +6,7 @@
 #include "cli/options.h"
 
 extern const struct verb serve_verb, replay_verb, client_verb, broadcast_verb, chat_verb,
-	stats_verb, bench_verb;
+	stats_verb, bench_verb, check_verb;
 
 /* Prints the services and their options, for --help. */
 void service_help_print(void);

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-struct mnl_socket *netlink_open(unsigned groups)
+struct mnl_socket *netlink_open_family(int family, unsigned groups)
 {
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct mnl_socket *socket = mnl_socket_open2(family, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	int error;
 
 	if (!socket || mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) >= 0)
@@ -15,6 +15,11 @@ struct mnl_socket *netlink_open(unsigned groups)
 	mnl_socket_close(socket);
 	errno = error;
 	return NULL;
+}
+
+struct mnl_socket *netlink_open(unsigned groups)
+{
+	return netlink_open_family(NETLINK_ROUTE, groups);
 }
 
 struct nlmsghdr *netlink_question(void *buffer, uint16_t type, uint16_t flags)

@@ -16,6 +16,9 @@
 /* A socket that hears of these groups (RTMGRP_*; 0: only answers). Returns NULL with errno. */
 struct mnl_socket *netlink_open(unsigned groups);
 
+/* The same for another family than NETLINK_ROUTE, such as NETLINK_GENERIC. */
+struct mnl_socket *netlink_open_family(int family, unsigned groups);
+
 /* Begins a question in buffer (NETLINK_QUESTION_SIZE bytes, aligned as struct nlmsghdr). */
 struct nlmsghdr *netlink_question(void *buffer, uint16_t type, uint16_t flags);
 

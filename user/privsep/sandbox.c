@@ -50,6 +50,11 @@ static bool have(unsigned capability)
 	return capng_have_capability(CAPNG_EFFECTIVE, capability);
 }
 
+bool sandbox_has_perfmon(void)
+{
+	return have(CAP_PERFMON) || have(CAP_SYS_ADMIN);
+}
+
 bool sandbox_changes_user(void)
 {
 	return geteuid() == 0 && have(CAP_SETUID) && have(CAP_SETGID);

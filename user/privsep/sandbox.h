@@ -14,6 +14,10 @@
  * when all are there. */
 void sandbox_missing(char *text, size_t size);
 
+/* Has this process CAP_PERFMON, itself or by CAP_SYS_ADMIN? With it the verifier spares the filter
+ * its barriers against speculation. */
+bool sandbox_has_perfmon(void);
+
 /* Will this process change to another user? Then it needs a monitor. True for root, but for one
  * that may not (CAP_SETUID, CAP_SETGID): that one stays root, without capabilities. */
 bool sandbox_changes_user(void);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What rtnetlink says of an interface and of those above and below it (rtnetlink(7)). */
+#ifndef UDPXDP_NETLINK_LINK_H
+#define UDPXDP_NETLINK_LINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LINK_KIND_SIZE 16
+#define LINK_VLANS_MAX 8 /* devices above that are kept by name */
+
+struct link_facts {
+	int ifindex;
+	char name[IFNAMSIZ];
+	char kind[LINK_KIND_SIZE]; /* "veth", "bond", "bridge", "vlan", …; "": hardware */
+	bool ethernet, loopback, up, carrier;
+	uint32_t mtu;
+	unsigned rx_queues, tx_queues;                   /* as the kernel made them */
+	uint32_t xdp_native, xdp_generic, xdp_offloaded; /* ids of programs attached; 0: none */
+
+	int master; /* index of the bridge, bond, … that it is a member of; 0: none */
+	char master_name[IFNAMSIZ], master_kind[LINK_KIND_SIZE];
+	bool backup; /* a bond's member that is not the active one */
+
+	int lower; /* index of the device it stands on; 0: none, or in another namespace */
+	char lower_name[IFNAMSIZ];
+
+	unsigned vlan_count; /* VLAN devices above it */
+	char vlan_names[LINK_VLANS_MAX][IFNAMSIZ];
+};
+
+/* Reads them. Returns 0, or -1 with errno (ENODEV: no such interface), *facts then void. */
+int link_read(int ifindex, struct link_facts *facts);
+
+#endif
