@@ -42,13 +42,15 @@ struct udpxdp_path {
 };
 
 /*
- * A received datagram. payload points into the frame and is lent for the duration of the call
- * it is passed to. time_ns is when it was received, nanoseconds since the epoch, UTC.
+ * A received datagram. payload is lent for the duration of the call it is passed to. time_ns is
+ * when it was received, nanoseconds since the epoch, UTC.
  */
 struct udpxdp_datagram {
 	struct udpxdp_path path;
 	const uint8_t *payload;
 	uint32_t len;
+	uint32_t payload_sum; /* RFC 1071; taken when it was checked, so that whoever sends the
+			       * payload on need not add it up again */
 	bool broadcast; /* it was sent to a broadcast address; path.local is then our address in the
 			 * peer's subnet, or the first of the interface */
 	uint64_t time_ns;

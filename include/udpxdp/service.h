@@ -53,12 +53,23 @@ struct udpxdp_prefix {
 void udpxdp_prefix_set(struct udpxdp_prefix *prefix, const void *text, size_t len);
 
 /*
- * Answers the datagram of this call with prefix (NULL: nothing) followed by its own payload,
- * built in the frame that it arrived in. At most once for each datagram; its payload is void
- * afterwards. Returns true when the answer is queued; otherwise it has counted why.
+ * Answers the datagram d of this call of receive() with prefix (NULL: nothing) followed by its
+ * own payload: in the frame that it arrived in, or, where another worker handed it over, in one of
+ * its own. At most once for each datagram; its payload is void afterwards. Returns true when the
+ * answer is queued; otherwise it has counted why (reply_too_big, no_tx_frame), and the payload is
+ * what it was.
  */
 bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d,
 	const struct udpxdp_prefix *prefix);
+
+/*
+ * Sends prefix (NULL: nothing) followed by the payload of d along path, as udpxdp_send() would,
+ * to as many as one likes: the payload's checksum is not taken again. d is the datagram of this
+ * call of receive(); it stays as it is. Returns true when it is queued; otherwise it has counted
+ * why (reply_too_big, no_tx_frame).
+ */
+bool udpxdp_forward(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d,
+	const struct udpxdp_path *path, const struct udpxdp_prefix *prefix);
 
 /*
  * Sends a datagram of its own along path: UDP from path->local to path->peer, checksums
@@ -85,7 +96,7 @@ void udpxdp_record(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
  * has consoles. */
 void udpxdp_notify(struct udpxdp_ctx *ctx, const struct udpxdp_message *message);
 
-/* Counts one refusal. udpxdp_reply() and udpxdp_send() count their own. */
+/* Counts one refusal. What sends counts its own. */
 void udpxdp_count_drop(struct udpxdp_ctx *ctx, enum udpxdp_drop reason);
 
 /* The host's addresses, the interface's MAC and MTU, as of this call. */
@@ -167,7 +178,7 @@ struct udpxdp_service {
 	 * one it is served on, which need not be the default. */
 	void (*start)(void *state, const void *options, uint16_t port);
 
-	/* A datagram to this service. udpxdp_reply() works only here. */
+	/* A datagram to this service. udpxdp_reply() and udpxdp_forward() work only here. */
 	void (*receive)(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d);
 
 	/* About once a second; time_ns never goes far back. NULL: not interested. */

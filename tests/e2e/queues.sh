@@ -35,6 +35,36 @@ for mode in copy skb; do
 	check "stops well, $mode" server_stop server
 done
 
+# ---- a service of one state: one worker answers what came in on every queue
+
+# Every one of 64 sources gets its own text back, with a number in front that no other has got.
+ask_single() {
+	on client /usr/bin/python3 - "$1" "$2" <<-'END'
+		import socket, sys
+		first, numbers = int(sys.argv[2]), set()
+		for i in range(64):
+		    text = b"who? " * i
+		    peer = socket.socket(socket.getaddrinfo(sys.argv[1], 8099)[0][0], socket.SOCK_DGRAM)
+		    peer.settimeout(2)
+		    peer.sendto(text, (sys.argv[1], 8099))
+		    number, _, said = peer.recv(2048).partition(b" ")
+		    assert said == text, (said, text)
+		    numbers.add(int(number))
+		assert numbers == set(range(first, first + 64)), sorted(numbers)
+	END
+}
+
+for mode in copy skb; do
+	udpxdp=$BUILD/tests/e2e/single_reply server_start server --mode $mode
+	check "a single service answers 64 sources, $mode" ask_single $v4 1
+	check "and 64 in IPv6, $mode" ask_single $v6 65
+	equal "they came in on several queues, $mode" yes "$(pinned server service_counters | jq -r \
+		'if [.[].value | select(.service == "reply" and .rx > 0) | .worker] | length > 1 then "yes" else "no" end')"
+	equal "and were answered by the first, $mode" 0 "$(pinned server service_counters |
+		jq '[.[].value | select(.service == "reply" and .tx > 0) | .worker] | unique | .[]')"
+	check "stops well, $mode" server_stop server
+done
+
 # What is not ours is the kernel's: there a plain socket answers, and says so.
 spawn "$work/kernel.log" server "$e2e/udp.py" serve :: 8080 --prefix "kernel:"
 wait_for 5 grep -q ready "$work/kernel.log" || bail "a kernel socket on 8080" "$(cat "$work/kernel.log")"

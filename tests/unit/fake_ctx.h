@@ -26,7 +26,8 @@ struct udpxdp_ctx {
 	const char *hostname;
 	uint16_t served[MAX_SERVICES];
 	unsigned served_count;
-	bool no_frame; /* udpxdp_send() and udpxdp_reply() fail for want of one */
+	bool no_frame;                          /* there is none to send with */
+	const struct udpxdp_datagram *received; /* of this call of receive(); NULL: none, or void */
 
 	struct sent *sent;
 	size_t sent_count;
@@ -115,18 +116,30 @@ bool udpxdp_send(
 	return true;
 }
 
-bool udpxdp_reply(
-	struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
+bool udpxdp_forward(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d,
+	const struct udpxdp_path *path, const struct udpxdp_prefix *prefix)
 {
 	size_t prefix_len = prefix ? prefix->len : 0;
 	uint8_t *payload = malloc(prefix_len + d->len + 1);
 	bool sent;
 
+	assert_ptr_equal(d, ctx->received);
 	if (prefix)
 		memcpy(payload, prefix->text + sizeof(prefix->text) - prefix_len, prefix_len);
 	memcpy(payload + prefix_len, d->payload, d->len);
-	sent = udpxdp_send(ctx, &d->path, payload, prefix_len + d->len);
+	sent = udpxdp_send(ctx, path, payload, prefix_len + d->len);
 	free(payload);
+	return sent;
+}
+
+/* Built in the frame that the datagram arrived in, which is gone then. */
+bool udpxdp_reply(
+	struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
+{
+	bool sent = udpxdp_forward(ctx, d, &d->path, prefix);
+
+	if (sent)
+		ctx->received = NULL;
 	return sent;
 }
 

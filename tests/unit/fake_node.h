@@ -83,7 +83,9 @@ static inline void node_receive(struct node *node, const struct udpxdp_datagram 
 	struct udpxdp_datagram copy = *d;
 
 	copy.payload = fake_copy(d->payload, d->len);
+	node->out.received = &copy;
 	node->config->service->receive(node->state, &node->out, &copy);
+	node->out.received = NULL;
 	free((void *)copy.payload);
 }
 

@@ -42,7 +42,7 @@ static int memory_receive(struct frame_io *io, struct frame *frames, int max)
 	return n;
 }
 
-static void memory_give_back(struct frame_io *io, const struct frame *frame)
+static void memory_release(struct frame_io *io, const struct frame *frame)
 {
 	((struct memory_io *)io)->given_back++;
 }
@@ -54,6 +54,7 @@ static bool memory_allocate(struct frame_io *io, struct frame *frame)
 	if (!m->tx_room || m->out_count == MEMORY_FRAMES)
 		return false;
 	m->tx_room--;
+	memset(m->out[m->out_count].bytes, 0xa5, sizeof(m->out[m->out_count].bytes));
 	*frame = (struct frame){.data = m->out[m->out_count].bytes, .room = MEMORY_ROOM};
 	return true;
 }
@@ -92,7 +93,7 @@ static int memory_close(struct frame_io *io)
 
 static const struct frame_io_ops memory_ops = {
 	.receive = memory_receive,
-	.release = memory_give_back,
+	.release = memory_release,
 	.allocate = memory_allocate,
 	.send = memory_send,
 	.flush = memory_flush,

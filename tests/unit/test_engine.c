@@ -14,6 +14,7 @@
 #include "services/service_table.h"
 #include "udpxdp/packet.h"
 #include "unit/memory_io.h"
+#include "unit/single_reply.h"
 
 #define NOW (1795485600ull * NSEC_PER_SEC) /* 2026-11-24 02:00:00 UTC */
 #define STAMP "【Tue Nov 24 02:00:00 2026】 "
@@ -426,6 +427,156 @@ static void hands_single_services_over(void **state)
 	close_bench(&b);
 }
 
+/* ---- a single service that answers, on two queues ---- */
+
+/* The engine of the worker that owns the service, and that of another, which hands over to it. */
+struct pair {
+	struct memory_io io[2];
+	struct service_config service;
+	struct service_counters counters[2];
+	struct udpxdp_host *net;
+	struct engine *engine[2];
+};
+
+/* Handed over is a copy of exactly what is lent, of which nothing else is there to be had. */
+static bool deliver_copy(void *context, unsigned instance, const struct udpxdp_datagram *d)
+{
+	struct pair *p = context;
+	struct udpxdp_datagram copy = *d;
+	uint8_t *payload = malloc(d->len ? d->len : 1);
+
+	memcpy(payload, d->payload, d->len);
+	copy.payload = payload;
+	engine_deliver(p->engine[0], instance, &copy);
+	free(payload);
+	return true;
+}
+
+static void open_pair(struct pair *p)
+{
+	const struct udpxdp_host_addr addrs[] = {
+		{.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .prefix_len = 24, .on_iface = true},
+		{.addr = {.b = {0xfd, [15] = 1}}, .prefix_len = 64, .on_iface = true},
+	};
+
+	memset(p, 0, sizeof(*p));
+	p->service = (struct service_config){
+		.service = &single_reply_service, .port = SINGLE_REPLY_PORT};
+	p->net = udpxdp_host_new(our_mac, 1500, addrs, 2);
+	for (unsigned w = 0; w < 2; w++) {
+		memory_open(&p->io[w]);
+		p->engine[w] = engine_new(&(struct engine_config){
+			.io = &p->io[w].io,
+			.services = &p->service,
+			.service_count = 1,
+			.worker = w,
+			.owner = w == 0,
+			.counters = &p->counters[w],
+			.sinks = {.context = p, .hand_over = deliver_copy},
+		});
+		assert_non_null(p->engine[w]);
+		engine_set_net(p->engine[w], p->net);
+	}
+}
+
+static void close_pair(struct pair *p)
+{
+	for (unsigned w = 0; w < 2; w++)
+		engine_free(p->engine[w]);
+	free(p->net);
+}
+
+/* A request on queue w, and what the service answers, which leaves by the owner's queue: out. */
+static bool ask(struct pair *p, unsigned w, const struct udpxdp_path *path, uint32_t len,
+	struct memory_frame *out)
+{
+	uint8_t frame[2048];
+
+	headers_write(frame, path, len, 0);
+	for (uint32_t i = 0; i < len; i++)
+		frame[headers_len(path) + i] = (uint8_t)(i * 7 + len);
+	headers_write(frame, path, len, checksum_sum(frame + headers_len(path), len));
+	p->io[w].in_next = p->io[w].in_count = p->io[0].out_count = 0;
+	memory_put(&p->io[w], frame, headers_len(path) + len, NOW);
+	assert_int_equal(engine_poll(p->engine[w]), 1);
+	engine_flush(p->engine[0]);
+	assert_int_equal(p->io[1].out_count, 0);
+	*out = p->io[0].out[0];
+	return p->io[0].out_count == 1;
+}
+
+static struct udpxdp_path single_path(bool ipv4, uint8_t tags)
+{
+	struct udpxdp_path path = request_path(ipv4);
+
+	path.peer.port = SINGLE_REPLY_PORT;
+	path.tag_count = tags;
+	path.tags[0] = (struct udpxdp_vlan_tag){0x88a8, 100};
+	path.tags[1] = (struct udpxdp_vlan_tag){0x8100, 7};
+	return path;
+}
+
+/* In the frame or without it, the same request has the same answer, but for the count in it. */
+static void single_services_answer_on_every_queue(void **state)
+{
+	static const uint32_t lens[] = {0, 1, 2, 63, 64, 65, 1000, 1001};
+	struct pair *p = malloc(sizeof(*p));
+
+	for (unsigned kind = 0; kind < 6; kind++) {
+		for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+			struct udpxdp_path path = single_path(kind % 2, kind / 2);
+			struct memory_frame in_place, copied;
+			struct frame_info info = {};
+
+			open_pair(p);
+			assert_true(ask(p, 0, &path, lens[i], &in_place));
+			close_pair(p);
+			open_pair(p);
+			assert_true(ask(p, 1, &path, lens[i], &copied));
+			assert_int_equal(p->io[1].given_back, 1);
+			assert_int_equal(p->counters[1].rx, 1);
+			assert_int_equal(p->counters[0].tx, 1);
+			assert_int_equal(p->counters[0].tx_bytes, lens[i] + 2);
+			assert_int_equal(in_place.len, copied.len);
+			assert_memory_equal(in_place.bytes, copied.bytes, copied.len);
+			assert_int_equal(frame_classify(copied.bytes, copied.bytes + copied.len,
+						 copied.len, &info),
+				FRAME_UDP);
+			assert_int_equal(info.payload_len, lens[i] + 2);
+			assert_memory_equal(copied.bytes + info.payload, "1 ", 2);
+
+			/* One state for both queues. */
+			assert_true(ask(p, 0, &path, lens[i], &in_place));
+			assert_memory_equal(in_place.bytes + info.payload, "2 ", 2);
+			close_pair(p);
+		}
+	}
+	free(p);
+}
+
+static void an_answer_without_a_frame_is_refused_once(void **state)
+{
+	struct udpxdp_path path = single_path(true, 0);
+	struct pair *p = malloc(sizeof(*p));
+	struct memory_frame out;
+
+	open_pair(p);
+	assert_false(ask(p, 1, &path, 1500 - 28 - 1, &out));
+	assert_int_equal(p->counters[0].reply_too_big, 1);
+	assert_int_equal(drops(&p->counters[0]), 1);
+	assert_true(ask(p, 1, &path, 1500 - 28 - 2, &out));
+	assert_int_equal(out.len, 1514);
+
+	p->io[0].tx_room = 0;
+	assert_false(ask(p, 1, &path, 5, &out));
+	assert_int_equal(p->counters[0].no_tx_frame, 1);
+	assert_int_equal(drops(&p->counters[0]), 2);
+	assert_int_equal(p->counters[0].tx, 1);
+	assert_int_equal(drops(&p->counters[1]), 0);
+	close_pair(p);
+	free(p);
+}
+
 static void a_full_printer_costs_the_line_alone(void **state)
 {
 	struct udpxdp_path path = request_path(true);
@@ -505,6 +656,8 @@ int main(void)
 		cmocka_unit_test(answers_from_our_own_mac),
 		cmocka_unit_test(drops_ip_options_from_the_answer),
 		cmocka_unit_test(hands_single_services_over),
+		cmocka_unit_test(single_services_answer_on_every_queue),
+		cmocka_unit_test(an_answer_without_a_frame_is_refused_once),
 		cmocka_unit_test(a_full_printer_costs_the_line_alone),
 		cmocka_unit_test(the_stamp_follows_the_datagrams_time),
 		cmocka_unit_test(local_net_knows_its_addresses),

@@ -17,8 +17,10 @@
 #include "server/workers.h"
 #include "services/service_table.h"
 #include "udpxdp/packet.h"
+#include "unit/single_reply.h"
 
 #define WORKERS 4
+#define SERVICES 3 /* echo, chat, one that is single and answers */
 #define FRAME_SIZE 256
 
 /* A source of `count` equal datagrams, a few at a time, and a sink that counts by port. */
@@ -122,8 +124,8 @@ struct bench {
 	struct load load[WORKERS];
 	struct frame_io *ios[WORKERS];
 	int doorbells[WORKERS], bell;
-	struct service_config services[2];
-	struct service_counters counters[WORKERS * 2];
+	struct service_config services[SERVICES];
+	struct service_counters counters[WORKERS * SERVICES];
 	struct workers *workers;
 };
 
@@ -144,6 +146,8 @@ static struct bench *open_bench(void)
 	assert_int_equal(service_parse(&b->services[0], "echo", error, sizeof(error)), 0);
 	assert_int_equal(
 		service_parse(&b->services[1], "chat,history=off", error, sizeof(error)), 0);
+	b->services[2] = (struct service_config){
+		.service = &single_reply_service, .port = SINGLE_REPLY_PORT};
 	b->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		b->doorbells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -162,7 +166,7 @@ static void run_bench(struct bench *b, enum wait_policy wait)
 		.doorbells = b->doorbells,
 		.wait = wait,
 		.services = b->services,
-		.service_count = 2,
+		.service_count = SERVICES,
 		.counters = b->counters,
 		.hostname = "bench",
 		.net = make_net(1500),
@@ -185,7 +189,8 @@ static uint64_t sum(const struct bench *b, unsigned service, size_t offset)
 	uint64_t total = 0;
 
 	for (unsigned i = 0; i < WORKERS; i++)
-		total += *(const __u64 *)((const char *)&b->counters[i * 2 + service] + offset);
+		total += *(
+			const __u64 *)((const char *)&b->counters[i * SERVICES + service] + offset);
 	return total;
 }
 
@@ -211,7 +216,7 @@ static void every_worker_echoes(void **state)
 		assert_int_equal(SUM(b, 0, tx), 4000);
 		for (unsigned i = 0; i < WORKERS; i++) {
 			assert_int_equal(b->load[i].sent, 1000);
-			assert_int_equal(b->counters[i * 2].worker, i);
+			assert_int_equal(b->counters[i * SERVICES].worker, i);
 		}
 		close_bench(b);
 	}
@@ -252,6 +257,24 @@ static void chat_hears_every_queue(void **state)
 	for (unsigned i = 1; i < WORKERS; i++)
 		assert_int_equal(b->load[i].sent, 0);
 	assert_int_equal(SUM(b, 1, tx), b->load[0].sent);
+	close_bench(b);
+}
+
+/* Four queues, one state: the owner answers what came in on any of them. */
+static void a_single_service_answers_every_queue(void **state)
+{
+	struct bench *b = open_bench();
+
+	for (unsigned i = 0; i < WORKERS; i++)
+		b->load[i].port = SINGLE_REPLY_PORT, b->load[i].count = 200;
+	run_bench(b, WAIT_SPIN);
+	wait_for_turns(b); /* the workers have taken the datagrams, */
+	wait_for_turns(b); /* and the owner what they handed over */
+	workers_stop(b->workers);
+	assert_int_equal(SUM(b, 2, rx), WORKERS * 200);
+	assert_int_equal(SUM(b, 2, handover_full), 0);
+	assert_int_equal(SUM(b, 2, tx), WORKERS * 200);
+	assert_int_equal(b->load[0].sent, WORKERS * 200);
 	close_bench(b);
 }
 
@@ -363,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_worker_echoes),
 		cmocka_unit_test(chat_hears_every_queue),
+		cmocka_unit_test(a_single_service_answers_every_queue),
 		cmocka_unit_test(a_sleeping_owner_is_woken),
 		cmocka_unit_test(answers_come_back_from_commands),
 		cmocka_unit_test(answers_have_room_behind_messages),

@@ -144,16 +144,16 @@ static void handle(struct engine *e, struct udpxdp_ctx *ctx)
 	ctx->instance = instance;
 	instance->counters->rx++;
 	instance->counters->rx_bytes += info.payload_len;
-	ctx->payload_sum = checksum_sum(frame->data + info.payload, info.payload_len);
-	drop = refuse(e, frame, &info, ctx->payload_sum);
+	d.payload = frame->data + info.payload;
+	d.len = info.payload_len;
+	d.payload_sum = checksum_sum(d.payload, d.len);
+	drop = refuse(e, frame, &info, d.payload_sum);
 	if (drop != UDPXDP_DROP_NONE) {
 		udpxdp_count_drop(ctx, drop);
 		return;
 	}
 
 	read_path(&d.path, e, frame, &info, broadcast);
-	d.payload = frame->data + info.payload;
-	d.len = info.payload_len;
 	d.broadcast = broadcast;
 	d.time_ns = frame->time_ns;
 	if (instance->state)

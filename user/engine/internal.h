@@ -26,9 +26,9 @@ struct engine {
 struct udpxdp_ctx {
 	struct engine *engine;
 	struct service_instance *instance;
-	struct frame *frame;  /* the frame in which the datagram arrived; NULL: none, or sent */
-	uint32_t payload_sum; /* of the datagram, RFC 1071 */
-	uint64_t time_ns;     /* of what the call is about; what is sent carries it */
+	struct frame *frame; /* that the datagram of this call lies in; NULL: it lies elsewhere,
+			      * handed over by another worker, or the frame has been sent */
+	uint64_t time_ns;    /* of what the call is about; what is sent carries it */
 };
 
 #endif

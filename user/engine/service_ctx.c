@@ -29,22 +29,73 @@ size_t udpxdp_send_max(const struct udpxdp_ctx *ctx, const struct udpxdp_path *p
 	return ctx->engine->net->mtu - ip_udp_len(path);
 }
 
+/* Does so much payload fit the path? Counts it when it does not. */
+static bool fits(struct udpxdp_ctx *ctx, const struct udpxdp_path *path, size_t len)
+{
+	if (len <= udpxdp_send_max(ctx, path))
+		return true;
+	udpxdp_count_drop(ctx, UDPXDP_DROP_reply_too_big);
+	return false;
+}
+
+/* Sends prefix (NULL: nothing) and len bytes of payload, whose sum is payload_sum, by a copy. */
+static bool send_copy(struct udpxdp_ctx *ctx, const struct udpxdp_path *path,
+	const struct udpxdp_prefix *prefix, const void *payload, uint32_t len, uint32_t payload_sum)
+{
+	struct frame_io *io = ctx->engine->io;
+	struct frame frame;
+	uint8_t *to;
+
+	if (!io->ops->allocate(io, &frame)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_no_tx_frame);
+		return false;
+	}
+	to = frame.data + headers_len(path);
+	if (prefix) {
+		memcpy(to, prefix->text + sizeof(prefix->text) - prefix->len, prefix->len);
+		to += prefix->len;
+		payload_sum = prefix->sum + checksum_behind(prefix->len, payload_sum);
+	}
+	memcpy(to, payload, len);
+	frame.len = to + len - frame.data;
+	len = frame.len - headers_len(path);
+	headers_write(frame.data, path, len, payload_sum);
+	frame.time_ns = ctx->time_ns;
+	io->ops->send(io, &frame);
+	count_sent(ctx, len);
+	return true;
+}
+
+bool udpxdp_send(
+	struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len)
+{
+	return fits(ctx, path, len) &&
+	       send_copy(ctx, path, NULL, payload, len, checksum_sum(payload, len));
+}
+
+bool udpxdp_forward(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d,
+	const struct udpxdp_path *path, const struct udpxdp_prefix *prefix)
+{
+	return fits(ctx, path, (prefix ? prefix->len : 0) + (size_t)d->len) &&
+	       send_copy(ctx, path, prefix, d->payload, d->len, d->payload_sum);
+}
+
 bool udpxdp_reply(
 	struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
 {
 	struct frame_io *io = ctx->engine->io;
 	struct frame *frame = ctx->frame;
 	uint8_t *payload = (uint8_t *)d->payload, *start;
-	uint32_t len = d->len, sum = ctx->payload_sum;
+	uint32_t len = d->len, sum = d->payload_sum;
 
+	if (!frame)
+		return udpxdp_forward(ctx, d, &d->path, prefix);
 	if (prefix) {
 		len += prefix->len;
 		sum = prefix->sum + checksum_behind(prefix->len, sum);
 	}
-	if (len > udpxdp_send_max(ctx, &d->path)) {
-		udpxdp_count_drop(ctx, UDPXDP_DROP_reply_too_big);
+	if (!fits(ctx, &d->path, len))
 		return false;
-	}
 	if (prefix) {
 		/* A fixed length costs no call; what it spoils is written anew below. */
 		memcpy(payload - sizeof(prefix->text), prefix->text, sizeof(prefix->text));
@@ -60,30 +111,6 @@ bool udpxdp_reply(
 		return false;
 	}
 	ctx->frame = NULL;
-	count_sent(ctx, len);
-	return true;
-}
-
-bool udpxdp_send(
-	struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len)
-{
-	struct frame_io *io = ctx->engine->io;
-	uint32_t header_len = headers_len(path);
-	struct frame frame;
-
-	if (len > udpxdp_send_max(ctx, path)) {
-		udpxdp_count_drop(ctx, UDPXDP_DROP_reply_too_big);
-		return false;
-	}
-	if (!io->ops->allocate(io, &frame)) {
-		udpxdp_count_drop(ctx, UDPXDP_DROP_no_tx_frame);
-		return false;
-	}
-	memcpy(frame.data + header_len, payload, len);
-	headers_write(frame.data, path, len, checksum_sum(payload, len));
-	frame.len = header_len + len;
-	frame.time_ns = ctx->time_ns;
-	io->ops->send(io, &frame);
 	count_sent(ctx, len);
 	return true;
 }
