@@ -136,7 +136,8 @@ struct filter_config {
 	X(room_full, "the chat room has as many members as it may")                               \
 	X(unconfirmed, "a speaker from off the subnet has not answered the challenge")            \
 	X(history_lost, "a message could not be written to the history file")                     \
-	X(print_lost, "a message was not printed because the printer was behind")
+	X(print_lost, "a message was not printed because the printer was behind")                 \
+	X(console_lost, "a message was not shown on the consoles because they were behind")
 
 enum udpxdp_drop {
 #define X(name, text) UDPXDP_DROP_##name,

@@ -92,8 +92,8 @@ void udpxdp_print(struct udpxdp_ctx *ctx, const struct udpxdp_message *message);
  * Only a single service has a history. */
 void udpxdp_record(struct udpxdp_ctx *ctx, const struct udpxdp_message *message);
 
-/* Hands a message to the consoles attached to this service. Never waits. Only a single service
- * has consoles. */
+/* Shows a message on the consoles attached to this service. Never waits; what does not fit is
+ * counted. Only a single service has consoles. */
 void udpxdp_notify(struct udpxdp_ctx *ctx, const struct udpxdp_message *message);
 
 /* Counts one refusal. What sends counts its own. */

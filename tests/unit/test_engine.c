@@ -591,6 +591,38 @@ static void a_full_printer_costs_the_line_alone(void **state)
 	close_bench(&b);
 }
 
+static bool on_notify(void *context, unsigned instance, const struct udpxdp_message *m)
+{
+	return false;
+}
+
+/* A message that was not handed on costs a count for each way that it did not take. */
+static void messages_not_handed_on_are_counted(void **state)
+{
+	struct udpxdp_path path = request_path(true);
+	struct bench b;
+
+	path.peer.port = 8086;
+	open_bench(&b, "echo", true);
+	engine_free(b.engine);
+	b.engine = engine_new(&(struct engine_config){
+		.io = &b.io.io,
+		.services = b.services,
+		.service_count = 2,
+		.owner = true,
+		.counters = b.counters,
+		.hostname = "bench",
+		.sinks = {.context = &b, .print = on_print, .notify = on_notify},
+	});
+	engine_set_net(b.engine, b.net);
+	put(&b, &path, "reply", 5);
+	engine_poll(b.engine);
+	assert_int_equal(b.printed, 1);
+	assert_int_equal(b.counters[1].console_lost, 1);
+	assert_int_equal(drops(&b.counters[1]), 1);
+	close_bench(&b);
+}
+
 static void the_stamp_follows_the_datagrams_time(void **state)
 {
 	struct udpxdp_path path = request_path(true);
@@ -659,6 +691,7 @@ int main(void)
 		cmocka_unit_test(single_services_answer_on_every_queue),
 		cmocka_unit_test(an_answer_without_a_frame_is_refused_once),
 		cmocka_unit_test(a_full_printer_costs_the_line_alone),
+		cmocka_unit_test(messages_not_handed_on_are_counted),
 		cmocka_unit_test(the_stamp_follows_the_datagrams_time),
 		cmocka_unit_test(local_net_knows_its_addresses),
 	};

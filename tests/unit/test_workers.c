@@ -343,6 +343,7 @@ static void answers_have_room_behind_messages(void **state)
 	}
 	assert_int_equal(SUM(b, 1, rx), 5000);
 	assert_in_range(messages, 500, 4999);
+	assert_int_equal(SUM(b, 1, console_lost), 5000 - messages);
 	assert_int_equal(answers, 100);
 	close_bench(b);
 }

@@ -18,14 +18,15 @@ struct service_config {
 };
 
 /*
- * Where messages go. Each function may be NULL (nobody listens) and must not wait; instance is
- * the index of the service's config. Each returns false when the message had to be let go.
+ * Takes a message of the service with this index in the engine's config. Must not wait. Returns
+ * false when the message had to be let go.
  */
+typedef bool engine_sink(void *context, unsigned instance, const struct udpxdp_message *message);
+
+/* Where messages go; NULL: nobody listens. */
 struct engine_sinks {
 	void *context;
-	bool (*print)(void *context, unsigned instance, const struct udpxdp_message *message);
-	bool (*record)(void *context, unsigned instance, const struct udpxdp_message *message);
-	bool (*notify)(void *context, unsigned instance, const struct udpxdp_message *message);
+	engine_sink *print, *record, *notify;
 
 	/*
 	 * Hands a datagram to the worker on which a single service lives; copies what it needs.

@@ -115,38 +115,34 @@ bool udpxdp_reply(
 	return true;
 }
 
-static unsigned instance_number(const struct udpxdp_ctx *ctx)
-{
-	return ctx->instance - ctx->engine->instances;
-}
-
 bool udpxdp_prints(const struct udpxdp_ctx *ctx)
 {
 	return ctx->engine->sinks.print;
 }
 
+/* Hands a message to a sink, if there is one; counts it when the sink lets it go. */
+static void hand_on(struct udpxdp_ctx *ctx, engine_sink *sink, enum udpxdp_drop lost,
+	const struct udpxdp_message *message)
+{
+	const struct engine *e = ctx->engine;
+
+	if (sink && !sink(e->sinks.context, ctx->instance - e->instances, message))
+		udpxdp_count_drop(ctx, lost);
+}
+
 void udpxdp_print(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
 {
-	const struct engine_sinks *sinks = &ctx->engine->sinks;
-
-	if (sinks->print && !sinks->print(sinks->context, instance_number(ctx), message))
-		udpxdp_count_drop(ctx, UDPXDP_DROP_print_lost);
+	hand_on(ctx, ctx->engine->sinks.print, UDPXDP_DROP_print_lost, message);
 }
 
 void udpxdp_record(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
 {
-	const struct engine_sinks *sinks = &ctx->engine->sinks;
-
-	if (sinks->record && !sinks->record(sinks->context, instance_number(ctx), message))
-		udpxdp_count_drop(ctx, UDPXDP_DROP_history_lost);
+	hand_on(ctx, ctx->engine->sinks.record, UDPXDP_DROP_history_lost, message);
 }
 
 void udpxdp_notify(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
 {
-	const struct engine_sinks *sinks = &ctx->engine->sinks;
-
-	if (sinks->notify)
-		sinks->notify(sinks->context, instance_number(ctx), message);
+	hand_on(ctx, ctx->engine->sinks.notify, UDPXDP_DROP_console_lost, message);
 }
 
 const struct udpxdp_host *udpxdp_host(const struct udpxdp_ctx *ctx)
