@@ -147,6 +147,8 @@ static void set_net(unsigned n)
 
 static void line_start(void)
 {
+	static const struct engine_handover to_owner = {.push = on_hand_over};
+
 	memset(&line, 0, sizeof(line));
 	line.time_ns = 1795402800 * NSEC_PER_SEC;
 	for (unsigned w = 0; w < WORKERS; w++) {
@@ -155,13 +157,10 @@ static void line_start(void)
 			.services = services,
 			.service_count = SERVICES,
 			.worker = w,
-			.owner = w == 0,
+			.handover = w == 0 ? NULL : &to_owner,
 			.counters = line.counters[w],
 			.hostname = "fuzz",
-			.sinks = {.print = on_message,
-				.record = on_message,
-				.notify = on_message,
-				.hand_over = on_hand_over},
+			.sinks = {.print = on_message, .record = on_message, .notify = on_message},
 		};
 
 		accounting_io_init(&line.io[w]);

@@ -26,6 +26,7 @@ struct bench {
 	struct service_config services[2];
 	struct service_counters counters[2];
 	struct udpxdp_host *net;
+	struct engine_handover to_owner;
 	struct engine *engine;
 	unsigned printed, handed;
 	bool room;
@@ -64,14 +65,15 @@ static void open_bench(struct bench *b, const char *spec, bool owner)
 	assert_int_equal(service_parse(&b->services[0], spec, error, sizeof(error)), 0);
 	assert_int_equal(service_parse(&b->services[1], "broadcast", error, sizeof(error)), 0);
 	b->net = udpxdp_host_new(our_mac, 1500, addrs, 2);
+	b->to_owner = (struct engine_handover){.context = b, .push = on_hand_over};
 	b->engine = engine_new(&(struct engine_config){
 		.io = &b->io.io,
 		.services = b->services,
 		.service_count = 2,
-		.owner = owner,
+		.handover = owner ? NULL : &b->to_owner,
 		.counters = b->counters,
 		.hostname = "bench",
-		.sinks = {.context = b, .print = on_print, .hand_over = on_hand_over},
+		.sinks = {.context = b, .print = on_print},
 	});
 	assert_non_null(b->engine);
 	engine_set_net(b->engine, b->net);
@@ -435,6 +437,7 @@ struct pair {
 	struct service_config service;
 	struct service_counters counters[2];
 	struct udpxdp_host *net;
+	struct engine_handover to_owner;
 	struct engine *engine[2];
 };
 
@@ -463,6 +466,7 @@ static void open_pair(struct pair *p)
 	p->service = (struct service_config){
 		.service = &single_reply_service, .port = SINGLE_REPLY_PORT};
 	p->net = udpxdp_host_new(our_mac, 1500, addrs, 2);
+	p->to_owner = (struct engine_handover){.context = p, .push = deliver_copy};
 	for (unsigned w = 0; w < 2; w++) {
 		memory_open(&p->io[w]);
 		p->engine[w] = engine_new(&(struct engine_config){
@@ -470,9 +474,8 @@ static void open_pair(struct pair *p)
 			.services = &p->service,
 			.service_count = 1,
 			.worker = w,
-			.owner = w == 0,
+			.handover = w == 0 ? NULL : &p->to_owner,
 			.counters = &p->counters[w],
-			.sinks = {.context = p, .hand_over = deliver_copy},
 		});
 		assert_non_null(p->engine[w]);
 		engine_set_net(p->engine[w], p->net);
@@ -609,7 +612,6 @@ static void messages_not_handed_on_are_counted(void **state)
 		.io = &b.io.io,
 		.services = b.services,
 		.service_count = 2,
-		.owner = true,
 		.counters = b.counters,
 		.hostname = "bench",
 		.sinks = {.context = &b, .print = on_print, .notify = on_notify},

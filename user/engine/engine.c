@@ -34,17 +34,14 @@ static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
 {
 	const struct udpxdp_host *net = e->net;
 	uint32_t kind = udpxdp_host_kind(net, &info->dest);
-	uint8_t n = e->port_instance[info->dest_port];
 
+	*instance = e->dispatch[info->dest_port];
 	*broadcast = kind == LOCAL_BROADCAST;
-	if (*broadcast && !(n && e->instances[n - 1].service->wants_broadcast))
+	if (*broadcast && !(*instance && (*instance)->service->wants_broadcast))
 		return FRAME_NOT_OURS;
 	if (!kind && !(net->any_unicast && !is_special(&info->dest)))
 		return FRAME_NOT_OURS;
-	if (!n)
-		return FRAME_NOT_SERVED;
-	*instance = &e->instances[n - 1];
-	return FRAME_UDP;
+	return *instance ? FRAME_UDP : FRAME_NOT_SERVED;
 }
 
 /*
@@ -156,9 +153,9 @@ static void handle(struct engine *e, struct udpxdp_ctx *ctx)
 	read_path(&d.path, e, frame, &info, broadcast);
 	d.broadcast = broadcast;
 	d.time_ns = frame->time_ns;
-	if (instance->state)
+	if (!instance->elsewhere)
 		instance->service->receive(instance->state, ctx, &d);
-	else if (!e->sinks.hand_over(e->sinks.context, instance - e->instances, &d))
+	else if (!e->handover->push(e->handover->context, instance - e->instances, &d))
 		udpxdp_count_drop(ctx, UDPXDP_DROP_handover_full);
 }
 
@@ -202,7 +199,7 @@ void engine_tick(struct engine *e, uint64_t time_ns)
 		struct udpxdp_ctx ctx = {
 			.engine = e, .instance = &e->instances[n], .time_ns = time_ns};
 
-		if (ctx.instance->state && ctx.instance->service->tick)
+		if (!ctx.instance->elsewhere && ctx.instance->service->tick)
 			ctx.instance->service->tick(ctx.instance->state, &ctx, time_ns);
 	}
 }
@@ -233,7 +230,8 @@ static int start_instance(
 	memcpy(i->counters->service, spec->service->name, strlen(spec->service->name) + 1);
 	i->counters->port = spec->port;
 	i->counters->worker = config->worker;
-	if (spec->service->single && !config->owner)
+	i->elsewhere = spec->service->single && config->handover;
+	if (i->elsewhere)
 		return 0;
 	size = (spec->service->state_size(spec->options) + 63) & ~(size_t)63;
 	i->state = aligned_alloc(64, size ? size : 64);
@@ -252,6 +250,7 @@ struct engine *engine_new(const struct engine_config *config)
 		return NULL;
 	e->io = config->io;
 	e->sinks = config->sinks;
+	e->handover = config->handover;
 	e->hostname = config->hostname;
 	for (unsigned n = 0; n < config->service_count; n++) {
 		e->instance_count++;
@@ -260,7 +259,7 @@ struct engine *engine_new(const struct engine_config *config)
 			errno = ENOMEM;
 			return NULL;
 		}
-		e->port_instance[config->services[n].port] = n + 1;
+		e->dispatch[config->services[n].port] = &e->instances[n];
 	}
 	return e;
 }

@@ -27,21 +27,25 @@ typedef bool engine_sink(void *context, unsigned instance, const struct udpxdp_m
 struct engine_sinks {
 	void *context;
 	engine_sink *print, *record, *notify;
+};
 
-	/*
-	 * Hands a datagram to the worker on which a single service lives; copies what it needs.
-	 * NULL: they all live here. Returns false when that worker's ring is full.
-	 */
-	bool (*hand_over)(void *context, unsigned instance, const struct udpxdp_datagram *d);
+/* The way to the worker on which the single services live. */
+struct engine_handover {
+	void *context;
+
+	/* Copies what it needs of a datagram to that worker's ring; there, engine_deliver() takes
+	 * it. Must not wait. Returns false when the ring is full. */
+	bool (*push)(void *context, unsigned instance, const struct udpxdp_datagram *d);
 };
 
 struct engine_config {
 	struct frame_io *io;
 	const struct service_config *services; /* outlives the engine */
 	unsigned service_count;
-	unsigned worker;                   /* this engine's number */
-	bool owner;                        /* single services live here */
-	struct service_counters *counters; /* a row for each service; plain stores; zeroed */
+	unsigned worker;                        /* this engine's number */
+	const struct engine_handover *handover; /* outlives the engine; NULL: single services live
+						 * here */
+	struct service_counters *counters;      /* a row for each service; plain stores; zeroed */
 	const char *hostname;
 	struct engine_sinks sinks;
 };
@@ -65,7 +69,7 @@ void engine_set_net(struct engine *engine, const struct udpxdp_host *net);
  */
 int engine_poll(struct engine *engine);
 
-/* A datagram that another worker handed over to the single service `instance` that lives here. */
+/* A datagram that another worker handed over to the single service `instance`, which lives here. */
 void engine_deliver(struct engine *engine, unsigned instance, const struct udpxdp_datagram *d);
 
 /* A line from a console, for the service `instance` that lives here. Returns NULL or why not. */

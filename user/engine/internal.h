@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* What engine.c and outlet.c share: the engine's state, and the outlet of one call. */
+/* What engine.c and service_ctx.c share: the engine's state, and the context of one call. */
 #ifndef UDPXDP_ENGINE_INTERNAL_H
 #define UDPXDP_ENGINE_INTERNAL_H
 
 #include "engine/engine.h"
 
-/* A service as it runs on this engine. */
+/* A service as this engine serves it. */
 struct service_instance {
 	const struct udpxdp_service *service;
 	struct service_counters *counters;
-	void *state; /* NULL: a single service that lives on another worker */
+	bool elsewhere; /* a single service that lives on another worker: no state, datagrams go by
+			 * handover */
+	void *state;
 };
 
 struct engine {
 	struct frame_io *io;
 	const struct udpxdp_host *net;
 	struct engine_sinks sinks;
+	const struct engine_handover *handover;
 	const char *hostname;
 	unsigned instance_count;
 	struct service_instance instances[MAX_SERVICES];
 	uint64_t verdicts[FRAME_VERDICT_COUNT + 1];
-	uint8_t port_instance[65536]; /* 1 + index of the instance that serves it; 0: none */
+	struct service_instance *dispatch[65536]; /* by port; NULL: not served */
 };
 
 struct udpxdp_ctx {

@@ -152,7 +152,7 @@ const struct udpxdp_host *udpxdp_host(const struct udpxdp_ctx *ctx)
 
 bool udpxdp_serves(const struct udpxdp_ctx *ctx, uint16_t port)
 {
-	return ctx->engine->port_instance[port] != 0;
+	return ctx->engine->dispatch[port];
 }
 
 const char *udpxdp_hostname(const struct udpxdp_ctx *ctx)

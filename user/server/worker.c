@@ -76,7 +76,7 @@ static bool sink_notify(void *context, unsigned instance, const struct udpxdp_me
 	return true;
 }
 
-static bool sink_hand_over(void *context, unsigned instance, const struct udpxdp_datagram *d)
+static bool hand_over(void *context, unsigned instance, const struct udpxdp_datagram *d)
 {
 	struct worker *w = context;
 	struct handover *h = queue_reserve(w->handover);
@@ -265,16 +265,16 @@ int worker_init(struct workers *all, unsigned number)
 		.services = c->services,
 		.service_count = c->service_count,
 		.worker = number,
-		.owner = number == OWNER,
+		.handover = number == OWNER ? NULL : &w->to_owner,
 		.counters = c->counters + (size_t)number * c->service_count,
 		.hostname = c->hostname,
 		.sinks = {.context = w,
 			.print = c->printer ? sink_print : NULL,
 			.record = sink_record,
-			.notify = sink_notify,
-			.hand_over = sink_hand_over},
+			.notify = sink_notify},
 	};
 
+	w->to_owner = (struct engine_handover){.context = w, .push = hand_over};
 	w->all = all;
 	w->number = number;
 	w->io = c->ios[number];

@@ -34,6 +34,7 @@ struct worker {
 	struct frame_io *io;
 	struct engine *engine;
 	struct queue *handover; /* to the owner; NULL on the owner itself */
+	struct engine_handover to_owner;
 	const struct udpxdp_host *net;
 	bool wake_owner; /* the owner has something new in a ring since the last bell */
 	uint64_t history_lost[MAX_SERVICES]; /* to the disk, counted so far */

@@ -333,7 +333,6 @@ static int replay(const struct config *config)
 	struct engine_config engine_config = {
 		.services = config->services,
 		.service_count = config->service_count,
-		.owner = true,
 		.counters = counters,
 		.hostname = config->hostname,
 		.sinks = {.context = outputs,
