@@ -16,7 +16,6 @@
 struct frame {
 	uint8_t *data;    /* first byte of the Ethernet header; 2-byte aligned when received */
 	uint32_t len;     /* bytes, without FCS */
-	uint32_t room;    /* writable bytes from data on, at least len */
 	uint64_t time_ns; /* nanoseconds since the epoch: when it was received; of an allocated
 			   * frame, what its builder says. A capture shows it */
 	uint64_t cookie;  /* the back end's own: which buffer this is. Keep it untouched */
@@ -37,8 +36,9 @@ struct frame_io_ops {
 	void (*release)(struct frame_io *io, const struct frame *frame);
 
 	/*
-	 * A free frame to build in: *frame gets data and room, len 0, is_rx false. Reaps what has
-	 * been transmitted, never waits. Returns false, with *frame untouched, when there is none.
+	 * A free frame to build in, as long as the MTU allows: *frame gets data, len 0, is_rx
+	 * false. Reaps what has been transmitted, never waits. Returns false, with *frame
+	 * untouched, when there is none.
 	 */
 	bool (*allocate)(struct frame_io *io, struct frame *frame);
 

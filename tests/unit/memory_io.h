@@ -34,7 +34,6 @@ static int memory_receive(struct frame_io *io, struct frame *frames, int max)
 
 		frames[n] = (struct frame){.data = f->bytes + FRAME_HEADROOM,
 			.len = f->len,
-			.room = MEMORY_ROOM,
 			.time_ns = f->time_ns,
 			.cookie = m->in_next,
 			.is_rx = true};
@@ -55,7 +54,7 @@ static bool memory_allocate(struct frame_io *io, struct frame *frame)
 		return false;
 	m->tx_room--;
 	memset(m->out[m->out_count].bytes, 0xa5, sizeof(m->out[m->out_count].bytes));
-	*frame = (struct frame){.data = m->out[m->out_count].bytes, .room = MEMORY_ROOM};
+	*frame = (struct frame){.data = m->out[m->out_count].bytes};
 	return true;
 }
 

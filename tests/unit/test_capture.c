@@ -33,7 +33,6 @@ static int source_receive(struct frame_io *io, struct frame *frames, int max)
 	for (; n < max && s->next < s->end; n++) {
 		frames[n] = (struct frame){.data = s->memory[n] + FRAME_HEADROOM,
 			.len = s->len,
-			.room = 2048 - FRAME_HEADROOM,
 			.time_ns = s->time_ns,
 			.cookie = 1000 + (uint64_t)n,
 			.is_rx = true};
@@ -55,7 +54,7 @@ static bool source_allocate(struct frame_io *io, struct frame *frame)
 {
 	struct source *s = (struct source *)io;
 
-	*frame = (struct frame){.data = s->memory[FRAME_BATCH], .room = 2048, .cookie = 77};
+	*frame = (struct frame){.data = s->memory[FRAME_BATCH], .cookie = 77};
 	return true;
 }
 

@@ -65,7 +65,6 @@ static int load_receive(struct frame_io *io, struct frame *frames, int max)
 		memcpy(data + headers_len(&path), "hello", 5);
 		frames[n] = (struct frame){.data = data,
 			.len = headers_len(&path) + 5,
-			.room = FRAME_SIZE,
 			.time_ns = now_ns(),
 			.is_rx = true};
 	}
@@ -80,7 +79,7 @@ static bool load_allocate(struct frame_io *io, struct frame *frame)
 {
 	struct load *l = (struct load *)io;
 
-	*frame = (struct frame){.data = l->out, .room = sizeof(l->out)};
+	*frame = (struct frame){.data = l->out};
 	return true;
 }
 

@@ -104,7 +104,6 @@ bool udpxdp_reply(
 	start = payload - headers_len(&d->path);
 	headers_write(start, &d->path, len, sum);
 	frame->len = payload + len - start;
-	frame->room += frame->data - start;
 	frame->data = start;
 	if (!io->ops->send(io, frame)) {
 		udpxdp_count_drop(ctx, UDPXDP_DROP_no_tx_frame);

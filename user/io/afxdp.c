@@ -143,7 +143,6 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 		frames[i] = (struct frame){
 			.data = x->area + desc->addr,
 			.len = desc->len,
-			.room = x->chunk - (desc->addr - base),
 			.time_ns = now,
 			.cookie = base,
 			.is_rx = true,
@@ -170,7 +169,7 @@ static bool allocate(struct frame_io *io, struct frame *frame)
 	if (!have_free(x))
 		return false;
 	base = x->free[--x->free_count];
-	*frame = (struct frame){.data = x->area + base, .room = x->chunk, .cookie = base};
+	*frame = (struct frame){.data = x->area + base, .cookie = base};
 	return true;
 }
 

@@ -63,7 +63,6 @@ static uint8_t *buffer_take(struct pcap_io *p, struct frame *frame)
 {
 	frame->cookie = p->free[--p->free_count];
 	frame->data = buffer(p, frame->cookie) + FRAME_HEADROOM;
-	frame->room = FRAME_MAX;
 	return frame->data;
 }
 
