@@ -8,14 +8,7 @@
 #define UDPXDP_ENGINE_H
 
 #include "udpxdp/frame_io.h"
-#include "udpxdp/service.h"
-
-/* One -s option: a service, the port it serves, and its options as parsed. */
-struct service_config {
-	const struct udpxdp_service *service;
-	uint16_t port;
-	_Alignas(64) uint8_t options[UDPXDP_OPTIONS_SIZE];
-};
+#include "udpxdp/service_config.h"
 
 /*
  * Takes a message of the service with this index in the engine's config. Must not wait. Returns

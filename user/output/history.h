@@ -11,7 +11,7 @@
 #ifndef UDPXDP_HISTORY_H
 #define UDPXDP_HISTORY_H
 
-#include "engine/engine.h"
+#include "udpxdp/service.h"
 
 struct history;
 

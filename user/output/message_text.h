@@ -6,7 +6,7 @@
 #ifndef UDPXDP_MESSAGE_TEXT_H
 #define UDPXDP_MESSAGE_TEXT_H
 
-#include "engine/engine.h"
+#include "udpxdp/service_config.h"
 
 /* A printed line is at most PIPE_BUF bytes, so that a pipe takes it whole or not at all. */
 #define MESSAGE_LINE_MAX 4096

@@ -18,7 +18,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "engine/engine.h"
+#include "udpxdp/service_config.h"
 
 #define CONTROL_DIR "/run/udpxdp"
 #define CONTROL_PACKET_MAX (UDPXDP_PAYLOAD_MAX + 256) /* bytes of the longest packet */

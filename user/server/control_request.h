@@ -3,7 +3,7 @@
 #ifndef UDPXDP_CONTROL_REQUEST_H
 #define UDPXDP_CONTROL_REQUEST_H
 
-#include "engine/engine.h"
+#include "udpxdp/service_config.h"
 
 #define CONTROL_LINE_MAX 128 /* bytes of the first line of a packet, either way */
 

@@ -5,7 +5,7 @@
 #ifndef UDPXDP_REGISTRY_H
 #define UDPXDP_REGISTRY_H
 
-#include "engine/engine.h"
+#include "udpxdp/service_config.h"
 
 /* The classes of services.def, ended by NULL. */
 extern const struct udpxdp_service *const service_table[];

@@ -6,7 +6,7 @@
 #ifndef UDPXDP_REPLAY_OUTPUTS_H
 #define UDPXDP_REPLAY_OUTPUTS_H
 
-#include "engine/engine.h"
+#include "udpxdp/service_config.h"
 
 struct replay_outputs;
 
