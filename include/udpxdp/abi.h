@@ -154,7 +154,7 @@ enum udpxdp_drop {
  * One writer a row (the worker), plain 64-bit stores; readers see each value whole.
  * Padded to whole cache lines, so that workers do not share one.
  * rx, rx_bytes: datagrams that reached the service and the bytes of their payloads;
- * tx, tx_bytes: the same for what it sent.
+ * tx, tx_bytes: the same for what it sent; then the drop reasons, in their order.
  */
 struct service_counters {
 	char service[UDPXDP_NAME_SIZE];
@@ -164,9 +164,13 @@ struct service_counters {
 	__u64 tx;
 	__u64 rx_bytes;
 	__u64 tx_bytes;
+#ifdef __bpf__ /* whose BTF is where bpftool has the names from */
 #define X(name, text) __u64 name;
 	UDPXDP_DROP_REASONS(X)
 #undef X
+#else
+	__u64 drops[UDPXDP_DROP_COUNT];
+#endif
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct port_counters) == 32, "port_counters is four 64-bit counters");

@@ -190,7 +190,7 @@ static void test_verdicts_print(void **state)
 static void test_service_counters_print(void **state)
 {
 	const struct service_counters row = {
-		.service = "echo", .port = 8080, .rx = 7, .print_lost = 9};
+		.service = "echo", .port = 8080, .rx = 7, .drops = {[UDPXDP_DROP_print_lost] = 9}};
 	const uint32_t key = 1;
 	json_t *dump, *value;
 

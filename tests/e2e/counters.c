@@ -38,8 +38,8 @@ static void fill(struct service_counters *rows)
 		row->tx = 20 + i;
 		row->rx_bytes = 1000 + i;
 		row->tx_bytes = 2000 + i;
-		row->bad_udp_checksum = i;
-		row->print_lost = 5;
+		row->drops[UDPXDP_DROP_bad_udp_checksum] = i;
+		row->drops[UDPXDP_DROP_print_lost] = 5;
 	}
 }
 

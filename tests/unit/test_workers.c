@@ -249,7 +249,7 @@ static void chat_hears_every_queue(void **state)
 		b->load[i].count = 1 + each;
 	sleep_ms(300);
 	workers_stop(b->workers);
-	served = WORKERS * (1 + each) - SUM(b, 1, handover_full);
+	served = WORKERS * (1 + each) - SUM(b, 1, drops[UDPXDP_DROP_handover_full]);
 	assert_int_equal(SUM(b, 1, rx), WORKERS * (1 + each));
 	/* Those who joined told 0, 1, 2 and 3 others. */
 	assert_int_equal(b->load[0].sent, 6 + 3 * (served - WORKERS));
@@ -271,7 +271,7 @@ static void a_single_service_answers_every_queue(void **state)
 	wait_for_turns(b); /* and the owner what they handed over */
 	workers_stop(b->workers);
 	assert_int_equal(SUM(b, 2, rx), WORKERS * 200);
-	assert_int_equal(SUM(b, 2, handover_full), 0);
+	assert_int_equal(SUM(b, 2, drops[UDPXDP_DROP_handover_full]), 0);
 	assert_int_equal(SUM(b, 2, tx), WORKERS * 200);
 	assert_int_equal(b->load[0].sent, WORKERS * 200);
 	close_bench(b);
@@ -342,7 +342,7 @@ static void answers_have_room_behind_messages(void **state)
 	}
 	assert_int_equal(SUM(b, 1, rx), 5000);
 	assert_in_range(messages, 500, 4999);
-	assert_int_equal(SUM(b, 1, console_lost), 5000 - messages);
+	assert_int_equal(SUM(b, 1, drops[UDPXDP_DROP_console_lost]), 5000 - messages);
 	assert_int_equal(answers, 100);
 	close_bench(b);
 }

@@ -9,13 +9,7 @@ _Static_assert(sizeof(((struct udpxdp_prefix *)0)->text) <= FRAME_HEADROOM,
 
 void udpxdp_count_drop(struct udpxdp_ctx *ctx, enum udpxdp_drop reason)
 {
-	static const uint16_t offsets[] = {
-#define X(name, text) offsetof(struct service_counters, name),
-		UDPXDP_DROP_REASONS(X)
-#undef X
-	};
-
-	(*(__u64 *)((char *)ctx->instance->counters + offsets[reason]))++;
+	ctx->instance->counters->drops[reason]++;
 }
 
 static void count_sent(struct udpxdp_ctx *ctx, uint32_t len)

@@ -201,7 +201,7 @@ static void count_history_lost(struct worker *w)
 	for (unsigned i = 0; w->number == OWNER && i < c->service_count; i++) {
 		uint64_t lost = c->histories[i] ? history_lost(c->histories[i]) : 0;
 
-		c->counters[i].history_lost += lost - w->history_lost[i];
+		c->counters[i].drops[UDPXDP_DROP_history_lost] += lost - w->history_lost[i];
 		w->history_lost[i] = lost;
 	}
 }

@@ -56,14 +56,6 @@ _Static_assert(sizeof(struct port_counters) == PORT_VALUES * sizeof(uint64_t),
 _Static_assert(offsetof(struct verdict_row, frames) == sizeof(uint64_t) &&
 		       offsetof(struct verdict_row, bytes) == 2 * sizeof(uint64_t),
 	"the values of a verdict are its second and third 64-bit word");
-#define X(name, text) +1
-_Static_assert(offsetof(struct service_counters, tx_bytes) ==
-			       offsetof(struct service_counters, rx) + 3 * sizeof(uint64_t) &&
-		       sizeof(struct service_counters) >=
-			       offsetof(struct service_counters, rx) +
-				       (4 UDPXDP_DROP_REASONS(X)) * sizeof(uint64_t),
-	"the values of a service are an array of 64-bit counters");
-#undef X
 
 /* ---- opening ------------------------------------------------------------------------- */
 
@@ -332,7 +324,11 @@ static int read_services(struct counters *counters, int fd)
 		memcpy(total->service, row.service, sizeof(total->service) - 1);
 		total->port = row.port;
 		total->worker = row.worker;
-		memcpy(total->values, &row.rx, sizeof(total->values));
+		total->values[0] = row.rx;
+		total->values[1] = row.tx;
+		total->values[2] = row.rx_bytes;
+		total->values[3] = row.tx_bytes;
+		memcpy(total->values + TRAFFIC_VALUES, row.drops, sizeof(row.drops));
 		counters->service_count++;
 	}
 	return 0;

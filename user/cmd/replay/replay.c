@@ -233,7 +233,7 @@ static void say_verdicts(FILE *to, const struct engine *engine)
 static void say_service(FILE *to, const struct service_counters *row)
 {
 	const struct count counts[] = {
-#define X(name, text) {#name, text, row->name},
+#define X(name, text) {#name, text, row->drops[UDPXDP_DROP_##name]},
 		UDPXDP_DROP_REASONS(X)
 #undef X
 	};
