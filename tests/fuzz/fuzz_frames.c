@@ -13,7 +13,7 @@
  *   bit 4     it is held back until the next frame to the same worker: a batch
  *   bit 5     there are no frames to send with
  *   bit 6     nobody takes messages
- *   bit 7     the payload is the word that a chat room asked for last
+ *   bit 7     the payload ends with the token that a chat room asked for last
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MEND = 4, WORKER = 8, HOLD = 16, NO_TX = 32, NO_SINK = 64, WORD = 128 };
+enum { MEND = 4, WORKER = 8, HOLD = 16, NO_TX = 32, NO_SINK = 64, TOKEN = 128 };
 
 #define WORKERS 2
 #define ANSWER_CONSTANT 600 /* bytes that an answer may have beyond three times its question */
@@ -55,7 +55,7 @@ static struct line {
 	uint64_t sent[SERVICES], sent_bytes[SERVICES];
 	struct frame_info question; /* that is being answered, if its payload offset is not 0 */
 	uint32_t answer_bytes;
-	uint8_t word[8];
+	uint8_t token[8];
 	struct handover {
 		unsigned instance;
 		struct udpxdp_datagram d;
@@ -72,12 +72,12 @@ static unsigned instance_of(uint16_t port)
 	return i;
 }
 
-static void remember_word(const uint8_t *payload, uint32_t len)
+static void remember_token(const uint8_t *payload, uint32_t len)
 {
 	static const char ask[] = "* to join, send: ";
 
-	if (len >= sizeof(ask) - 1 + sizeof(line.word) && !memcmp(payload, ask, sizeof(ask) - 1))
-		memcpy(line.word, payload + sizeof(ask) - 1, sizeof(line.word));
+	if (len >= sizeof(ask) - 1 + sizeof(line.token) && !memcmp(payload, ask, sizeof(ask) - 1))
+		memcpy(line.token, payload + sizeof(ask) - 1, sizeof(line.token));
 }
 
 static void on_sent(void *context, const struct frame *frame)
@@ -94,7 +94,7 @@ static void on_sent(void *context, const struct frame *frame)
 		frame->data, frame->len);
 	line.sent[instance]++;
 	line.sent_bytes[instance] += info.payload_len;
-	remember_word(frame->data + info.payload, info.payload_len);
+	remember_token(frame->data + info.payload, info.payload_len);
 
 	/* Whoever forges a question gets little sent to whom it names. */
 	if (q->payload && !memcmp(&info.dest, &q->source, 16) && info.dest_port == q->source_port) {
@@ -246,8 +246,8 @@ static void step_frame(struct input *in, uint8_t op)
 	memcpy(frame, in->data, len);
 	in->data += len;
 	in->left -= len;
-	if (op & WORD && len >= sizeof(line.word))
-		memcpy(frame + len - sizeof(line.word), line.word, sizeof(line.word));
+	if (op & TOKEN && len >= sizeof(line.token))
+		memcpy(frame + len - sizeof(line.token), line.token, sizeof(line.token));
 	if (op & MEND)
 		mend_frame(frame, len);
 	accounting_io_put(io, frame, len, line.time_ns);

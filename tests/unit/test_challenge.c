@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The challenge of a chat room: its hash, its words, invitations, and how often it refuses aloud.
+/* The challenge of a chat room: its hash, its tokens, whom it allows, and how often it refuses
+ * aloud.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,40 +55,40 @@ static void identities(void **state)
 }
 
 static bool knows(const struct challenge *challenge, struct udpxdp_endpoint p, uint64_t second,
-	const char *word)
+	const char *token)
 {
 	return challenge_accepts(
-		challenge, &p, second * SEC, (const uint8_t *)word, CHALLENGE_TOKEN_LEN);
+		challenge, &p, second * SEC, (const uint8_t *)token, CHALLENGE_TOKEN_LEN);
 }
 
-static void words(void **state)
+static void tokens(void **state)
 {
 	const uint64_t start = 64 * 1000;
 	struct challenge *a = gate_with(1, 2), *b = gate_with(2, 1);
 	struct udpxdp_endpoint one = peer(1, 1000);
-	char word[CHALLENGE_TOKEN_LEN], again[CHALLENGE_TOKEN_LEN];
+	char token[CHALLENGE_TOKEN_LEN], again[CHALLENGE_TOKEN_LEN];
 
-	challenge_token(a, &one, start * SEC, word);
+	challenge_token(a, &one, start * SEC, token);
 	for (int i = 0; i < CHALLENGE_TOKEN_LEN; i++)
-		assert_non_null(memchr("abcdefghijkmnpqrstuvwxyz23456789", word[i], 32));
+		assert_non_null(memchr("abcdefghijkmnpqrstuvwxyz23456789", token[i], 32));
 	challenge_token(a, &one, (start + 63) * SEC, again);
-	assert_memory_equal(word, again, CHALLENGE_TOKEN_LEN);
+	assert_memory_equal(token, again, CHALLENGE_TOKEN_LEN);
 	challenge_token(a, &one, (start + 64) * SEC, again);
-	assert_memory_not_equal(word, again, CHALLENGE_TOKEN_LEN);
+	assert_memory_not_equal(token, again, CHALLENGE_TOKEN_LEN);
 
-	assert_true(knows(a, one, start, word));
-	assert_true(knows(a, one, start + 63, word));
-	assert_true(knows(a, one, start + 127, word));
-	assert_false(knows(a, one, start + 128, word));
-	assert_false(knows(a, one, start - 1, word));
-	assert_false(knows(a, peer(1, 1001), start, word));
-	assert_false(knows(a, peer(2, 1000), start, word));
-	assert_false(knows(b, one, start, word));
+	assert_true(knows(a, one, start, token));
+	assert_true(knows(a, one, start + 63, token));
+	assert_true(knows(a, one, start + 127, token));
+	assert_false(knows(a, one, start + 128, token));
+	assert_false(knows(a, one, start - 1, token));
+	assert_false(knows(a, peer(1, 1001), start, token));
+	assert_false(knows(a, peer(2, 1000), start, token));
+	assert_false(knows(b, one, start, token));
 	assert_false(challenge_accepts(
-		a, &one, start * SEC, (const uint8_t *)word, CHALLENGE_TOKEN_LEN - 1));
+		a, &one, start * SEC, (const uint8_t *)token, CHALLENGE_TOKEN_LEN - 1));
 	assert_false(challenge_accepts(a, &one, start * SEC, (const uint8_t *)"", 0));
-	word[CHALLENGE_TOKEN_LEN - 1] ^= 1;
-	assert_false(knows(a, one, start, word));
+	token[CHALLENGE_TOKEN_LEN - 1] ^= 1;
+	assert_false(knows(a, one, start, token));
 	free(a);
 	free(b);
 }
@@ -96,10 +97,10 @@ static void the_first_period_has_no_predecessor(void **state)
 {
 	struct challenge *challenge = gate_with(0, 0);
 	struct udpxdp_endpoint one = peer(1, 1000);
-	char word[CHALLENGE_TOKEN_LEN];
+	char token[CHALLENGE_TOKEN_LEN];
 
-	challenge_token(challenge, &one, 0, word);
-	assert_true(knows(challenge, one, 0, word));
+	challenge_token(challenge, &one, 0, token);
+	assert_true(knows(challenge, one, 0, token));
 	free(challenge);
 }
 
@@ -145,7 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(siphash_vectors),
 		cmocka_unit_test(identities),
-		cmocka_unit_test(words),
+		cmocka_unit_test(tokens),
 		cmocka_unit_test(the_first_period_has_no_predecessor),
 		cmocka_unit_test(invitations),
 		cmocka_unit_test(refusals_are_few),

@@ -5,9 +5,9 @@
 
 #include "services/chat/siphash.h"
 
-#define TOKEN_SECONDS 64 /* a word is good for one to two times that */
+#define TOKEN_SECONDS 64 /* a token is good for one to two times that */
 
-/* topic 0 makes an identity, others make words. */
+/* topic 0 makes an identity, others make tokens. */
 static uint64_t hash_endpoint(
 	const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t topic)
 {
@@ -31,41 +31,41 @@ static uint64_t period(uint64_t time_ns)
 }
 
 static void token_of(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
-	uint64_t topic, char word[CHALLENGE_TOKEN_LEN])
+	uint64_t topic, char token[CHALLENGE_TOKEN_LEN])
 {
 	static const char letters[32] = "abcdefghijkmnpqrstuvwxyz23456789";
 	uint64_t hash = hash_endpoint(challenge, peer, topic);
 
 	for (int i = 0; i < CHALLENGE_TOKEN_LEN; i++, hash >>= 5)
-		word[i] = letters[hash & 31];
+		token[i] = letters[hash & 31];
 }
 
 void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
-	uint64_t time_ns, char word[CHALLENGE_TOKEN_LEN])
+	uint64_t time_ns, char token[CHALLENGE_TOKEN_LEN])
 {
-	token_of(challenge, peer, period(time_ns), word);
+	token_of(challenge, peer, period(time_ns), token);
 }
 
 bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
 	uint64_t time_ns, const uint8_t *text, size_t len)
 {
-	char word[CHALLENGE_TOKEN_LEN];
+	char token[CHALLENGE_TOKEN_LEN];
 
 	if (len != CHALLENGE_TOKEN_LEN)
 		return false;
-	token_of(challenge, peer, period(time_ns), word);
-	if (!memcmp(text, word, len))
+	token_of(challenge, peer, period(time_ns), token);
+	if (!memcmp(text, token, len))
 		return true;
-	token_of(challenge, peer, period(time_ns) - 1, word);
-	return period(time_ns) > 1 && !memcmp(text, word, len);
+	token_of(challenge, peer, period(time_ns) - 1, token);
+	return period(time_ns) > 1 && !memcmp(text, token, len);
 }
 
 void challenge_allow(struct challenge *challenge, uint64_t id, uint64_t until_ns)
 {
-	struct challenge_pass *oldest = challenge->invited;
+	struct challenge_pass *oldest = challenge->allowed;
 
-	for (struct challenge_pass *i = challenge->invited;
-		i < challenge->invited + CHALLENGE_ALLOWED; i++) {
+	for (struct challenge_pass *i = challenge->allowed;
+		i < challenge->allowed + CHALLENGE_ALLOWED; i++) {
 		if (i->id == id) {
 			oldest = i;
 			break;
@@ -79,8 +79,8 @@ void challenge_allow(struct challenge *challenge, uint64_t id, uint64_t until_ns
 bool challenge_allowed(const struct challenge *challenge, uint64_t id, uint64_t time_ns)
 {
 	for (unsigned i = 0; i < CHALLENGE_ALLOWED; i++)
-		if (challenge->invited[i].id == id)
-			return time_ns < challenge->invited[i].until_ns;
+		if (challenge->allowed[i].id == id)
+			return time_ns < challenge->allowed[i].until_ns;
 	return false;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whom a chat room lets in and whom it answers. An address off the interface's subnet can be
- * invented by anybody, so a speaker from there first has to repeat a word that was sent to it;
- * the word follows from its address and the time, so nothing is kept for those who never do.
+ * invented by anybody, so a speaker from there first has to echo a token that was sent to it;
+ * the token follows from its address and the time, so nothing is kept for those who never do.
  * Nobody is answered more than a few times a second what is wrong with what it sends.
  */
 #ifndef UDPXDP_CHALLENGE_H
@@ -20,7 +20,7 @@ struct challenge {
 	struct challenge_pass {
 		uint64_t id;
 		uint64_t until_ns;
-	} invited[CHALLENGE_ALLOWED];
+	} allowed[CHALLENGE_ALLOWED];
 	struct challenge_answered {
 		uint64_t id;
 		uint64_t second;
@@ -31,11 +31,11 @@ struct challenge {
 /* A hash of an address and port that only the holder of the seed can compute. */
 uint64_t challenge_id(const struct challenge *challenge, const struct udpxdp_endpoint *peer);
 
-/* The word that this speaker has to send, now. */
+/* The token that this speaker has to send, now. */
 void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
-	uint64_t time_ns, char word[CHALLENGE_TOKEN_LEN]);
+	uint64_t time_ns, char token[CHALLENGE_TOKEN_LEN]);
 
-/* Is this text the word that was sent to the speaker within the last minute or two? */
+/* Is this text the token that was sent to the speaker within the last minute or two? */
 bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
 	uint64_t time_ns, const uint8_t *text, size_t len);
 
