@@ -5,11 +5,12 @@
  * An answer of the room itself begins with "* ". Rooms and echo servers can be made to talk to
  * each other by forged source addresses, or by people who speak from one room's console to
  * another room, so
- *  - a text that begins with "* " is shown, but neither answered nor sent on;
+ *  - a text that begins with "* " is shown, but neither answered nor relayed;
  *  - a text in front of which MAX_SPEAKERS rooms or people stand already is refused;
- *  - what another room sent on goes to people, not to a third room.
+ *  - what another room relayed goes to people, not to a third room.
  */
-#include "services/chat/chat.h"
+#include "services/chat/answer.h"
+#include "services/chat/commands.h"
 
 #define LOWEST_CLIENT_PORT 1024 /* below it live services, which might answer */
 #define MAX_SPEAKERS 3
@@ -33,7 +34,7 @@ static const struct udpxdp_option options[] = {
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct chat_options, challenge),
 		.fallback = "on",
-		.help = "who speaks from off the subnet repeats a word to join"},
+		.help = "speakers from off the subnet must echo a token to join"},
 	{.key = "history",
 		.kind = UDPXDP_OPTION_PATH,
 		.offset = offsetof(struct chat_options, history),
@@ -139,44 +140,65 @@ static void show(const struct talk *talk)
 
 /* ---- the conversation ---- */
 
-/* Does this member get what the speaker says? A room does not get what another room sent on. */
-static bool hears(const struct talk *talk, const struct member *member, bool sent_on)
+/* Does this member get what the speaker says? A room does not get what another room relayed. */
+static bool hears(const struct talk *talk, const struct member *member, bool relayed)
 {
-	return member != talk->speaker && !(sent_on && member->path.peer.port == talk->chat->port);
+	return member != talk->speaker && !(relayed && member->path.peer.port == talk->chat->port);
+}
+
+/* The longest line that can be sent to everybody who hears it. The paths are of two kinds, of which
+ * each is asked for once. */
+static size_t longest_line(const struct talk *talk, bool relayed)
+{
+	const struct members *members = &talk->chat->members;
+	size_t longest = SIZE_MAX, of_kind[2] = {};
+
+	for (uint32_t i = 0; i < members->count; i++) {
+		const struct member *member = members_at(members, i);
+		size_t *max = &of_kind[udpxdp_addr_is_ipv4(&member->path.peer.addr)];
+
+		if (*max || !hears(talk, member, relayed))
+			continue;
+		*max = udpxdp_send_max(talk->ctx, &member->path);
+		if (*max < longest)
+			longest = *max;
+	}
+	return longest;
+}
+
+/* "NAME: ", to stand in front of what the speaker says. */
+static void set_prefix(struct udpxdp_prefix *prefix, const struct member *speaker)
+{
+	char text[sizeof(speaker->name) + 2];
+
+	_Static_assert(sizeof(text) <= sizeof(prefix->text), "a name fits in front of a text");
+	memcpy(text, speaker->name, speaker->name_len);
+	memcpy(text + speaker->name_len, ": ", 2);
+	udpxdp_prefix_set(prefix, text, speaker->name_len + 2);
 }
 
 static void relay(const struct talk *talk)
 {
-	struct chat *chat = talk->chat;
-	const struct members *members = &chat->members;
+	const struct members *members = &talk->chat->members;
 	const struct udpxdp_datagram *d = talk->d;
-	bool sent_on = d->path.peer.port == chat->port && count_speakers(d);
-	size_t name_len = talk->speaker->name_len;
-	size_t len = name_len + 2 + d->len, max = sizeof(chat->line);
+	bool relayed = d->path.peer.port == talk->chat->port && count_speakers(d);
+	size_t max = longest_line(talk, relayed);
+	struct udpxdp_prefix prefix;
 
-	for (uint32_t i = 0; i < members->count; i++) {
-		const struct member *member = members_at(members, i);
-		size_t fits = udpxdp_send_max(talk->ctx, &member->path);
-
-		if (fits < max && hears(talk, member, sent_on))
-			max = fits;
-	}
-	if (len > max) {
+	set_prefix(&prefix, talk->speaker);
+	if (prefix.len + d->len > max) {
 		chat_refuse(talk, UDPXDP_DROP_reply_too_big,
 			"* message too long: %u bytes, at most %zu", d->len,
-			max > name_len + 2 ? max - name_len - 2 : 0);
+			max > prefix.len ? max - prefix.len : 0);
 		return;
 	}
 
 	show(talk);
-	memcpy(chat->line, talk->speaker->name, name_len);
-	memcpy(chat->line + name_len, ": ", 2);
-	memcpy(chat->line + name_len + 2, d->payload, d->len);
 	for (uint32_t i = 0; i < members->count; i++) {
 		const struct member *member = members_at(members, i);
 
-		if (hears(talk, member, sent_on))
-			udpxdp_send(talk->ctx, &member->path, chat->line, len);
+		if (hears(talk, member, relayed))
+			udpxdp_forward(talk->ctx, d, &member->path, &prefix);
 	}
 }
 
@@ -209,7 +231,7 @@ static void challenge(struct talk *talk)
 	const struct udpxdp_datagram *d = talk->d;
 	const struct udpxdp_endpoint *peer = &d->path.peer;
 	struct text text = trimmed(d);
-	char word[CHALLENGE_TOKEN_LEN];
+	char token[CHALLENGE_TOKEN_LEN];
 
 	if (challenge_accepts(&talk->chat->challenge, peer, d->time_ns, text.bytes, text.len)) {
 		if (join(talk))
@@ -218,9 +240,9 @@ static void challenge(struct talk *talk)
 	}
 	if (d->len)
 		show(talk);
-	challenge_token(&talk->chat->challenge, peer, d->time_ns, word);
+	challenge_token(&talk->chat->challenge, peer, d->time_ns, token);
 	chat_refuse(
-		talk, UDPXDP_DROP_unconfirmed, "* to join, send: %.*s", CHALLENGE_TOKEN_LEN, word);
+		talk, UDPXDP_DROP_unconfirmed, "* to join, send: %.*s", CHALLENGE_TOKEN_LEN, token);
 }
 
 static void hear(struct talk *talk)

@@ -6,8 +6,6 @@
 #include "services/chat/challenge.h"
 #include "services/chat/members.h"
 
-#define ANSWER_MAX 256 /* bytes of an answer, so that little comes of a forged question */
-
 struct chat_options {
 	uint32_t members;
 	uint32_t idle;
@@ -24,9 +22,7 @@ struct chat {
 	uint16_t port;
 	uint64_t now_ns;
 	struct challenge challenge;
-	uint8_t line[UDPXDP_ADDR_TEXT_MAX + 2 +
-		     UDPXDP_PAYLOAD_MAX]; /* a message as it is sent on */
-	struct members members;           /* and its records behind it: nothing may follow */
+	struct members members; /* and its records behind it: nothing may follow */
 };
 
 /* A datagram from a speaker, and what the room made of it. */
@@ -52,19 +48,5 @@ static inline struct text trimmed(const struct udpxdp_datagram *d)
 		text.len--;
 	return text;
 }
-
-/*
- * Answers the speaker alone, in one line: what the format says, which is to begin with "* ". It
- * ends as the question did, which is how the speaker's program shows lines.
- */
-void chat_answer(const struct talk *talk, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-/* Counts a refusal, and answers why, but not many times a second. */
-void chat_refuse(const struct talk *talk, enum udpxdp_drop reason, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* Carries out a text that begins with a slash; the speaker is a member. */
-void chat_run_command(const struct talk *talk);
 
 #endif
