@@ -126,18 +126,18 @@ struct filter_config {
 	X(bad_udp_checksum, "the UDP checksum is wrong, or absent in IPv6")                       \
 	X(source_port_zero, "the source port is 0")                                               \
 	X(source_address, "the source is multicast, broadcast, unspecified, loopback or our own") \
-	X(loop, "an answer could close a loop between services")                                  \
-	X(reply_too_big, "what would be sent does not fit the interface's MTU")                   \
-	X(no_tx_frame, "no free transmit frame")                                                  \
-	X(handover_full, "the ring to the worker that runs the service is full")                  \
-	X(off_subnet, "an announcement from off the interface's subnet is not answered")          \
+	X(loop, "answering could start a loop between services")                                  \
+	X(reply_too_big, "what was to be sent exceeds the interface's MTU")                       \
+	X(no_tx_frame, "no transmit frame was free")                                              \
+	X(handover_full, "the queue to the service's worker was full")                            \
+	X(off_subnet, "an announcement from outside the interface's subnets is not answered")     \
 	X(no_address, "the interface has no address to send from")                                \
 	X(invalid_text, "the text is not valid UTF-8")                                            \
-	X(room_full, "the chat room has as many members as it may")                               \
-	X(unconfirmed, "a speaker from off the subnet has not answered the challenge")            \
+	X(room_full, "the chat room is full")                                                     \
+	X(unconfirmed, "an off-subnet speaker has not echoed its token yet")                      \
 	X(history_lost, "a message could not be written to the history file")                     \
-	X(print_lost, "a message was not printed because the printer was behind")                 \
-	X(console_lost, "a message was not shown on the consoles because they were behind")
+	X(print_lost, "a message was not printed: the printer's queue was full")                  \
+	X(console_lost, "a message was not shown on the consoles: their queue was full")
 
 enum udpxdp_drop {
 #define X(name, text) UDPXDP_DROP_##name,

@@ -498,7 +498,7 @@ static void console_line_that_cannot_go(void **state)
 		"the text does not fit the interface's MTU; shorten it");
 	expect_refused(&node, UDPXDP_DROP_reply_too_big);
 	assert_string_equal(node_command(&node, bob, "\xff"),
-		"the text is not valid UTF-8; set the terminal to it");
+		"the text is not valid UTF-8; use a UTF-8 terminal");
 	node.out.no_frame = true;
 	assert_string_equal(node_command(&node, bob, "a"), "no transmit frame is free; try again");
 	assert_int_equal(node.out.printed.count + node.out.recorded.count, 0);

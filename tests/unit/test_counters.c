@@ -135,7 +135,7 @@ static void table(void **state)
 		"dropped by  reason            datagrams\n"
 		"echo:8080   bad_udp_checksum          2  the UDP checksum is wrong, or absent "
 		"in IPv6\n"
-		"echo:8080   loop                      2  an answer could close a loop between "
+		"echo:8080   loop                      2  answering could start a loop between "
 		"services\n");
 }
 
@@ -164,7 +164,7 @@ static void table_with_rates(void **state)
 		"dropped by  reason            datagrams   /s\n"
 		"echo:8080   bad_udp_checksum          2  0.5  the UDP checksum is wrong, or "
 		"absent in IPv6\n"
-		"echo:8080   loop                      2  1.0  an answer could close a loop "
+		"echo:8080   loop                      2  1.0  answering could start a loop "
 		"between services\n");
 	prints(stats_print_table, &(struct stats_view){.iface = "x", .now = &quiet},
 		"x\n\nport  rx_packets  rx_bytes  redirected  passed\n\n"

@@ -24,7 +24,7 @@ static const struct udpxdp_option options[] = {
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct options, answer),
 		.fallback = "on",
-		.help = "answer announcements of others with this host's name"},
+		.help = "answer other hosts' announcements with this host's name"},
 	{},
 };
 

@@ -25,7 +25,7 @@ static const struct udpxdp_option options[] = {
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct options, loops),
 		.fallback = "refuse",
-		.help = "answer what could be an answer itself: refuse or allow"},
+		.help = "requests that may be answers themselves: refuse or allow them"},
 	{},
 };
 

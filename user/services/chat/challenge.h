@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whom a chat room lets in and whom it answers. An address off the interface's subnet can be
- * invented by anybody, so a speaker from there first has to echo a token that was sent to it;
- * the token follows from its address and the time, so nothing is kept for those who never do.
- * Nobody is answered more than a few times a second what is wrong with what it sends.
+ * Who may join a chat room, and how often a source is told what it did wrong. Anybody can make up
+ * a source address from outside the interface's subnets, so a speaker from there first has to echo
+ * a token that was sent to it. The token is derived from its address and the time: no state is
+ * kept for those who never answer.
  */
 #ifndef UDPXDP_CHALLENGE_H
 #define UDPXDP_CHALLENGE_H
@@ -39,11 +39,11 @@ void challenge_token(const struct challenge *challenge, const struct udpxdp_endp
 bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
 	uint64_t time_ns, const uint8_t *text, size_t len);
 
-/* A console spoke to this peer: an answer from there is welcome until then. */
+/* A console spoke to this peer, which may join without a token until then. */
 void challenge_allow(struct challenge *challenge, uint64_t id, uint64_t until_ns);
 bool challenge_allowed(const struct challenge *challenge, uint64_t id, uint64_t time_ns);
 
-/* May this source be answered of one more refusal in this second? Counts it. */
+/* May this source be told of one more refusal in this second? Counts it. */
 bool challenge_may_answer(struct challenge *challenge, uint64_t id, uint64_t time_ns);
 
 #endif

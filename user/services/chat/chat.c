@@ -3,11 +3,10 @@
  * A chat room: whoever speaks is a member, and what a member says goes to all the others.
  *
  * An answer of the room itself begins with "* ". Rooms and echo servers can be made to talk to
- * each other by forged source addresses, or by people who speak from one room's console to
- * another room, so
+ * each other by forged source addresses, or by a console that speaks to another room, so
  *  - a text that begins with "* " is shown, but neither answered nor relayed;
- *  - a text in front of which MAX_SPEAKERS rooms or people stand already is refused;
- *  - what another room relayed goes to people, not to a third room.
+ *  - a text that already begins with MAX_SPEAKERS names is refused;
+ *  - what another room relayed is not passed to a third room.
  */
 #include "services/chat/answer.h"
 #include "services/chat/commands.h"
@@ -22,14 +21,14 @@ static const struct udpxdp_option options[] = {
 		.min = 1,
 		.max = 65536,
 		.fallback = "1024",
-		.help = "how many members the room holds"},
+		.help = "maximum number of members"},
 	{.key = "idle",
 		.kind = UDPXDP_OPTION_UINT,
 		.offset = offsetof(struct chat_options, idle),
 		.min = 1,
 		.max = 86400,
 		.fallback = "300",
-		.help = "seconds of silence after which a member leaves"},
+		.help = "seconds of silence after which a member is removed"},
 	{.key = "challenge",
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct chat_options, challenge),
@@ -40,13 +39,13 @@ static const struct udpxdp_option options[] = {
 		.offset = offsetof(struct chat_options, history),
 		.max = UDPXDP_PATH_SIZE,
 		.fallback = "chat.txt",
-		.help = "the file that keeps every message, or off"},
+		.help = "file that keeps every message, or off"},
 	{.key = "sync",
 		.kind = UDPXDP_OPTION_UINT,
 		.offset = offsetof(struct chat_options, sync),
 		.max = 3600,
 		.fallback = "1",
-		.help = "seconds after which the history is on disk; 0: when it likes"},
+		.help = "seconds between syncs of the history to disk; 0: left to the kernel"},
 	{},
 };
 
@@ -116,8 +115,8 @@ static bool could_loop(const struct udpxdp_datagram *d)
 	return d->path.peer.port < LOWEST_CLIENT_PORT || udpxdp_stamp_starts(d->payload, d->len);
 }
 
-/* Shows a received text to whom it concerns: commands are no conversation, and answers of
- * another room none that is worth keeping. */
+/* Prints everything; the consoles get no commands, and the history neither commands nor the answers
+ * of another room. */
 static void show(const struct talk *talk)
 {
 	const struct udpxdp_datagram *d = talk->d;
@@ -314,7 +313,7 @@ static const char *command(void *state, struct udpxdp_ctx *ctx, const struct udp
 
 	advance(chat, c->time_ns);
 	if (!udpxdp_text_is_utf8(c->text, c->len))
-		return "the text is not valid UTF-8; set the terminal to it";
+		return "the text is not valid UTF-8; use a UTF-8 terminal";
 	path.local.port = chat->port;
 	if (!udpxdp_send(ctx, &path, c->text, c->len))
 		return c->len > udpxdp_send_max(ctx, &path)
