@@ -25,7 +25,7 @@ def write(target, name, data):
 
 # ---- fuzz_frames: a list of steps; see there ----
 
-MEND, WORKER, HOLD, NO_TX, NO_SINK, WORD = 4, 8, 16, 32, 64, 128
+MEND, WORKER, HOLD, NO_TX, NO_SINK, TOKEN = 4, 8, 16, 32, 64, 128
 
 
 def frame(packet, flags=0, time=1):
@@ -91,11 +91,14 @@ SCRIPTS = {
     "chat_idle": frame(chat(b"hello")) + frame(chat(b"hi", 3)) + tick(6) +
                  frame(chat(b"anybody?", 3)),
     "chat_clock_back": frame(chat(b"hello"), 0, 5) + frame(chat(b"hi", 3), 0, 7) + tick(7),
+    "single_reply": frame(chat(b"here", dport=8099)) + frame(chat(b"there", dport=8099), WORKER) +
+                    frame(chat(b"", dport=8099), WORKER | HOLD) * 2 +
+                    frame(chat(b"lost", dport=8099), WORKER | NO_TX),
     "chat_worker": frame(chat(b"hello"), WORKER) + frame(chat(b"hi", 3)) +
                    frame(chat(b"hello"), WORKER | HOLD) * 3 + frame(chat(b"there", 3), WORKER) +
                    frame(chat(b"lost"), WORKER | NO_SINK),
     "chat_challenge": frame(chat(b"hello", ip=FAR)) +
-                      frame(chat(b"12345678", ip=FAR), MEND | WORD) +
+                      frame(chat(b"12345678", ip=FAR), MEND | TOKEN) +
                       frame(chat(b"now I am in", ip=FAR)),
     "chat_invalid": frame(chat(b"\xff\xfe")) + frame(chat(b"\xc0\x80")) +
                     frame(chat(b"\xed\xa0\x80")) + frame(chat(b"")) + frame(chat(b"/nick ")),
