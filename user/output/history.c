@@ -20,7 +20,7 @@
 #define NAP_MAX 20       /* ms that a message waits at most when there was nothing to write */
 #define RETRY_EVERY 1000 /* ms between attempts while the file cannot be written */
 
-_Static_assert(BUFFER_SIZE >= 2 * HISTORY_LINE_MAX, "what is kept is more than one line");
+_Static_assert(BUFFER_SIZE >= 2 * MESSAGE_TEXT_HISTORY_MAX, "what is kept is more than one line");
 
 struct history {
 	char *path;
@@ -78,7 +78,7 @@ static bool gather(struct history *h)
 	bool any = false, room_made = false;
 
 	for (;;) {
-		if (BUFFER_SIZE - h->used < HISTORY_LINE_MAX) {
+		if (BUFFER_SIZE - h->used < MESSAGE_TEXT_HISTORY_MAX) {
 			size_t from = h->torn ? line_end(h, 0) : 0;
 
 			if (!h->stuck || room_made)
@@ -91,7 +91,7 @@ static bool gather(struct history *h)
 		if (!message)
 			return any;
 		h->used +=
-			message_format_history(h->buffer + h->used, BUFFER_SIZE - h->used, message);
+			message_text_history(h->buffer + h->used, BUFFER_SIZE - h->used, message);
 		any = true;
 	}
 }

@@ -20,7 +20,7 @@
 #define ABANDON 500 /* ms that printer_stop() waits for the thread */
 #define SAY_EVERY 1000
 
-_Static_assert(MESSAGE_LINE_MAX <= PIPE_BUF, "a line is written whole or not at all");
+_Static_assert(MESSAGE_TEXT_LINE_MAX <= PIPE_BUF, "a line is written whole or not at all");
 
 /* One worker's. The counters are the worker's: nobody else writes them. */
 struct feed {
@@ -31,7 +31,7 @@ struct feed {
 struct printer {
 	const struct service_config *services;
 	enum log_format format;
-	char (*labels)[MESSAGE_LABEL_MAX]; /* of the services */
+	char (*labels)[MESSAGE_TEXT_LABEL_MAX]; /* of the services */
 	unsigned workers;
 	pthread_t thread;
 	_Atomic bool stopping;
@@ -129,16 +129,15 @@ static void write_batch(struct printer *printer)
 static void add_line(
 	struct printer *printer, unsigned instance, const struct udpxdp_message *message)
 {
-	char line[MESSAGE_LINE_MAX];
+	char line[MESSAGE_TEXT_LINE_MAX];
 	size_t len;
 
 	if (printer->given_up || atomic_load_explicit(&printer->broken, memory_order_relaxed))
 		return;
 	if (printer->format == LOG_JSON)
-		len = message_format_json(
-			line, sizeof(line), &printer->services[instance], message);
+		len = message_text_json(line, sizeof(line), &printer->services[instance], message);
 	else
-		len = message_format(line, sizeof(line), printer->labels[instance], message);
+		len = message_text_line(line, sizeof(line), printer->labels[instance], message);
 	if (len > sizeof(printer->batch) - printer->used)
 		write_batch(printer);
 	memcpy(printer->batch + printer->used, line, len);
@@ -211,9 +210,9 @@ struct printer *printer_start(const struct service_config *services, unsigned se
 	if (!printer->labels)
 		goto failed;
 	for (unsigned i = 0; i < service_count; i++)
-		message_service_label(printer->labels[i], services, service_count, i);
+		message_text_label(printer->labels[i], services, service_count, i);
 	for (unsigned i = 0; i < workers; i++) {
-		printer->feeds[i].queue = message_queue_new(CELLS, MESSAGE_LINE_MAX);
+		printer->feeds[i].queue = message_queue_new(CELLS, MESSAGE_TEXT_LINE_MAX);
 		if (!printer->feeds[i].queue)
 			goto failed;
 	}

@@ -13,8 +13,8 @@
 
 struct printer;
 
-/* Starts the thread. services outlives it; fd is where lines go (see message_format() and
- * message_format_json()). Returns NULL with errno. */
+/* Starts the thread. services outlives it; fd is where lines go (see message_text_line() and
+ * message_text_json()). Returns NULL with errno. */
 struct printer *printer_start(const struct service_config *services, unsigned service_count,
 	unsigned workers, int fd, enum log_format format);
 
