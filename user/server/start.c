@@ -159,10 +159,10 @@ static int open_capture(struct server *s)
 		return EXIT_CLEAN;
 	if (monitor_register(s->config->capture) < 0)
 		return failed("preparing the capture", "give a shorter path");
-	s->capture = capture_open(s->config->capture, monitor_open, error, sizeof(error));
+	s->capture = capture_open(s->config->capture, monitor_open, log_line, error, sizeof(error));
 	if (s->capture)
 		return EXIT_CLEAN;
-	log_line("writing a capture failed: %s; give another --write", error);
+	log_line("%s; use another --write", error);
 	return EXIT_RUNTIME;
 }
 
