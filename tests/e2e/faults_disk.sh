@@ -92,7 +92,7 @@ require mount -o remount,size=256k "$small"
 udpxdp=$work/printing
 printf '#!/bin/sh\nexec "%s" "$@" >"%s"\n' "$BUILD/udpxdp" "$small/messages.txt" >"$udpxdp"
 chmod 755 "$udpxdp"
-server_start server -s echo -w "$small/all.pcap"
+server_start server --print all -s echo -w "$small/all.pcap"
 udpxdp=$BUILD/udpxdp
 many() { on client "$e2e/udp.py" exchange $v4 8080 --count 3000 --window 8; }
 check "no room for the capture nor the messages: every echo request was answered" many
@@ -108,7 +108,7 @@ missing=$(sed -n 's/.*; frames lost so far: //p' "$(server_err server)" | tail -
 equal "the capture can be read, and holds all but the missing ($missing)" 12000 \
 	"$((missing + $(tshark -r "$small/all.pcap" -Y 'udp.port == 8080' 2>"$work/tshark.log" | wc -l)))"
 equal "and is not cut" "" "$(grep -i 'cut short' "$work/tshark.log")"
-lost=$(sed -n 's/^udpxdp: printed lines lost: //p' "$(server_err server)" | tail -n 1)
+lost=$(sed -n 's/^udpxdp: standard output: blocked; lines lost so far: //p' "$(server_err server)" | tail -n 1)
 equal "messages not printed are counted (${lost:-0})" 6000 "$((${lost:-0} + $(grep -c ' echo recv ' "$small/messages.txt")))"
 
 # ---- a directory that goes away

@@ -16,8 +16,7 @@
 
 #define MESSAGE_TEXT_LABEL_MAX (UDPXDP_NAME_SIZE + 6) /* "NAME:65535" and its NUL */
 
-/* How a service is called in a printed line: its name, and its port too when the same service
- * runs on several. */
+/* The service's name in a printed line, with its port when the same service runs on several. */
 void message_text_label(char label[MESSAGE_TEXT_LABEL_MAX], const struct service_config *services,
 	unsigned count, unsigned instance);
 
@@ -29,11 +28,9 @@ void message_text_label(char label[MESSAGE_TEXT_LABEL_MAX], const struct service
 size_t message_text_line(
 	char *line, size_t size, const char *service, const struct udpxdp_message *m);
 
-enum log_format { LOG_TEXT, LOG_JSON };
-
 /*
- * The same as an object of JSON on one line: time, service, port, direction (recv or send), peer,
- * peer_port, text. A byte of the text that is not UTF-8 is there as U+FFFD (see escape_json()).
+ * The same as a JSON object on one line: time, service, port, direction (recv or send), peer,
+ * peer_port, text. A byte of the text that is not UTF-8 becomes U+FFFD (see escape_json()).
  */
 size_t message_text_json(char *line, size_t size, const struct service_config *service,
 	const struct udpxdp_message *m);

@@ -219,7 +219,7 @@ static int open_outputs(struct server *s, unsigned workers)
 			return failed("starting the history", "is the system out of memory?");
 	}
 	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
-				   STDOUT_FILENO, c->log_format)))
+				   STDOUT_FILENO, c->log_format, c->print_rate)))
 		return failed("starting the printer", "is the system out of memory?");
 	return EXIT_CLEAN;
 }
