@@ -61,7 +61,7 @@ says() {
 whole() {
 	local name=$1 heard=$2 lost
 	shift 2
-	lost=$(sed -n 's/.*written again; lines lost: //p' "$(server_err server)")
+	lost=$(sed -n 's/.*writable again; lines lost so far: //p' "$(server_err server)")
 	equal "$name: what is not there is counted as lost ($lost)" "$heard" \
 		"$(($(cat "$@" | grep -c 'line [0-9]*$') + lost))"
 	equal "$name: no line is torn, twice or out of order" "" \
@@ -77,12 +77,12 @@ echo_begins
 talk 0 20000
 check "a full disk is said" says "^udpxdp: history $small/chat.txt: No space left on device"
 require mount -o remount,size=16m "$small"
-check "and when there is room again" says "^udpxdp: history $small/chat.txt: written again; lines lost: [0-9]+$"
+check "and when there is room again" says "^udpxdp: history $small/chat.txt: writable again; lines lost so far: [0-9]+$"
 talk 20000 20100
 echo_went_on "a full disk"
 heard=$(service_counter server rx chat:8090)
 server_stop server || not_ok "it ends well"
-equal "a full disk: each is said once" "1 1" "$(said 'No space left') $(said 'written again')"
+equal "a full disk: each is said once" "1 1" "$(said 'No space left') $(said 'writable again')"
 whole "a full disk" "$heard" "$small/chat.txt"
 
 # ---- a full disk under the capture, and under the messages that are printed
@@ -92,21 +92,23 @@ require mount -o remount,size=256k "$small"
 udpxdp=$work/printing
 printf '#!/bin/sh\nexec "%s" "$@" >"%s"\n' "$BUILD/udpxdp" "$small/messages.txt" >"$udpxdp"
 chmod 755 "$udpxdp"
-server_start server -s echo -w "$small/all.pcap"
+server_start server --print all -s echo -w "$small/all.pcap"
 udpxdp=$BUILD/udpxdp
 many() { on client "$e2e/udp.py" exchange $v4 8080 --count 3000 --window 8; }
 check "no room for the capture nor the messages: every echo request was answered" many
-check "no room for the capture: said" says "^udpxdp: cannot capture to $small/all.pcap: No space left on device"
+check "no room for the capture: said" says "^udpxdp: capture $small/all.pcap: No space left on device; dropping frames until writable$"
+tshark -r "$small/all.pcap" >"$work/tshark.out" 2>"$work/tshark.log"
+equal "no room for the capture: no half frame is in it" "" "$(grep -i 'cut short' "$work/tshark.log")"
 require mount -o remount,size=16m "$small"
 check "room again: every echo request was answered" many
-check "room again: said" says "^udpxdp: captures to $small/all.pcap again; [0-9]+ frames are missing"
+check "room again: said" says "^udpxdp: capture $small/all.pcap: writable again; frames lost so far: [0-9]+$"
 server_stop server
 equal "it ends well" 0 $?
-missing=$(sed -n 's/.* again; \([0-9]*\) frames are missing/\1/p' "$(server_err server)" | tail -n 1)
+missing=$(sed -n 's/.*; frames lost so far: //p' "$(server_err server)" | tail -n 1)
 equal "the capture can be read, and holds all but the missing ($missing)" 12000 \
 	"$((missing + $(tshark -r "$small/all.pcap" -Y 'udp.port == 8080' 2>"$work/tshark.log" | wc -l)))"
 equal "and is not cut" "" "$(grep -i 'cut short' "$work/tshark.log")"
-lost=$(sed -n 's/^udpxdp: printed lines lost: //p' "$(server_err server)" | tail -n 1)
+lost=$(sed -n 's/^udpxdp: standard output: blocked; lines lost so far: //p' "$(server_err server)" | tail -n 1)
 equal "messages not printed are counted (${lost:-0})" 6000 "$((${lost:-0} + $(grep -c ' echo recv ' "$small/messages.txt")))"
 
 # ---- a directory that goes away
@@ -121,12 +123,12 @@ kill -HUP "${server_pid[server]}"
 check "no directory to open the history in: said" says "^udpxdp: history $work/dir/chat.txt: No such file or directory"
 talk 200 300
 mv "$work/away" "$work/dir"
-check "and when it is back" says "^udpxdp: history $work/dir/chat.txt: written again; lines lost: [0-9]+$"
+check "and when it is back" says "^udpxdp: history $work/dir/chat.txt: writable again; lines lost so far: [0-9]+$"
 talk 300 400
 echo_went_on "a directory that goes away"
 heard=$(service_counter server rx chat:8090)
 server_stop server || not_ok "it ends well"
-equal "a directory that goes away: each is said once" "1 1" "$(said 'No such file') $(said 'written again')"
+equal "a directory that goes away: each is said once" "1 1" "$(said 'No such file') $(said 'writable again')"
 whole "a directory that goes away" "$heard" "$work/dir/chat.txt"
 
 # ---- the control socket

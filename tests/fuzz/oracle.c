@@ -144,8 +144,8 @@ static bool is_harmless(const uint8_t *line, size_t len, bool separators)
 
 void judge_message(const struct udpxdp_message *message)
 {
-	static char line[HISTORY_LINE_MAX];
-	const size_t sizes[] = {MESSAGE_LINE_MAX, 256};
+	static char line[MESSAGE_TEXT_HISTORY_MAX];
+	const size_t sizes[] = {MESSAGE_TEXT_LINE_MAX, 256};
 	uint8_t sum = 0;
 	size_t len;
 
@@ -154,12 +154,12 @@ void judge_message(const struct udpxdp_message *message)
 		sum ^= message->text[i];
 	require(message->len <= UDPXDP_PAYLOAD_MAX, &sum, 1);
 	for (unsigned i = 0; i < 2; i++) {
-		len = message_format(line, sizes[i], "chat", message);
+		len = message_text_line(line, sizes[i], "chat", message);
 		require(len && len <= sizes[i] && line[len - 1] == '\n', line, len);
 		require(is_harmless((uint8_t *)line, len - 1, true), line, len);
 		require(udpxdp_text_is_utf8((uint8_t *)line, len), line, len);
 	}
-	len = message_format_history(line, sizeof(line), message);
+	len = message_text_history(line, sizeof(line), message);
 	require(len && len <= sizeof(line) && line[len - 1] == '\n', line, len);
 	require(is_harmless((uint8_t *)line, len - 1, false), line, len);
 	require(udpxdp_text_is_utf8((uint8_t *)line, len), line, len);

@@ -138,6 +138,7 @@ static void options_of_serve(void **state)
 				   "control = /run/x.sock\n"
 				   "user = daemon\n"
 				   "log-format = json\n"
+				   "print = 250\n"
 				   "quiet = yes\n"
 				   "no-sandbox\n"
 				   "verbose = 2\n";
@@ -164,10 +165,33 @@ static void options_of_serve(void **state)
 	assert_string_equal(o.server.capture, "/tmp/a.pcap");
 	assert_string_equal(o.control, "/run/x.sock");
 	assert_string_equal(o.server.user, "daemon");
-	assert_int_equal(o.server.log_format, LOG_JSON);
+	assert_int_equal(o.server.log_format, PRINTER_JSON);
+	assert_int_equal(o.server.print_rate, 250);
 	assert_true(o.server.quiet);
 	assert_true(o.server.no_sandbox);
 	assert_int_equal(o.verbose, 2);
+}
+
+/* The last of print and quiet counts, as on the command line. */
+static void print_and_quiet(void **state)
+{
+	struct server_config *c = &(struct serve_options){.server.print_rate = 7}.server;
+	char error[256];
+
+#define SET(name, value) \
+	assert_int_equal(options_set(&serve_verb, c, name, value, error, sizeof(error)), 0)
+	SET("print", "none");
+	assert_true(c->quiet);
+	SET("print", "all");
+	assert_false(c->quiet);
+	assert_int_equal(c->print_rate, PRINTER_ALL);
+	SET("print", "1");
+	assert_int_equal(c->print_rate, 1);
+	SET("quiet", NULL);
+	assert_true(c->quiet);
+	SET("print", "1000000000");
+	assert_false(c->quiet);
+	assert_int_equal(c->print_rate, 1000000000);
 }
 
 static void check_refused(const char *line, const char *expected)
@@ -188,6 +212,16 @@ static void wrong_options_of_serve(void **state)
 	check_refused("log-format = xml", "log-format: allowed are text json");
 	check_refused("busy-poll = 10001", "busy-poll: '10001' is not a number from 0 to 10000");
 	check_refused("quiet = perhaps", "quiet: 'perhaps' is neither yes nor no");
+	for (const char *const *wrong = (const char *const[]){"0", "-1", "1e3", "10 a second",
+		     "1000000001", "99999999999999999999", "ALL", "", NULL};
+		*wrong; wrong++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "print = %s", *wrong);
+		check_refused(
+			line, **wrong ? "print: expected all, none or a number of lines a second"
+				      : "print: needs a value");
+	}
 	check_refused("mode", "mode: needs a value");
 	check_refused("service = echoes",
 		"service: no service is called \"echoes\": there are echo, broadcast, chat");
@@ -238,6 +272,7 @@ int main(void)
 		cmocka_unit_test(comments),
 		cmocka_unit_test(wrong_lines),
 		cmocka_unit_test(options_of_serve),
+		cmocka_unit_test(print_and_quiet),
 		cmocka_unit_test(wrong_options_of_serve),
 		cmocka_unit_test(files),
 	};

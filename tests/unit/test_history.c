@@ -286,12 +286,12 @@ static void test_reopen_fails(void **state)
 	assert_int_equal(rename(path, old_path), 0);
 	assert_int_equal(mkdir(path, 0755), 0);
 	history_reopen(history);
-	wait_until_said("Is a directory; trying again every second\n");
+	wait_until_said("Is a directory; retrying every second\n");
 	for (unsigned n = 1; n < 1000; n++)
 		put(history, n);
 	wait_for_lines(old_path, 1000);
 	assert_int_equal(rmdir(path), 0);
-	wait_until_said("written again; lines lost: 0\n");
+	wait_until_said("writable again; lines lost so far: 0\n");
 	put(history, 1000);
 	history_stop(history);
 	next = check_file(old_path, 0, false);
@@ -329,10 +329,10 @@ static void test_directory_gone_and_back(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(where), 0);
 	put(history, 1);
-	wait_until_said("No such file or directory; trying again every second\n");
+	wait_until_said("No such file or directory; retrying every second\n");
 	put(history, 2);
 	assert_int_equal(mkdir(where, 0755), 0);
-	wait_until_said("written again; lines lost: 0\n");
+	wait_until_said("writable again; lines lost so far: 0\n");
 	put(history, 3);
 	history_stop(history);
 	assert_int_equal(check_file(path, 1, false), 4);
@@ -350,7 +350,7 @@ static void test_cannot_be_opened(void **state)
 
 	assert_int_equal(mkdir(path, 0755), 0);
 	history = start();
-	assert_int_equal(said_count("Is a directory; trying again every second\n"), 1);
+	assert_int_equal(said_count("Is a directory; retrying every second\n"), 1);
 	for (unsigned n = 0; n < messages; n++) {
 		while (!put(history, n))
 			thread_sleep_ms(1);
@@ -358,7 +358,7 @@ static void test_cannot_be_opened(void **state)
 	thread_sleep_ms(1500); /* it tries again meanwhile, and says nothing */
 	assert_int_equal(said_count("udpxdp: "), 1);
 	assert_int_equal(rmdir(path), 0);
-	wait_until_said("written again; lines lost: ");
+	wait_until_said("writable again; lines lost so far: ");
 	lost = (unsigned)history_lost(history);
 	put(history, messages);
 	history_stop(history);
@@ -367,7 +367,7 @@ static void test_cannot_be_opened(void **state)
 	assert_in_range(lost, 1, messages - 1000);
 	assert_int_equal(lines + lost, messages + 1);
 	assert_int_equal(check_file(path, lost, false), messages + 1);
-	snprintf(want, sizeof(want), "written again; lines lost: %u\n", lost);
+	snprintf(want, sizeof(want), "writable again; lines lost so far: %u\n", lost);
 	assert_int_equal(said_count(want), 1);
 	assert_int_equal(said_count("udpxdp: "), 2);
 }
@@ -386,8 +386,8 @@ static void test_not_permitted(void **state)
 	put(history, 2);
 	history_stop(history);
 	assert_int_equal(seteuid(0), 0);
-	assert_non_null(strstr(stderr_capture(), "Permission denied; trying again every second\n"));
-	assert_non_null(strstr(stderr_capture(), "ended unwritten; lines lost: 2\n"));
+	assert_non_null(strstr(stderr_capture(), "Permission denied; retrying every second\n"));
+	assert_non_null(strstr(stderr_capture(), "still failing at exit; lines lost so far: 2\n"));
 	assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -405,7 +405,7 @@ static unsigned fill(struct history *history)
 
 	for (n = 0; n < 1000; n++)
 		assert_true(put_long(history, n, 300));
-	wait_until_said("No space left on device; trying again every second\n");
+	wait_until_said("No space left on device; retrying every second\n");
 	return n;
 }
 
@@ -429,7 +429,7 @@ static void test_full_disk(void **state)
 	assert_int_equal(check_file(path, 0, false), written);
 
 	assert_int_equal(mount("none", directory, "none", MS_REMOUNT, "size=4m"), 0);
-	wait_until_said("written again; lines lost: 0\n");
+	wait_until_said("writable again; lines lost so far: 0\n");
 	put_long(history, n++, 300);
 	history_stop(history);
 	assert_int_equal(check_file(path, 0, false), n);
@@ -455,7 +455,7 @@ static void test_full_disk_to_the_end(void **state)
 			thread_sleep_ms(1);
 	history_stop(history);
 	written = check_file(path, 0, false);
-	snprintf(want, sizeof(want), "ended unwritten; lines lost: %u\n", n - written);
+	snprintf(want, sizeof(want), "still failing at exit; lines lost so far: %u\n", n - written);
 	assert_int_equal(said_count(want), 1);
 	assert_int_equal(said_count("udpxdp: "), 2);
 	assert_int_equal(umount(directory), 0);
@@ -491,13 +491,13 @@ static void test_append_only(void **state)
 	setrlimit(RLIMIT_FSIZE, &limit);
 	for (; n < 10000; n++)
 		assert_true(put_long(history, n, 300));
-	wait_until_said("File too large; trying again every second\n");
+	wait_until_said("File too large; retrying every second\n");
 	setrlimit(RLIMIT_FSIZE, &before);
 	text = contents(path);
 	assert_int_equal(strlen(text), limit.rlim_cur);
 	assert_int_not_equal(text[strlen(text) - 1], '\n');
 	free(text);
-	wait_until_said("written again; lines lost: ");
+	wait_until_said("writable again; lines lost so far: ");
 	lost = (unsigned)history_lost(history);
 	history_stop(history);
 	assert_true(lost > 0);

@@ -37,28 +37,28 @@ static struct udpxdp_message from_ipv6(struct udpxdp_message m)
 
 static void check_printed(const struct udpxdp_message *m, const char *service, const char *want)
 {
-	char line[MESSAGE_LINE_MAX + 1];
+	char line[MESSAGE_TEXT_LINE_MAX + 1];
 
-	line[message_format(line, MESSAGE_LINE_MAX, service, m)] = '\0';
+	line[message_text_line(line, MESSAGE_TEXT_LINE_MAX, service, m)] = '\0';
 	assert_string_equal(line, want);
 }
 
 static void check_history(const struct udpxdp_message *m, const char *want)
 {
-	static char line[HISTORY_LINE_MAX + 1];
+	static char line[MESSAGE_TEXT_HISTORY_MAX + 1];
 
-	line[message_format_history(line, HISTORY_LINE_MAX, m)] = '\0';
+	line[message_text_history(line, MESSAGE_TEXT_HISTORY_MAX, m)] = '\0';
 	assert_string_equal(line, want);
 }
 
 static void set_zone(const char *zone)
 {
 	struct udpxdp_message other = message("", UDPXDP_RECEIVED, 0);
-	char line[MESSAGE_LINE_MAX];
+	char line[MESSAGE_TEXT_LINE_MAX];
 
 	setenv("TZ", zone, 1);
 	tzset();
-	message_format(line, sizeof(line), "", &other); /* another second: nothing is kept */
+	message_text_line(line, sizeof(line), "", &other); /* another second: nothing is kept */
 }
 
 static void test_printed_line(void **state)
@@ -110,7 +110,7 @@ static void test_zone_changes(void **state)
 
 static void test_printed_line_is_cut(void **state)
 {
-	char *text = malloc(UDPXDP_PAYLOAD_MAX + 1), line[2 * MESSAGE_LINE_MAX];
+	char *text = malloc(UDPXDP_PAYLOAD_MAX + 1), line[2 * MESSAGE_TEXT_LINE_MAX];
 	struct udpxdp_message m = message("", UDPXDP_RECEIVED, THEN);
 	size_t len;
 
@@ -120,18 +120,18 @@ static void test_printed_line_is_cut(void **state)
 	set_zone("UTC");
 
 	m.len = UDPXDP_PAYLOAD_MAX;
-	len = message_format(line, sizeof(line), "echo", &m);
-	assert_int_equal(len, MESSAGE_LINE_MAX);
+	len = message_text_line(line, sizeof(line), "echo", &m);
+	assert_int_equal(len, MESSAGE_TEXT_LINE_MAX);
 	assert_memory_equal(line + len - 6, "x\u2026\"\n", 6);
 
 	/* the longest that still fits stands whole */
 	m.len = (uint32_t)(len - strlen("2026-11-23T01:00:00.123456+00:00 echo recv "
 					"10.0.0.2:4711 \"\"\n"));
-	len = message_format(line, sizeof(line), "echo", &m);
-	assert_int_equal(len, MESSAGE_LINE_MAX);
+	len = message_text_line(line, sizeof(line), "echo", &m);
+	assert_int_equal(len, MESSAGE_TEXT_LINE_MAX);
 	assert_memory_equal(line + len - 4, "xx\"\n", 4);
 	m.len++;
-	len = message_format(line, sizeof(line), "echo", &m);
+	len = message_text_line(line, sizeof(line), "echo", &m);
 	assert_memory_equal(line + len - 6, "x\u2026\"\n", 6);
 	free(text);
 }
@@ -142,16 +142,16 @@ static const struct service_config chat_9000 = {.service = &chat, .port = 9000};
 static void test_json_line(void **state)
 {
 	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
-	char line[MESSAGE_LINE_MAX + 1];
+	char line[MESSAGE_TEXT_LINE_MAX + 1];
 
 	set_zone("CET-1");
-	line[message_format_json(line, MESSAGE_LINE_MAX, &chat_9000, &m)] = '\0';
+	line[message_text_json(line, MESSAGE_TEXT_LINE_MAX, &chat_9000, &m)] = '\0';
 	assert_string_equal(line,
 		"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
 		"\"port\":9000,\"direction\":\"recv\",\"peer\":\"10.0.0.2\","
 		"\"peer_port\":4711,\"text\":\"hello\"}\n");
 	m = from_ipv6(message("\xff\"\n\u5f20", UDPXDP_SENT, THEN));
-	line[message_format_json(line, MESSAGE_LINE_MAX, &chat_9000, &m)] = '\0';
+	line[message_text_json(line, MESSAGE_TEXT_LINE_MAX, &chat_9000, &m)] = '\0';
 	assert_string_equal(line,
 		"{\"time\":\"2026-11-23T02:00:00.123456+01:00\",\"service\":\"chat\","
 		"\"port\":9000,\"direction\":\"send\",\"peer\":\"fe80::1\","
@@ -162,7 +162,7 @@ static void test_json_line(void **state)
 static void test_json_of_any_bytes(void **state)
 {
 	static uint8_t text[UDPXDP_PAYLOAD_MAX];
-	char line[MESSAGE_LINE_MAX];
+	char line[MESSAGE_TEXT_LINE_MAX];
 	struct udpxdp_message m = message("", UDPXDP_RECEIVED, THEN);
 	uint32_t random = 1;
 
@@ -179,8 +179,8 @@ static void test_json_of_any_bytes(void **state)
 			random = random * 1664525 + 1013904223;
 			text[i] = (uint8_t)(random >> 24) & (round & 1 ? 0xff : 0x3f);
 		}
-		len = message_format_json(line, sizeof(line), &chat_9000, &m);
-		assert_true(len <= MESSAGE_LINE_MAX);
+		len = message_text_json(line, sizeof(line), &chat_9000, &m);
+		assert_true(len <= MESSAGE_TEXT_LINE_MAX);
 		assert_int_equal(line[len - 1], '\n');
 		assert_null(memchr(line, '\n', len - 1));
 		object = json_loadb(line, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
@@ -197,7 +197,7 @@ static void test_json_of_any_bytes(void **state)
 		if (!(round & 1) && m.len < 600) { /* ASCII, and none of it was cut */
 			assert_int_equal(said_len, m.len);
 			assert_memory_equal(said, text, m.len);
-		} else if (m.len > MESSAGE_LINE_MAX) {
+		} else if (m.len > MESSAGE_TEXT_LINE_MAX) {
 			assert_memory_equal(said + said_len - 3, "\u2026", 3);
 		}
 		json_decref(object);
@@ -225,7 +225,7 @@ static void test_history_line(void **state)
 static void test_history_line_is_whole(void **state)
 {
 	uint8_t *text = malloc(UDPXDP_PAYLOAD_MAX);
-	char *line = malloc(HISTORY_LINE_MAX);
+	char *line = malloc(MESSAGE_TEXT_HISTORY_MAX);
 	struct udpxdp_message m = from_ipv6(message("", UDPXDP_RECEIVED, THEN));
 	size_t len, end;
 
@@ -237,7 +237,7 @@ static void test_history_line_is_whole(void **state)
 	m.addr = (struct udpxdp_addr){.b = {0xfe, 0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 					      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 	m.port = 65535;
-	len = message_format_history(line, HISTORY_LINE_MAX, &m);
+	len = message_text_history(line, MESSAGE_TEXT_HISTORY_MAX, &m);
 	end = 4 * (size_t)UDPXDP_PAYLOAD_MAX + 1;
 	assert_true(len > end);
 	assert_memory_equal(line + len - end - 1, ":\\x1b", 5);
@@ -255,15 +255,15 @@ static void test_labels(void **state)
 		{.service = &broadcast, .port = 65535},
 		{.service = &echo, .port = 9},
 	};
-	char label[MESSAGE_LABEL_MAX];
+	char label[MESSAGE_TEXT_LABEL_MAX];
 
-	message_service_label(label, services, 3, 0);
+	message_text_label(label, services, 3, 0);
 	assert_string_equal(label, "echo:8080");
-	message_service_label(label, services, 3, 1);
+	message_text_label(label, services, 3, 1);
 	assert_string_equal(label, "broadcast");
-	message_service_label(label, services, 3, 2);
+	message_text_label(label, services, 3, 2);
 	assert_string_equal(label, "echo:9");
-	message_service_label(label, services, 2, 0);
+	message_text_label(label, services, 2, 0);
 	assert_string_equal(label, "echo");
 }
 

@@ -20,8 +20,9 @@
 
 #define THEN (1795395600ull * NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */
 #define WORKERS 2
+#define WAIT_MS 10000 /* for what must come; a test that passes does not wait that long */
 #define LINE "2026-11-23T02:00:00.%06u+01:00 echo:%u recv 10.0.0.2:4711 \"%u\"\n"
-#define LOST "udpxdp: printed lines lost: "
+#define LOST "udpxdp: standard output: blocked; lines lost so far: "
 
 static const struct udpxdp_service echo = {.name = "echo", .port = 8080};
 static const struct service_config services[] = {
@@ -47,7 +48,8 @@ static bool put(struct printer *printer, unsigned w, unsigned n)
 
 static struct printer *start(int fd)
 {
-	struct printer *printer = printer_start(services, 2, WORKERS, fd, LOG_TEXT);
+	struct printer *printer =
+		printer_start(services, 2, WORKERS, fd, PRINTER_TEXT, PRINTER_ALL);
 
 	assert_non_null(printer);
 	return printer;
@@ -141,7 +143,7 @@ static void test_json_lines(void **state)
 	int fds[2];
 
 	assert_int_equal(pipe(fds), 0);
-	printer = printer_start(services, 2, WORKERS, fds[1], LOG_JSON);
+	printer = printer_start(services, 2, WORKERS, fds[1], PRINTER_JSON, PRINTER_ALL);
 	assert_non_null(printer);
 	assert_true(put(printer, 1, 2));
 	printer_stop(printer);
@@ -152,6 +154,56 @@ static void test_json_lines(void **state)
 				  "\"peer\":\"10.0.0.2\",\"peer_port\":4711,\"text\":\"2\"}\n");
 	free(text);
 	close(fds[0]);
+}
+
+#define LEFT_OUT "udpxdp: standard output: limited to 10 lines a second; lines left out: "
+
+/* The sum of what was reported as left out. */
+static unsigned left_out(void)
+{
+	unsigned sum = 0;
+
+	for (const char *at = stderr_capture(); (at = strstr(at, LEFT_OUT)); at++)
+		sum += (unsigned)strtoul(at + strlen(LEFT_OUT), NULL, 10);
+	return sum;
+}
+
+/* More comes than is to be printed: the first of each second are, the others are reported as left
+ * out, once a second while it lasts and at the end. None is lost. */
+static void test_rate(void **state)
+{
+	unsigned accepted = 0, counts[WORKERS], n, seconds;
+	uint64_t begin = clock_ms(), end = begin + 2 * WAIT_MS;
+	struct printer *printer;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	printer = printer_start(services, 2, WORKERS, fds[1], PRINTER_TEXT, 10);
+	assert_non_null(printer);
+	for (n = 0; n < 100; n++)
+		accepted += put(printer, 0, n);
+	assert_int_equal(accepted, 100);
+	/* It is reported without anything more to print. */
+	while (!left_out() && clock_ms() < begin + WAIT_MS)
+		thread_sleep_ms(5);
+	assert_int_equal(left_out(), 90);
+	for (; said_count(LEFT_OUT) < 3 && clock_ms() < end; n++) {
+		accepted += put(printer, 0, n);
+		thread_sleep_ms(1);
+	}
+	assert_true(said_count(LEFT_OUT) >= 3);
+	for (unsigned i = 0; i < 100; i++, n++)
+		accepted += put(printer, 0, n);
+	printer_stop(printer);
+	seconds = (unsigned)((clock_ms() - begin) / 1000) + 2;
+	close(fds[1]);
+	count_lines(read_all(fds[0]), counts);
+	close(fds[0]);
+	assert_int_equal(accepted, n);
+	assert_int_equal(counts[0] + left_out(), accepted);
+	assert_in_range(counts[0], 30, 10 * seconds);
+	assert_int_equal(said_count("udpxdp: "), said_count(LEFT_OUT));
+	assert_in_range(said_count(LEFT_OUT), 4, seconds);
 }
 
 struct producer {
@@ -324,8 +376,7 @@ static void check_gone(int fd, const char *why)
 	}
 	assert_int_equal(accepted, 20);
 	stop_in_time(printer);
-	snprintf(want, sizeof(want),
-		"udpxdp: standard output: %s; messages are no longer printed\n", why);
+	snprintf(want, sizeof(want), "udpxdp: standard output: %s; printing stopped\n", why);
 	assert_string_equal(stderr_capture(), want);
 }
 
@@ -367,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_lines),
 		CASE(test_json_lines),
+		CASE(test_rate),
 		CASE(test_two_workers),
 		CASE(test_slow_reader),
 		CASE(test_stop_while_stuck),

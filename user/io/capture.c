@@ -5,18 +5,15 @@
 #include <fcntl.h>
 #include <pcap/dlt.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/outfile.h"
 
 #define NSEC 1000000000ull
 #define FRAME_MAX 262144u /* the snapshot length that the file states */
-#define BUFFER_SIZE (1u << 20)
 
 /* The pcap format, in this machine's byte order; the magic number says nanoseconds. */
 struct file_header {
@@ -42,22 +39,12 @@ static const struct file_header file_header = {
 
 /*
  * libpcap's own writer would leave half a record behind when the disk fills up, and everything
- * after it unreadable. Here the buffer holds whole records and reaches the file whole or not at
- * all, so the file can always be read, and goes on when there is room again.
+ * after it unreadable.
  */
 struct capture_file {
-	pthread_mutex_t lock; /* of everything but the atomics and the path */
-	char *path;
-	int (*open_file)(const char *path, int flags);
-	int fd;        /* -1: it could not be opened */
-	off_t written; /* bytes of whole records in the file */
-	uint8_t *buffer;
-	size_t used;
-	uint32_t records;    /* in the buffer */
+	pthread_mutex_t lock;
+	struct outfile *out;
 	uint64_t flushed_ns; /* frame time of the last flush */
-	int error;           /* the last failure */
-	bool failing;        /* and it has been said */
-	_Atomic uint64_t lost;
 };
 
 struct capture {
@@ -68,148 +55,75 @@ struct capture {
 
 /* ---- the file ------------------------------------------------------------------------ */
 
-static void lose(struct capture_file *file, uint64_t records)
+/* Empties the file, unless it is a pipe, and writes the header. */
+static int begin(int fd)
 {
-	atomic_fetch_add_explicit(&file->lost, records, memory_order_relaxed);
-	if (!file->failing)
-		log_line("cannot capture to %s: %s; what comes meanwhile is lost from the capture",
-			file->path, strerror(file->error));
-	file->failing = true;
+	ssize_t n;
+
+	if (ftruncate(fd, 0) < 0 && errno != EINVAL)
+		return -1;
+	n = write(fd, &file_header, sizeof(file_header));
+	if (n == sizeof(file_header))
+		return 0;
+	if (n >= 0)
+		errno = ENOSPC;
+	return -1;
 }
 
-static void recover(struct capture_file *file)
+static size_t record_size(const char *data, size_t size)
 {
-	if (file->failing)
-		log_line("captures to %s again; %llu frames are missing", file->path,
-			(unsigned long long)capture_lost(file));
-	file->failing = false;
+	struct record_header header;
+
+	memcpy(&header, data, sizeof(header));
+	return sizeof(header) + header.captured;
 }
 
-static void file_shut(struct capture_file *file)
-{
-	if (file->fd >= 0)
-		close(file->fd);
-	file->fd = -1;
-}
+static const struct outfile_format format = {
+	.name = "capture",
+	.unit = "frames",
+	.trouble = "dropping frames until writable",
+	.access = O_WRONLY,
+	.capacity = 1 << 20,
+	.begin = begin,
+	.record_size = record_size,
+};
 
-/* Writes all of it, or leaves the file as it was. Returns false when it could not. */
-static bool write_whole(struct capture_file *file, const void *data, size_t size)
-{
-	size_t done = 0;
-
-	errno = 0;
-	while (done < size) {
-		ssize_t n = write(file->fd, (const uint8_t *)data + done, size - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	if (done == size) {
-		file->written += (off_t)size;
-		return true;
-	}
-	file->error = errno ? errno : EIO;
-	/* A pipe cannot take back half a record: nothing may follow it. */
-	if (done && ftruncate(file->fd, file->written))
-		file_shut(file);
-	return false;
-}
-
-/*
- * Opens the path. When it still names the file that is open, that one goes on; another takes its
- * place, emptied. A named pipe is not waited for until somebody reads it, but written as any other.
- */
-static bool file_open(struct capture_file *file)
-{
-	int fd = file->open_file(file->path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK);
-	struct stat ours, named;
-
-	if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0) {
-		file->error = errno;
-		file_shut(file);
-		return false;
-	}
-	if (file->fd >= 0 && !fstat(file->fd, &ours) && !fstat(fd, &named) &&
-		ours.st_dev == named.st_dev && ours.st_ino == named.st_ino) {
-		close(fd);
-		return true;
-	}
-	file_shut(file);
-	file->fd = fd;
-	file->written = 0;
-	if (ftruncate(fd, 0) < 0 && errno != EINVAL) { /* not a pipe */
-		file->error = errno;
-		file_shut(file);
-	} else if (!write_whole(file, &file_header, sizeof(file_header))) {
-		file_shut(file);
-	}
-	return file->fd >= 0;
-}
-
-static void file_flush(struct capture_file *file)
-{
-	if (!file->used)
-		return;
-	if (file->fd >= 0 && write_whole(file, file->buffer, file->used))
-		recover(file);
-	else
-		lose(file, file->records);
-	file->used = 0;
-	file->records = 0;
-}
-
-static void file_add(struct capture_file *file, const struct frame *frame, uint64_t time_ns)
+static void file_add(struct capture_file *file, const struct frame *frame)
 {
 	struct record_header header = {
-		.seconds = (uint32_t)(time_ns / NSEC),
-		.nanoseconds = (uint32_t)(time_ns % NSEC),
-		.captured = frame->len,
+		.seconds = (uint32_t)(frame->time_ns / NSEC),
+		.nanoseconds = (uint32_t)(frame->time_ns % NSEC),
+		.captured = frame->len < FRAME_MAX ? frame->len : FRAME_MAX,
 		.length = frame->len,
 	};
-	size_t size = sizeof(header) + frame->len;
+	size_t size = sizeof(header) + header.captured;
+	char *record;
 
-	if (frame->len > FRAME_MAX)
-		file->error = EMSGSIZE;
-	if (file->fd < 0 || frame->len > FRAME_MAX) {
-		lose(file, 1);
+	if (frame->time_ns - file->flushed_ns >= NSEC) { /* also when the clock was set back */
+		file->flushed_ns = frame->time_ns;
+		outfile_flush(file->out);
+	}
+	record = outfile_reserve(file->out, size);
+	if (!record)
 		return;
-	}
-	if (file->used + size > BUFFER_SIZE || time_ns - file->flushed_ns >= NSEC) {
-		file->flushed_ns = time_ns;
-		file_flush(file);
-	}
-	memcpy(file->buffer + file->used, &header, sizeof(header));
-	memcpy(file->buffer + file->used + sizeof(header), frame->data, frame->len);
-	file->used += size;
-	file->records++;
+	memcpy(record, &header, sizeof(header));
+	memcpy(record + sizeof(header), frame->data, header.captured);
+	outfile_commit(file->out, size);
 }
 
-struct capture_file *capture_open(
-	const char *path, int (*open_file)(const char *path, int flags), char *error, size_t size)
+struct capture_file *capture_open(const char *path, outfile_open_fn *open_file,
+	loss_report_fn *report, char *error, size_t size)
 {
 	struct capture_file *file = calloc(1, sizeof(*file));
 
-	if (file) {
-		file->fd = -1;
-		file->open_file = open_file;
-		file->path = strdup(path);
-		file->buffer = malloc(BUFFER_SIZE);
-	}
-	if (!file || !file->path || !file->buffer) {
-		snprintf(error, size, "cannot capture to %s: %s", path, strerror(ENOMEM));
-	} else if (!file_open(file)) {
-		snprintf(error, size, "cannot capture to %s: %s", path, strerror(file->error));
-	} else {
+	if (file && (file->out = outfile_new(path, &format, open_file, report)) &&
+		!outfile_open(file->out)) {
 		pthread_mutex_init(&file->lock, NULL);
 		return file;
 	}
-	if (file) {
-		free(file->path);
-		free(file->buffer);
-	}
+	snprintf(error, size, "capture %s: %s", path, strerror(errno));
+	if (file)
+		outfile_close(file->out);
 	free(file);
 	return NULL;
 }
@@ -217,35 +131,27 @@ struct capture_file *capture_open(
 void capture_reopen(struct capture_file *file)
 {
 	pthread_mutex_lock(&file->lock);
-	file_flush(file);
-	file_open(file);
+	outfile_reopen(file->out);
 	pthread_mutex_unlock(&file->lock);
 }
 
 void capture_periodic(struct capture_file *file)
 {
 	pthread_mutex_lock(&file->lock);
-	if (file->fd < 0)
-		file_open(file);
+	outfile_retry(file->out);
 	pthread_mutex_unlock(&file->lock);
 }
 
 uint64_t capture_lost(const struct capture_file *file)
 {
-	return atomic_load_explicit(&file->lost, memory_order_relaxed);
+	return outfile_lost(file->out);
 }
 
 int capture_close(struct capture_file *file)
 {
-	int error;
+	int error = outfile_close(file->out);
 
-	file_flush(file);
-	if (file->fd >= 0 && close(file->fd))
-		file->error = errno;
-	error = file->error;
 	pthread_mutex_destroy(&file->lock);
-	free(file->path);
-	free(file->buffer);
 	free(file);
 	errno = error;
 	return error ? -1 : 0;
@@ -262,7 +168,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 		return n;
 	pthread_mutex_lock(&c->file->lock);
 	for (int i = 0; i < n; i++)
-		file_add(c->file, &frames[i], frames[i].time_ns);
+		file_add(c->file, &frames[i]);
 	pthread_mutex_unlock(&c->file->lock);
 	return n;
 }
@@ -289,7 +195,7 @@ static bool send_frame(struct frame_io *io, const struct frame *frame)
 	if (!c->inner->ops->send(c->inner, frame))
 		return false;
 	pthread_mutex_lock(&c->file->lock);
-	file_add(c->file, frame, frame->time_ns);
+	file_add(c->file, frame);
 	pthread_mutex_unlock(&c->file->lock);
 	return true;
 }
@@ -306,7 +212,7 @@ static int wait_for(struct frame_io *io, int timeout_ms)
 	struct capture *c = (struct capture *)io;
 
 	pthread_mutex_lock(&c->file->lock);
-	file_flush(c->file);
+	outfile_flush(c->file->out);
 	pthread_mutex_unlock(&c->file->lock);
 	return c->inner->ops->wait(c->inner, timeout_ms);
 }

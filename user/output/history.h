@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The history file: every message of a chat, one line each, appended by a thread of its own
- * from a bounded queue with one producer. Disk trouble costs lines (counted, said once, said
- * again when it is over), never a packet: about the last megabyte of lines is kept until the file
- * can be written again, which is tried every second. A line is in the file whole or not at all.
+ * from a bounded queue with one producer. Disk trouble costs lines (counted, reported once and
+ * once more when it is over), never a packet: about the last megabyte of lines is kept until the
+ * file can be written again, which is tried every second. A line is in the file whole or not at
+ * all.
  *
  *   【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:hello
  *   【Mon Nov 23 02:00:01 2026】向【('10.0.0.2', 4711)】发送数据:hello yourself
@@ -16,7 +17,7 @@
 struct history;
 
 /* Opens path for appending (created with mode 0640) and starts the thread. A file that cannot be
- * opened now is said and tried again later. sync_seconds: fdatasync that often when something
+ * opened now is reported and tried again. sync_seconds: fdatasync that often when something
  * was written; 0: never. Returns NULL with errno only when out of memory or threads. */
 struct history *history_start(const char *path, uint32_t sync_seconds);
 

@@ -10,7 +10,7 @@
 
 /* The first cell of a message; those behind it are text alone. */
 struct head {
-	struct udpxdp_message message; /* its text is void: the text is here */
+	struct udpxdp_message message; /* but its text, which follows */
 	unsigned instance;
 	uint8_t text[];
 };
@@ -21,8 +21,8 @@ struct message_queue {
 	struct queue *cells;
 	size_t text_max;
 
-	/* The consumer's: the message being put together, and how much of its text is here. It is
-	 * incomplete while the producer is still at it. */
+	/* The consumer's: the message being put together, and how much of its text is here. The
+	 * producer may not have queued the rest yet. */
 	_Alignas(64) struct udpxdp_message message;
 	unsigned instance;
 	bool begun;

@@ -11,8 +11,8 @@
 struct message_queue;
 
 /* A queue of `cells` cells of 256 bytes (rounded up to a power of two, less one); the first of a
- * message holds about 200 bytes of its text, each further one 256. What a text has beyond text_max
- * bytes is left out. Returns NULL with errno ENOMEM. */
+ * message holds about 200 bytes of its text, each further one 256. Text beyond text_max bytes is
+ * cut off. Returns NULL with errno ENOMEM. */
 struct message_queue *message_queue_new(size_t cells, size_t text_max);
 void message_queue_free(struct message_queue *queue);
 

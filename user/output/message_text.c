@@ -6,7 +6,7 @@
 
 #include "base/escape.h"
 
-void message_service_label(char label[MESSAGE_LABEL_MAX], const struct service_config *services,
+void message_text_label(char label[MESSAGE_TEXT_LABEL_MAX], const struct service_config *services,
 	unsigned count, unsigned instance)
 {
 	const struct service_config *service = &services[instance];
@@ -15,9 +15,10 @@ void message_service_label(char label[MESSAGE_LABEL_MAX], const struct service_c
 	for (unsigned i = 0; i < count; i++)
 		same += services[i].service == service->service;
 	if (same > 1)
-		snprintf(label, MESSAGE_LABEL_MAX, "%s:%u", service->service->name, service->port);
+		snprintf(label, MESSAGE_TEXT_LABEL_MAX, "%s:%u", service->service->name,
+			service->port);
 	else
-		snprintf(label, MESSAGE_LABEL_MAX, "%s", service->service->name);
+		snprintf(label, MESSAGE_TEXT_LABEL_MAX, "%s", service->service->name);
 }
 
 /*
@@ -57,10 +58,11 @@ static const char *direction_name(const struct udpxdp_message *m)
 
 static size_t longest_line(size_t size)
 {
-	return size < MESSAGE_LINE_MAX ? size : MESSAGE_LINE_MAX;
+	return size < MESSAGE_TEXT_LINE_MAX ? size : MESSAGE_TEXT_LINE_MAX;
 }
 
-size_t message_format(char *line, size_t size, const char *service, const struct udpxdp_message *m)
+size_t message_text_line(
+	char *line, size_t size, const char *service, const struct udpxdp_message *m)
 {
 	const struct second *second = second_of(m->time_ns);
 	char addr[UDPXDP_ADDR_TEXT_MAX];
@@ -75,7 +77,7 @@ size_t message_format(char *line, size_t size, const char *service, const struct
 	return len;
 }
 
-size_t message_format_json(char *line, size_t size, const struct service_config *service,
+size_t message_text_json(char *line, size_t size, const struct service_config *service,
 	const struct udpxdp_message *m)
 {
 	const struct second *second = second_of(m->time_ns);
@@ -94,7 +96,7 @@ size_t message_format_json(char *line, size_t size, const struct service_config 
 	return len;
 }
 
-size_t message_format_history(char *line, size_t size, const struct udpxdp_message *m)
+size_t message_text_history(char *line, size_t size, const struct udpxdp_message *m)
 {
 	const struct second *second = second_of(m->time_ns);
 	bool sent = m->direction == UDPXDP_SENT;

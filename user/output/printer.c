@@ -9,18 +9,19 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/loss.h"
 #include "output/message_queue.h"
 #include "base/thread.h"
 
 #define CELLS 4095  /* of each worker's queue: 1 MiB, thousands of lines */
 #define VISIT 64    /* lines taken from one worker before it is the next one's turn */
-#define NAP_MAX 20  /* ms that a line waits at most when there was nothing to print */
-#define RETRY 50    /* ms between looks at a reader that does not read */
-#define GIVE_UP 400 /* ms that the thread waits for such a reader when it is to end */
+#define NAP_MAX 20  /* ms that a line may wait when there was nothing to print */
+#define RETRY 50    /* ms between attempts while the reader does not read */
+#define GIVE_UP 400 /* ms that the thread waits for such a reader once it has to end */
 #define ABANDON 500 /* ms that printer_stop() waits for the thread */
-#define SAY_EVERY 1000
+#define REPORT_EVERY 1000
 
-_Static_assert(MESSAGE_LINE_MAX <= PIPE_BUF, "a line is written whole or not at all");
+_Static_assert(MESSAGE_TEXT_LINE_MAX <= PIPE_BUF, "a line is written whole or not at all");
 
 /* One worker's. The counters are the worker's: nobody else writes them. */
 struct feed {
@@ -30,8 +31,9 @@ struct feed {
 
 struct printer {
 	const struct service_config *services;
-	enum log_format format;
-	char (*labels)[MESSAGE_LABEL_MAX]; /* of the services */
+	enum printer_format format;
+	uint32_t rate;
+	char (*labels)[MESSAGE_TEXT_LABEL_MAX]; /* of the services */
 	unsigned workers;
 	pthread_t thread;
 	_Atomic bool stopping;
@@ -39,10 +41,13 @@ struct printer {
 
 	/* The thread's. */
 	int fd;
-	_Atomic bool broken; /* the reader has gone, and that was said */
+	_Atomic bool broken; /* the reader has gone, and that was reported */
 	bool given_up;
-	_Atomic uint64_t written, said;
-	uint64_t say_at;
+	struct loss loss; /* as reported last */
+	_Atomic uint64_t written, left_out;
+	uint64_t second_end; /* of the second that the rate is held in */
+	uint32_t this_second;
+	uint64_t left_out_reported;
 	size_t used;
 	unsigned lines;
 	char batch[PIPE_BUF];
@@ -50,7 +55,7 @@ struct printer {
 	struct feed feeds[];
 };
 
-/* Asks nothing of the workers: they count on their own cache lines. */
+/* The workers pay nothing for it: each counts on a cache line of its own. */
 static uint64_t sum(const struct printer *printer, bool queued)
 {
 	uint64_t total = 0;
@@ -64,22 +69,38 @@ static uint64_t sum(const struct printer *printer, bool queued)
 	return total;
 }
 
-static void say_lost(struct printer *printer, uint64_t lost)
+static void report_lost(struct printer *printer, uint64_t lost)
 {
-	if (lost == atomic_load(&printer->said) || atomic_load(&printer->broken))
+	if (lost == loss_count(&printer->loss) || atomic_load(&printer->broken))
 		return;
-	atomic_store(&printer->said, lost);
-	log_line("printed lines lost: %llu", (unsigned long long)lost);
+	loss_add(&printer->loss, lost - loss_count(&printer->loss));
+	loss_report(&printer->loss, "blocked");
 }
 
-static void say_lost_by_now(struct printer *printer)
+static void report_left_out(struct printer *printer)
+{
+	uint64_t left_out = printer->left_out - printer->left_out_reported;
+
+	if (!left_out || atomic_load(&printer->broken))
+		return;
+	printer->left_out_reported += left_out;
+	log_line("standard output: limited to %u lines a second; lines left out: %llu; "
+		 "use --print all to see them",
+		printer->rate, (unsigned long long)left_out);
+}
+
+/* Once a second: begins another second, and reports what the last one cost. */
+static void next_second(struct printer *printer)
 {
 	uint64_t now = clock_ms();
 
-	if (now < printer->say_at || atomic_load(&printer->stopping)) /* then it is known better */
+	if (now < printer->second_end)
 		return;
-	say_lost(printer, sum(printer, false));
-	printer->say_at = now + SAY_EVERY;
+	printer->second_end = now + REPORT_EVERY;
+	printer->this_second = 0;
+	report_left_out(printer);
+	if (!atomic_load(&printer->stopping)) /* then printer_stop() knows better */
+		report_lost(printer, sum(printer, false));
 }
 
 /* write() failed with errno, or the reader is not ready (EAGAIN): is it worth trying again? */
@@ -92,19 +113,19 @@ static bool try_again(struct printer *printer)
 		/* fallthrough */
 	case EAGAIN:
 	case EINTR:
-		say_lost_by_now(printer);
+		next_second(printer);
 		printer->given_up =
 			atomic_load(&printer->stopping) && clock_ms() >= printer->deadline;
 		return !printer->given_up;
 	default:
-		log_line("standard output: %s; messages are no longer printed", strerror(errno));
+		log_line("standard output: %s; printing stopped", strerror(errno));
 		atomic_store(&printer->broken, true);
 		return false;
 	}
 }
 
 /* Writes the batch. At most PIPE_BUF bytes and only when poll() says so: a pipe then takes them
- * at once, and the thread is not stuck in write(2) while there is something to say. */
+ * at once, and the thread is not stuck in write(2) while there is something to report. */
 static void write_batch(struct printer *printer)
 {
 	size_t done = 0;
@@ -129,16 +150,20 @@ static void write_batch(struct printer *printer)
 static void add_line(
 	struct printer *printer, unsigned instance, const struct udpxdp_message *message)
 {
-	char line[MESSAGE_LINE_MAX];
+	char line[MESSAGE_TEXT_LINE_MAX];
 	size_t len;
 
 	if (printer->given_up || atomic_load_explicit(&printer->broken, memory_order_relaxed))
 		return;
-	if (printer->format == LOG_JSON)
-		len = message_format_json(
-			line, sizeof(line), &printer->services[instance], message);
+	if (printer->this_second == printer->rate) {
+		atomic_store(&printer->left_out, printer->left_out + 1);
+		return;
+	}
+	printer->this_second++;
+	if (printer->format == PRINTER_JSON)
+		len = message_text_json(line, sizeof(line), &printer->services[instance], message);
 	else
-		len = message_format(line, sizeof(line), printer->labels[instance], message);
+		len = message_text_line(line, sizeof(line), printer->labels[instance], message);
 	if (len > sizeof(printer->batch) - printer->used)
 		write_batch(printer);
 	memcpy(printer->batch + printer->used, line, len);
@@ -174,15 +199,18 @@ static void *run(void *arg)
 
 	for (;;) {
 		bool stopping = atomic_load(&printer->stopping);
-		unsigned taken = print_queued(printer);
+		unsigned taken;
 
-		say_lost_by_now(printer);
+		next_second(printer);
+		taken = print_queued(printer);
 		if (taken == VISIT)
 			continue;
 		if (stopping && !taken)
-			return NULL;
+			break;
 		nap = thread_nap(nap, taken, NAP_MAX);
 	}
+	report_left_out(printer);
+	return NULL;
 }
 
 static void printer_free(struct printer *printer)
@@ -194,7 +222,7 @@ static void printer_free(struct printer *printer)
 }
 
 struct printer *printer_start(const struct service_config *services, unsigned service_count,
-	unsigned workers, int fd, enum log_format format)
+	unsigned workers, int fd, enum printer_format format, uint32_t rate)
 {
 	size_t size = sizeof(struct printer) + workers * sizeof(struct feed);
 	struct printer *printer = aligned_alloc(64, (size + 63) & ~(size_t)63);
@@ -207,13 +235,16 @@ struct printer *printer_start(const struct service_config *services, unsigned se
 	printer->fd = fd;
 	printer->services = services;
 	printer->format = format;
+	printer->rate = rate;
+	printer->loss =
+		(struct loss){.report = log_line, .what = "standard output", .unit = "lines"};
 	printer->labels = calloc(service_count, sizeof(*printer->labels));
 	if (!printer->labels)
 		goto failed;
 	for (unsigned i = 0; i < service_count; i++)
-		message_service_label(printer->labels[i], services, service_count, i);
+		message_text_label(printer->labels[i], services, service_count, i);
 	for (unsigned i = 0; i < workers; i++) {
-		printer->feeds[i].queue = message_queue_new(CELLS, MESSAGE_LINE_MAX);
+		printer->feeds[i].queue = message_queue_new(CELLS, MESSAGE_TEXT_LINE_MAX);
 		if (!printer->feeds[i].queue)
 			goto failed;
 	}
@@ -247,7 +278,8 @@ void printer_stop(struct printer *printer)
 	atomic_store(&printer->stopping, true);
 	while ((error = pthread_tryjoin_np(printer->thread, NULL)) == EBUSY && clock_ms() < end)
 		thread_sleep_ms(1);
-	say_lost(printer, sum(printer, false) + sum(printer, true) - printer->written);
+	report_lost(printer,
+		sum(printer, false) + sum(printer, true) - printer->written - printer->left_out);
 	if (error) /* stuck in write(2) to a terminal: the end of the process ends it */
 		pthread_detach(printer->thread);
 	else

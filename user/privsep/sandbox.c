@@ -154,12 +154,12 @@ static const char *const monitor_calls[] = {"close", "exit", "exit_group", "open
 	NULL};
 
 /* What a data-path thread does: its socket and doorbells; the capture file, which takes back half a
- * record and is closed where it cannot; locks; the clock where the vdso has none, and a nap in
- * which datagrams gather; an end, by its own will or by abort(). */
+ * record, or is closed when it is a pipe that nobody reads; locks; the clock where the vdso has
+ * none, and a nap in which datagrams gather; an end, by its own will or by abort(). */
 static const char *const data_path_calls[] = {"sendto", "recvfrom", "poll", "ppoll", "read",
-	"write", "restart_syscall", "ftruncate", "close", "futex", "clock_gettime", "nanosleep",
-	"clock_nanosleep", "madvise", "munmap", "rt_sigprocmask", "exit", "exit_group", "getpid",
-	"gettid", "tgkill", "rt_sigreturn", NULL};
+	"write", "restart_syscall", "lseek", "ftruncate", "close", "futex", "clock_gettime",
+	"nanosleep", "clock_nanosleep", "madvise", "munmap", "rt_sigprocmask", "exit", "exit_group",
+	"getpid", "gettid", "tgkill", "rt_sigreturn", NULL};
 
 static int allow_only(const char *const calls[])
 {

@@ -108,9 +108,8 @@ void server_stop(struct server *s)
 		printer_stop(s->printer);
 	workers_free(s->workers);
 	xsk_sockets_close(&s->sockets);
-	if (s->capture && capture_close(s->capture) < 0)
-		log_line("capture %s is not complete: %s; make room", s->config->capture,
-			strerror(errno));
+	if (s->capture)
+		capture_close(s->capture);
 	/* While the control socket listens and the pins are locked, no successor takes their names:
 	 * what the monitor removes is ours. */
 	monitor_stop();

@@ -27,9 +27,10 @@ struct server_config {
 	unsigned cpu_count;   /* 0: workers are pinned round-robin where there are CPUs enough */
 	const char *capture;  /* NULL: none */
 	const char *control, *pin_dir;
-	bool control_asked; /* by name: without it there is no serving */
-	bool quiet;
-	enum log_format log_format; /* of the messages on standard output */
+	bool control_asked;             /* by name: without it there is no serving */
+	bool quiet;                     /* nothing is printed */
+	uint32_t print_rate;            /* lines a second, or PRINTER_ALL */
+	enum printer_format log_format; /* of the messages on standard output */
 	bool no_sandbox;
 	const char *user;                  /* to become; NULL: nobody */
 	__u64 limit_interval, limit_burst; /* as in struct filter_config */

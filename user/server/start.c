@@ -159,10 +159,10 @@ static int open_capture(struct server *s)
 		return EXIT_CLEAN;
 	if (monitor_register(s->config->capture) < 0)
 		return failed("preparing the capture", "give a shorter path");
-	s->capture = capture_open(s->config->capture, monitor_open, error, sizeof(error));
+	s->capture = capture_open(s->config->capture, monitor_open, log_line, error, sizeof(error));
 	if (s->capture)
 		return EXIT_CLEAN;
-	log_line("writing a capture failed: %s; give another --write", error);
+	log_line("%s; use another --write", error);
 	return EXIT_RUNTIME;
 }
 
@@ -219,7 +219,7 @@ static int open_outputs(struct server *s, unsigned workers)
 			return failed("starting the history", "is the system out of memory?");
 	}
 	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
-				   STDOUT_FILENO, c->log_format)))
+				   STDOUT_FILENO, c->log_format, c->print_rate)))
 		return failed("starting the printer", "is the system out of memory?");
 	return EXIT_CLEAN;
 }

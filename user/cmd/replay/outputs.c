@@ -19,7 +19,7 @@ struct replay_outputs {
 	FILE *histories[MAX_SERVICES];   /* NULL: nothing was recorded */
 	unsigned recorded[MAX_SERVICES]; /* lines in it */
 	int print_error, record_error;   /* the first */
-	char line[HISTORY_LINE_MAX];
+	char line[MESSAGE_TEXT_HISTORY_MAX];
 };
 
 struct replay_outputs *replay_outputs_new(const struct service_config *services, unsigned count)
@@ -62,10 +62,10 @@ static bool put_line(struct replay_outputs *o, size_t len, FILE *to, int *error)
 bool replay_print(void *context, unsigned instance, const struct udpxdp_message *message)
 {
 	struct replay_outputs *o = context;
-	char label[MESSAGE_LABEL_MAX];
+	char label[MESSAGE_TEXT_LABEL_MAX];
 
-	message_service_label(label, o->services, o->count, instance);
-	return put_line(o, message_format(o->line, sizeof(o->line), label, message), stdout,
+	message_text_label(label, o->services, o->count, instance);
+	return put_line(o, message_text_line(o->line, sizeof(o->line), label, message), stdout,
 		&o->print_error);
 }
 
@@ -83,7 +83,7 @@ bool replay_record(void *context, unsigned instance, const struct udpxdp_message
 		return false;
 	}
 	o->recorded[instance]++;
-	return put_line(o, message_format_history(o->line, sizeof(o->line), message), *history,
+	return put_line(o, message_text_history(o->line, sizeof(o->line), message), *history,
 		&o->record_error);
 }
 

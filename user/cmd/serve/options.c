@@ -69,7 +69,7 @@ static int set_log_format(void *config, const char *arg, char *error, size_t siz
 
 	if (i < 0)
 		return -1;
-	((struct serve_options *)config)->server.log_format = (enum log_format)i;
+	((struct serve_options *)config)->server.log_format = (enum printer_format)i;
 	return 0;
 }
 
@@ -208,6 +208,24 @@ static int set_cpus(void *config, const char *arg, char *error, size_t size)
 	return -1;
 }
 
+/* The last of --print and --quiet counts. */
+static int set_print(void *config, const char *arg, char *error, size_t size)
+{
+	struct server_config *c = &((struct serve_options *)config)->server;
+	unsigned long long rate = PRINTER_ALL;
+	char *end;
+
+	c->quiet = !strcmp(arg, "none");
+	if (!c->quiet && strcmp(arg, "all") &&
+		(!read_number(arg, 1, 1000000000, &rate, &end) || *end)) {
+		snprintf(error, size, "expected all, none or a number of lines a second");
+		return -1;
+	}
+	if (!c->quiet)
+		c->print_rate = rate;
+	return 0;
+}
+
 #define SERVER(member) offsetof(struct serve_options, server.member)
 
 const struct option_row serve_options[] = {
@@ -325,11 +343,16 @@ const struct option_row serve_options[] = {
 		.set = set_log_format,
 		.arg = "text|json",
 		.help = "how each message is printed (default: text)"},
+	{.name = "print",
+		.kind = OPT_CALL,
+		.set = set_print,
+		.arg = "all|none|RATE",
+		.help = "print all messages, none, or so many lines a second (default: 100)"},
 	{.name = "quiet",
 		.letter = 'Q',
 		.kind = OPT_FLAG,
 		.offset = SERVER(quiet),
-		.help = "do not print each message"},
+		.help = "the same as --print none"},
 	{.name = "verbose",
 		.letter = 'v',
 		.kind = OPT_COUNT,

@@ -137,7 +137,8 @@ static void warn_of_sockets(const struct server_config *c)
 
 static int serve(const struct verb *verb, int argc, char **argv)
 {
-	static struct serve_options o = {.server.last_queue = MAX_QUEUES - 1};
+	static struct serve_options o = {
+		.server.last_queue = MAX_QUEUES - 1, .server.print_rate = PRINTER_RATE};
 	struct server_config *c = &o.server;
 	char control[128], pin_dir[128], error[256];
 	struct udpxdp_seed seed;
