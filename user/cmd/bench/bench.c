@@ -9,6 +9,7 @@
 #include "cmd/bench/report.h"
 #include "cli/verbs.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "udpxdp/datagram.h"
 
 #define DEFAULT_WINDOW 64
@@ -138,10 +139,9 @@ static void resolve(struct load_config *config, const char *host, const char *po
 
 static void check_port(const char *port)
 {
-	char *end;
-	unsigned long number = strtoul(port, &end, 10);
+	uint16_t number;
 
-	if (!*end && (number < 1 || number > 65535))
+	if (!port[strspn(port, "0123456789")] && !parse_port(port, &number))
 		log_fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
 }
 

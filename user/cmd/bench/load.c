@@ -7,11 +7,11 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd/bench/load.h"
 #include "cmd/bench/socket.h"
+#include "base/clock.h"
 #include "udpxdp/datagram.h"
 
 #define BATCH 64            /* datagrams a system call; UDP GSO takes no more in older kernels */
@@ -45,14 +45,6 @@ struct load {
 	struct mmsghdr out_msgs[BATCH], in_msgs[BATCH];
 	struct iovec out_iovs[BATCH], in_iovs[BATCH];
 };
-
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 /* ---- setting up ---------------------------------------------------------------------- */
 

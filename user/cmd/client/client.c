@@ -20,6 +20,7 @@
 #include "cli/verbs.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "base/parse.h"
 
 #define DEFAULT_PORT "8080"
 
@@ -181,11 +182,10 @@ static void resolve(struct exchange *exchange, const char *host, const char *por
 		.ai_socktype = SOCK_DGRAM,
 		.ai_flags = AI_NUMERICSERV,
 	};
-	char *end;
-	unsigned long number = strtoul(port, &end, 10);
+	uint16_t number;
 	int error;
 
-	if (*port < '0' || *port > '9' || *end || !number || number > 65535)
+	if (!parse_port(port, &number))
 		log_fail(EXIT_USAGE,
 			"PORT '%s': not a number from 1 to 65535; see udpxdp client --help", port);
 	error = getaddrinfo(host, port, &hints, &exchange->addresses);
@@ -193,8 +193,8 @@ static void resolve(struct exchange *exchange, const char *host, const char *por
 		log_fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves",
 			host, error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 	exchange->address = exchange->addresses;
-	snprintf(exchange->where, sizeof(exchange->where),
-		strchr(host, ':') ? "[%s]:%lu" : "%s:%lu", host, number);
+	snprintf(exchange->where, sizeof(exchange->where), strchr(host, ':') ? "[%s]:%u" : "%s:%u",
+		host, number);
 }
 
 static int run(const struct verb *verb, int argc, char **argv)

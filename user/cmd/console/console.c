@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "server/control.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "udpxdp/datagram.h"
 
 #define PEER_TEXT_MAX 64
@@ -68,14 +69,13 @@ static bool set_addr(struct peer *peer, const char *name)
 
 static bool set_port(struct peer *peer, const char *text)
 {
-	char *end;
-	unsigned long port = strtoul(text, &end, 10);
+	uint16_t port;
 
-	if (*text < '0' || *text > '9' || *end || !port || port > UINT16_MAX) {
+	if (!parse_port(text, &port)) {
 		log_line("port '%s': not a number from 1 to 65535; give one", text);
 		return false;
 	}
-	snprintf(peer->port, sizeof(peer->port), "%lu", port);
+	snprintf(peer->port, sizeof(peer->port), "%u", port);
 	return true;
 }
 

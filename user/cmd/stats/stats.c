@@ -6,15 +6,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmd/stats/print.h"
 #include "cli/verbs.h"
+#include "base/clock.h"
 #include "base/escape.h"
 #include "xdp/counters.h"
 #include "xdp/filter.h"
 #include "base/log.h"
-#include "udpxdp/datagram.h"
 
 struct config {
 	const char *iface;
@@ -266,15 +265,9 @@ static void show(const struct config *config, const struct stats_view *view)
 /* Waits until *at; false when a signal says to end. Both are blocked, so none is missed. */
 static bool wait_until(uint64_t at_ns, const sigset_t *ending)
 {
-	struct timespec now, left = {};
-	uint64_t now_ns;
+	uint64_t now_ns = clock_ns();
+	struct timespec left = clock_timespec(at_ns > now_ns ? at_ns - now_ns : 0);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-	if (at_ns > now_ns) {
-		left.tv_sec = (time_t)((at_ns - now_ns) / NSEC_PER_SEC);
-		left.tv_nsec = (long)((at_ns - now_ns) % NSEC_PER_SEC);
-	}
 	while (sigtimedwait(ending, NULL, &left) < 0)
 		if (errno == EAGAIN)
 			return true;
