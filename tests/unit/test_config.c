@@ -184,13 +184,15 @@ static void wrong_options_of_serve(void **state)
 	check_refused("ifcae = eth0", "ifcae: unknown");
 	check_refused("i = eth0", "i: unknown");
 	check_refused("help", "help: unknown");
-	check_refused("mode = fast", "mode: allowed are auto zerocopy copy skb native drv generic");
-	check_refused("log-format = xml", "log-format: allowed are text json");
-	check_refused("busy-poll = 10001", "busy-poll: '10001' is not a number from 0 to 10000");
-	check_refused("quiet = perhaps", "quiet: 'perhaps' is neither yes nor no");
-	check_refused("mode", "mode: needs a value");
+	check_refused(
+		"mode = fast", "mode: invalid value 'fast', expected auto, zerocopy, copy or skb");
+	check_refused("log-format = xml", "log-format: invalid value 'xml', expected text or json");
+	check_refused(
+		"busy-poll = 10001", "busy-poll: invalid number '10001', expected 0 to 10000");
+	check_refused("quiet = perhaps", "quiet: invalid boolean 'perhaps', expected on or off");
+	check_refused("mode", "mode: requires a value");
 	check_refused("service = echoes",
-		"service: no service is called \"echoes\": there are echo, broadcast, chat");
+		"service: unknown service 'echoes', expected echo, broadcast or chat");
 }
 
 /* ---- files --------------------------------------------------------------------------- */

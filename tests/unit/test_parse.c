@@ -33,8 +33,8 @@ static void numbers(void **state)
 static void ports_and_ranges(void **state)
 {
 	static const char *const no_port[] = {"0", "65536", "", "echo", "80 ", "4294967376"};
-	static const char *const no_range[] = {
-		"", "-", "1-", "-1", "3-2", "1-8", "8", "1-2-3", "1 - 2", "0000000000000000000000001"};
+	static const char *const no_range[] = {"", "-", "1-", "-1", "3-2", "1-8", "8", "1-2-3",
+		"1 - 2", "0000000000000000000000001"};
 	unsigned first = 7, last = 7;
 	uint16_t port = 7;
 
@@ -124,9 +124,11 @@ static void addresses(void **state)
 
 static void macs_and_bytes(void **state)
 {
-	static const char *const no_mac[] = {"", "02:00:00:00:00", "02:00:00:00:00:01:", "2:0:0:0:0:1",
-		"02-00-00-00-00-01", "02:00:00:00:00:0g", "0200.0000.0001", "02:00:00:00:00:01 "};
-	static const char *const no_hex[] = {"", "0x", "0", "012", "0g", "00 11", "0x0x00", "0011223344"};
+	static const char *const no_mac[] = {"", "02:00:00:00:00",
+		"02:00:00:00:00:01:", "2:0:0:0:0:1", "02-00-00-00-00-01", "02:00:00:00:00:0g",
+		"0200.0000.0001", "02:00:00:00:00:01 "};
+	static const char *const no_hex[] = {
+		"", "0x", "0", "012", "0g", "00 11", "0x0x00", "0011223344"};
 	static const uint8_t mac[6] = {2, 0, 0xab, 0xCD, 0, 1};
 	uint8_t bytes[6] = {7};
 	size_t len = 77;

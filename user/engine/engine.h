@@ -14,6 +14,9 @@
 struct service_config {
 	const struct udpxdp_service *service;
 	uint16_t port;
+	/* Of a service that has one: the server's own options. */
+	uint32_t history_sync;          /* seconds between syncs */
+	char history[UDPXDP_PATH_SIZE]; /* a path; "off"; or "": nobody has said */
 	_Alignas(64) uint8_t options[UDPXDP_OPTIONS_SIZE];
 };
 
@@ -42,6 +45,8 @@ struct engine_config {
 	bool owner;                        /* single services live here */
 	struct service_counters *counters; /* a row for each service; plain stores; zeroed */
 	const char *hostname;
+	const struct udpxdp_seed *seed; /* random: each service gets a share of its own; NULL: no
+					 * secrets, the same output each time */
 	struct engine_sinks sinks;
 };
 

@@ -36,6 +36,7 @@ struct server_config {
 	bool default_deny;
 	struct server_rule rules[MAX_RULES];
 	unsigned rule_count;
+	struct udpxdp_seed seed; /* random, for services that keep secrets */
 };
 
 /* Serves until SIGINT or SIGTERM. Returns the exit status, an error line said. */

@@ -11,7 +11,7 @@
 #include "privsep/monitor.h"
 #include "base/log.h"
 #include "privsep/sandbox.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 
 static int failed(const char *what, const char *advice)
 {
@@ -171,11 +171,10 @@ static int instruct_monitor(const struct server *s)
 {
 	const struct server_config *c = s->config;
 	char path[PIN_PATH_SIZE];
-	uint32_t sync;
 	int error = 0;
 
 	for (unsigned i = 0; i < c->service_count && !error; i++) {
-		const char *history = service_history(&c->services[i], &sync);
+		const char *history = service_history(&c->services[i]);
 
 		error = history ? monitor_register(history) : 0;
 	}
@@ -212,10 +211,9 @@ static int open_outputs(struct server *s, unsigned workers)
 	const struct server_config *c = s->config;
 
 	for (unsigned i = 0; i < c->service_count; i++) {
-		uint32_t sync;
-		const char *path = service_history(&c->services[i], &sync);
+		const char *path = service_history(&c->services[i]);
 
-		if (path && !(s->histories[i] = history_start(path, sync)))
+		if (path && !(s->histories[i] = history_start(path, c->services[i].history_sync)))
 			return failed("starting the history", "is the system out of memory?");
 	}
 	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
@@ -268,6 +266,7 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 		.service_count = c->service_count,
 		.counters = filter_counters(s->filter),
 		.hostname = s->hostname,
+		.seed = c->seed,
 		.net = net,
 		.printer = s->printer,
 		.event_fd = s->event_fd,

@@ -261,6 +261,7 @@ int worker_init(struct workers *all, unsigned number)
 		.owner = number == OWNER,
 		.counters = c->counters + (size_t)number * c->service_count,
 		.hostname = c->hostname,
+		.seed = &c->seed,
 		.sinks = {.context = w,
 			.print = c->printer ? sink_print : NULL,
 			.record = sink_record,

@@ -27,26 +27,12 @@ static void on_signal(int signal)
 	stop = signal;
 }
 
-static int set_time(void *config, const char *arg, char *error, size_t size)
-{
-	struct bench *bench = config;
-	char *end = NULL;
-	double seconds = *arg >= '0' && *arg <= '9' ? strtod(arg, &end) : -1;
-
-	if (!end || *end || !(seconds >= 0 && seconds <= 1e6)) {
-		snprintf(error, size, "'%s' is not a number of seconds from 0 to 1000000", arg);
-		return -1;
-	}
-	bench->duration_ns = (uint64_t)(seconds * 1e9);
-	return 0;
-}
-
 #define MEMBER(name) .offset = offsetof(struct bench, name)
 
-static const struct option_row rows[] = {
+static const struct udpxdp_option rows[] = {
 	{.name = "window",
 		.letter = 'w',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(window),
 		.arg = "N",
 		.min = 1,
@@ -54,7 +40,7 @@ static const struct option_row rows[] = {
 		.help = "closed loop: keep N requests under way (default: 64)"},
 	{.name = "rate",
 		.letter = 'r',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(rate),
 		.arg = "PPS",
 		.min = 1,
@@ -63,54 +49,60 @@ static const struct option_row rows[] = {
 			"counts from when a request should have been sent"},
 	{.name = "burst",
 		.letter = 'b',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(burst),
 		.arg = "N",
 		.min = 1,
 		.max = 64,
-		.help = "with --rate: send N at a time, that much more rarely (default: 1)"},
+		.fallback = "1",
+		.help = "with --rate: send N at a time, that much more rarely"},
 	{.name = "size",
 		.letter = 's',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(size),
 		.arg = "BYTES",
 		.min = REQUEST_MIN,
 		.max = REQUEST_MAX,
-		.help = "bytes of payload in a request (default: 64)"},
+		.fallback = "64",
+		.help = "bytes of payload in a request"},
 	{.name = "time",
 		.letter = 't',
-		.kind = OPT_CALL,
-		.set = set_time,
+		.kind = UDPXDP_OPTION_SECONDS,
+		MEMBER(duration_ns),
+		.max = 1000000000,
+		.fallback = "5",
 		.arg = "SEC",
-		.help = "stop sending after SEC seconds; 0: no limit (default: 5)"},
+		.help = "stop sending after SEC seconds; 0: no limit"},
 	{.name = "count",
 		.letter = 'n',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(count),
 		.arg = "N",
 		.help = "stop after N requests"},
 	{.name = "flows",
 		.letter = 'f',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(flows),
 		.arg = "N",
 		.min = 1,
 		.max = 1000,
-		.help = "spread the requests over N sockets, and so source ports (default: 4)"},
+		.fallback = "4",
+		.help = "spread the requests over N sockets, and so source ports"},
 	{.name = "timeout",
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(timeout_ms),
 		.arg = "MS",
 		.max = 60000,
-		.help = "give up on an answer after MS milliseconds (default: 500)"},
+		.fallback = "500",
+		.help = "give up on an answer after MS milliseconds"},
 	{.name = "json",
 		.letter = 'j',
-		.kind = OPT_FLAG,
+		.kind = UDPXDP_OPTION_BOOL,
 		MEMBER(json),
 		.help = "print the result as JSON"},
 	{.name = "quiet",
 		.letter = 'Q',
-		.kind = OPT_FLAG,
+		.kind = UDPXDP_OPTION_BOOL,
 		MEMBER(quiet),
 		.help = "no progress line on the terminal"},
 	{0},
@@ -192,11 +184,7 @@ static int verdict(const struct load_result *result, const char *host, const cha
 static int bench_run(const struct verb *verb, int argc, char **argv)
 {
 	static struct load_result result;
-	struct bench bench = {.burst = 1,
-		.size = 64,
-		.flows = 4,
-		.timeout_ms = 500,
-		.duration_ns = 5 * NSEC_PER_SEC};
+	struct bench bench = {};
 	struct load_config load;
 	int first = options_parse(verb, &bench, argc, argv);
 	const char *host = argv[first], *port = first + 1 < argc ? argv[first + 1] : "8080";

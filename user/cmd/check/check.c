@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cli/verbs.h"
+#include "services/service_spec.h"
 #include "services/service_table.h"
 #include "xdp/iface_check.h"
 
@@ -15,9 +16,12 @@ struct config {
 	bool json;
 };
 
-static const struct option_row options[] = {
-	{"json", NULL, 'j', OPT_FLAG, offsetof(struct config, json), NULL, "print JSON", 0, 0,
-		NULL},
+static const struct udpxdp_option options[] = {
+	{.name = "json",
+		.letter = 'j',
+		.kind = UDPXDP_OPTION_BOOL,
+		.offset = offsetof(struct config, json),
+		.help = "print JSON"},
 	{},
 };
 

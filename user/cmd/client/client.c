@@ -168,10 +168,16 @@ static void edited_lines(struct exchange *exchange)
 
 /* ---- the verb ------------------------------------------------------------------------ */
 
-static const struct option_row options[] = {
-	{"timeout", .letter = 't', .kind = OPT_SECONDS,
-		.offset = offsetof(struct exchange, timeout_ns), .arg = "SEC",
-		.help = "wait so long for an answer (default 2)", .min = 1, .max = 86400000},
+static const struct udpxdp_option options[] = {
+	{.name = "timeout",
+		.letter = 't',
+		.kind = UDPXDP_OPTION_SECONDS,
+		.offset = offsetof(struct exchange, timeout_ns),
+		.arg = "SEC",
+		.fallback = "2",
+		.help = "wait for so long for an answer",
+		.min = 1,
+		.max = 86400000},
 	{},
 };
 
@@ -199,7 +205,7 @@ static void resolve(struct exchange *exchange, const char *host, const char *por
 
 static int run(const struct verb *verb, int argc, char **argv)
 {
-	static struct exchange exchange = {.timeout_ns = 2 * NSEC_PER_SEC, .fd = -1};
+	static struct exchange exchange = {.fd = -1};
 	int first = options_parse(verb, &exchange, argc, argv);
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 

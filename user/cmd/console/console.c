@@ -134,7 +134,7 @@ static void chat(struct session *session, struct peer *peer, bool named)
 
 static int run(const struct verb *verb, int argc, char **argv)
 {
-	struct config config = {.wait_ns = NSEC_PER_SEC};
+	struct config config = {};
 	int first = options_parse(verb, &config, argc, argv);
 	bool is_chat = verb == &chat_verb, named = first < argc, well = true;
 	struct session *session;
@@ -158,16 +158,33 @@ static int run(const struct verb *verb, int argc, char **argv)
 	session_leave(session, well ? EXIT_CLEAN : EXIT_RUNTIME);
 }
 
-static const struct option_row options[] = {
-	{"iface", .alias = "interface", .letter = 'i', .kind = OPT_STRING,
-		.offset = offsetof(struct config, iface), .arg = "IFACE",
+static const struct udpxdp_option options[] = {
+	{.name = "interface",
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, iface)},
+	{.name = "iface",
+		.letter = 'i',
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, iface),
+		.arg = "IFACE",
 		.help = "the console of the server on this interface"},
-	{"control", .kind = OPT_STRING, .offset = offsetof(struct config, control), .arg = "PATH",
+	{.name = "control",
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, control),
+		.arg = "PATH",
 		.help = "its control socket (default: the only one in " CONTROL_DIR ")"},
-	{"service", .letter = 's', .kind = OPT_STRING, .offset = offsetof(struct config, service),
-		.arg = "NAME[:PORT]", .help = "which, when the server runs several of them"},
-	{"wait", .kind = OPT_SECONDS, .offset = offsetof(struct config, wait_ns), .arg = "SEC",
-		.help = "wait so long for what still arrives at the end (default 1)",
+	{.name = "service",
+		.letter = 's',
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, service),
+		.arg = "NAME[:PORT]",
+		.help = "which, when the server runs several of them"},
+	{.name = "wait",
+		.kind = UDPXDP_OPTION_SECONDS,
+		.offset = offsetof(struct config, wait_ns),
+		.arg = "SEC",
+		.fallback = "1",
+		.help = "wait for so long at the end for what still arrives",
 		.max = 86400000},
 	{},
 };

@@ -13,6 +13,7 @@
 #include "server/control.h"
 #include "base/log.h"
 #include "privsep/sandbox.h"
+#include "services/service_spec.h"
 #include "services/service_table.h"
 
 static int set_from_file(
@@ -38,23 +39,25 @@ static void read_file(const char *path, struct serve_options *o)
 		log_fail(EXIT_USAGE, "%s:%u: %s; correct the file", path, line, error);
 }
 
-/* The file first, then the command line on top: its services instead of those of the file. */
+/* The defaults, then the file, then the command line on top: its services instead of those of the
+ * file. */
 static void read_options(const struct verb *verb, struct serve_options *o, int argc, char **argv)
 {
-	static struct serve_options line;
+	struct command_line line;
+	const char *file;
 
-	line = *o;
-	options_parse(verb, &line, argc, argv);
-	if (!line.config) {
-		*o = line;
-		return;
-	}
-	read_file(line.config, o);
-	if (line.server.service_count)
+	command_line_read(&line, verb, argc, argv);
+	options_set_defaults(verb, o);
+	file = command_line_value(&line, "config");
+	if (file)
+		read_file(file, o);
+	if (command_line_has(&line, "service"))
 		o->server.service_count = 0;
-	if (line.verbose)
+	if (command_line_has(&line, "verbose"))
 		o->verbose = 0;
-	options_parse(verb, o, argc, argv);
+	command_line_apply(&line, o);
+	command_line_free(&line);
+	o->server.dispatcher = o->attach == ATTACH_DISPATCHER;
 }
 
 static void add_defaults(struct server_config *c)
@@ -137,10 +140,9 @@ static void warn_of_sockets(const struct server_config *c)
 
 static int serve(const struct verb *verb, int argc, char **argv)
 {
-	static struct serve_options o = {.server.last_queue = MAX_QUEUES - 1};
+	static struct serve_options o;
 	struct server_config *c = &o.server;
 	char control[128], pin_dir[128], error[256];
-	struct udpxdp_seed seed;
 
 	read_options(verb, &o, argc, argv);
 	log_level = o.verbose;
@@ -157,6 +159,7 @@ static int serve(const struct verb *verb, int argc, char **argv)
 			"block too");
 	if (!c->service_count)
 		add_defaults(c);
+	services_name_histories(c->services, c->service_count);
 	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)
 		log_fail(EXIT_USAGE, "%s", error);
 
@@ -168,10 +171,9 @@ static int serve(const struct verb *verb, int argc, char **argv)
 		*dot = '_';
 	c->pin_dir = o.pin_dir ? o.pin_dir : pin_dir;
 
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+	if (getrandom(&c->seed, sizeof(c->seed), 0) != sizeof(c->seed))
 		log_fail(EXIT_RUNTIME, "no random numbers: %s; the chat needs them",
 			strerror(errno));
-	services_seed(c->services, c->service_count, &seed);
 	filter_log_setup();
 	tzset();
 	check_capabilities();

@@ -15,37 +15,25 @@
 #define MAX_SPEAKERS 3
 
 static const struct udpxdp_option options[] = {
-	{.key = "members",
+	{.name = "members",
 		.kind = UDPXDP_OPTION_UINT,
 		.offset = offsetof(struct chat_options, members),
 		.min = 1,
 		.max = 65536,
 		.fallback = "1024",
 		.help = "how many members the room holds"},
-	{.key = "idle",
+	{.name = "idle",
 		.kind = UDPXDP_OPTION_UINT,
 		.offset = offsetof(struct chat_options, idle),
 		.min = 1,
 		.max = 86400,
 		.fallback = "300",
 		.help = "seconds of silence after which a member leaves"},
-	{.key = "challenge",
+	{.name = "challenge",
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct chat_options, challenge),
 		.fallback = "on",
 		.help = "who speaks from off the subnet repeats a word to join"},
-	{.key = "history",
-		.kind = UDPXDP_OPTION_PATH,
-		.offset = offsetof(struct chat_options, history),
-		.max = UDPXDP_PATH_SIZE,
-		.fallback = "chat.txt",
-		.help = "the file that keeps every message, or off"},
-	{.key = "sync",
-		.kind = UDPXDP_OPTION_UINT,
-		.offset = offsetof(struct chat_options, sync),
-		.max = 3600,
-		.fallback = "1",
-		.help = "seconds after which the history is on disk; 0: when it likes"},
 	{},
 };
 
@@ -56,13 +44,13 @@ static size_t state_size(const void *o)
 	return offsetof(struct chat, members) + members_size(opts->members);
 }
 
-static void start(void *state, const void *o, uint16_t port)
+static void start(void *state, const struct udpxdp_start *start)
 {
 	struct chat *chat = state;
 
-	chat->options = o;
-	chat->port = port;
-	chat->challenge.seed = chat->options->seed;
+	chat->options = start->options;
+	chat->port = start->port;
+	chat->challenge.seed = start->seed;
 	members_init(&chat->members, chat->options->members);
 }
 
@@ -311,10 +299,6 @@ const struct udpxdp_service chat_service = {
 	.single = true,
 	.options = options,
 	.has_history = true,
-	.history_offset = offsetof(struct chat_options, history),
-	.sync_offset = offsetof(struct chat_options, sync),
-	.has_seed = true,
-	.seed_offset = offsetof(struct chat_options, seed),
 	.state_size = state_size,
 	.start = start,
 	.receive = receive,
