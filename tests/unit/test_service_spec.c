@@ -202,8 +202,8 @@ static void a_port_twice(void **state)
 
 	assert_int_equal(services_check(configs, 2, error, sizeof(error)), 0);
 	assert_int_equal(services_check(configs, 3, error, sizeof(error)), -1);
-	assert_string_equal(error, "echo and broadcast are both on port 7000; give one of them "
-				   "another, as in broadcast:7001");
+	assert_string_equal(error, "port 7000: both echo and broadcast are on it; give one of "
+				   "them another, as in broadcast:7001");
 }
 
 static void rooms_keep_separate_files(void **state)
@@ -233,8 +233,8 @@ static void a_file_twice(void **state)
 	services_name_histories(standard, 2);
 	services_name_histories(taken, 3);
 	assert_int_equal(services_check(named, 2, error, sizeof(error)), -1);
-	assert_string_equal(error, "chat:8090 and chat:8091 both write a; give one of them "
-				   "another file with history=PATH");
+	assert_string_equal(error, "history a: both chat:8090 and chat:8091 write it; give one "
+				   "of them another with history=PATH");
 	assert_int_equal(services_check(standard, 2, error, sizeof(error)), -1);
 	assert_int_equal(services_check(taken, 3, error, sizeof(error)), -1);
 }

@@ -80,8 +80,8 @@ static uint32_t max_of(const struct udpxdp_option *row)
 	return row->max ? row->max : UINT_MAX;
 }
 
-static int set_bool(const struct udpxdp_option *row, bool *value, const char *text, char *error,
-	size_t size)
+static int set_bool(
+	const struct udpxdp_option *row, bool *value, const char *text, char *error, size_t size)
 {
 	const char *words[2];
 
@@ -145,8 +145,8 @@ static int set_path(
 	return -1;
 }
 
-int option_set(const struct udpxdp_option *row, void *options, const char *text, char *error,
-	size_t size)
+int option_set(
+	const struct udpxdp_option *row, void *options, const char *text, char *error, size_t size)
 {
 	void *member = (char *)options + row->offset;
 

@@ -13,12 +13,11 @@ const struct udpxdp_option *option_find(const struct udpxdp_option *rows, const 
  * the options untouched and why in error, one line such as
  * "invalid number '0', expected 1 to 100".
  */
-int option_set(const struct udpxdp_option *row, void *options, const char *text, char *error,
-	size_t size);
+int option_set(
+	const struct udpxdp_option *row, void *options, const char *text, char *error, size_t size);
 
 /* Gives each member whose row has a fallback that value. Returns as option_set(). */
-int option_set_fallbacks(
-	const struct udpxdp_option *rows, void *options, char *error, size_t size);
+int option_set_fallbacks(const struct udpxdp_option *rows, void *options, char *error, size_t size);
 
 #define OPTION_WORDS_MAX 256 /* bytes that the next three write at most */
 

@@ -307,6 +307,20 @@ static int watch_host(struct server *s)
 	return failed("making the event loop", "is the system out of memory?");
 }
 
+int server_check_queues(const struct server_config *c, unsigned *queues)
+{
+	bool exact;
+	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
+	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
+
+	*queues = xsk_sockets_count_queues(c->iface, &exact);
+	if (!exact || asked < *queues)
+		return EXIT_CLEAN;
+	log_line("queue %u does not exist: %s has %u; give other --queues", asked, c->iface,
+		*queues);
+	return EXIT_INTERFACE;
+}
+
 int server_start(struct server *s, struct udpxdp_host **net)
 {
 	const struct server_config *c = s->config;
@@ -319,17 +333,11 @@ int server_start(struct server *s, struct udpxdp_host **net)
 		.mode = c->mode,
 		.busy_poll = c->busy_poll,
 	};
-	bool exact;
-	unsigned queues = xsk_sockets_count_queues(c->iface, &exact);
-	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
-	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
-	int status;
+	unsigned queues;
+	int status = server_check_queues(c, &queues);
 
-	if (exact && asked >= queues) {
-		log_line("queue %u does not exist: %s has %u; give other --queues", asked, c->iface,
-			queues);
-		return EXIT_INTERFACE;
-	}
+	if (status)
+		return status;
 	s->queues = queues;
 	if (queues > MAX_QUEUES && c->last_queue == MAX_QUEUES - 1)
 		log_line("%s has %u RX queues, of which %d can be served: what arrives on the "

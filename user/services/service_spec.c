@@ -61,7 +61,8 @@ static int unknown_service(const char *name, const struct complaint *complaint)
 	char known[OPTION_WORDS_MAX] = "";
 
 	for (unsigned i = 0; service_table[i]; i++)
-		option_list_add(known, service_table[i + 1] ? ", " : " or ", service_table[i]->name);
+		option_list_add(
+			known, service_table[i + 1] ? ", " : " or ", service_table[i]->name);
 	return complain(complaint, "unknown service '%s', expected %s", name, known);
 }
 
@@ -186,9 +187,9 @@ static int check_port(
 	for (unsigned j = 0; j < i; j++)
 		if (configs[j].port == c->port)
 			return complain(complaint,
-				"%s and %s are both on port %u; give one of them another, as in "
-				"%s:%u",
-				configs[j].service->name, c->service->name, c->port,
+				"port %u: both %s and %s are on it; give one of them another, as "
+				"in %s:%u",
+				c->port, configs[j].service->name, c->service->name,
 				c->service->name,
 				c->port < UINT16_MAX ? c->port + 1 : UINT16_MAX - 1);
 	return 0;
@@ -203,8 +204,9 @@ static int check_history(
 	if (!owner)
 		return 0;
 	return complain(complaint,
-		"%s:%u and %s:%u both write %s; give one of them another file with history=PATH",
-		owner->service->name, owner->port, configs[i].service->name, configs[i].port, path);
+		"history %s: both %s:%u and %s:%u write it; give one of them another with "
+		"history=PATH",
+		path, owner->service->name, owner->port, configs[i].service->name, configs[i].port);
 }
 
 int services_check(const struct service_config *configs, unsigned count, char *error, size_t size)

@@ -21,8 +21,7 @@ void services_name_histories(struct service_config *configs, unsigned count);
 
 /* Checks the whole list: a port served twice, a history file written twice. Returns 0, or -1 with
  * one line in error. */
-int services_check(
-	const struct service_config *configs, unsigned count, char *error, size_t size);
+int services_check(const struct service_config *configs, unsigned count, char *error, size_t size);
 
 /* The history file of a service; NULL when it keeps none, or nobody has said which. */
 const char *service_history(const struct service_config *config);

@@ -219,8 +219,7 @@ const struct verb bench_verb = {
 	.operands = "HOST [PORT]",
 	.min_operands = 1,
 	.max_operands = 2,
-	.summary = "Load a UDP echo server over ordinary sockets, check every answer, measure "
-		   "latency.",
+	.summary = "Load a UDP server; measure rate and latency.",
 	.options = rows,
 	.notes = "PORT is 8080 by default. Exit status 0: there were answers and all were right;\n"
 		 "1: there were none, or wrong ones.",

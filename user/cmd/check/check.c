@@ -107,7 +107,7 @@ const struct verb check_verb = {
 	.operands = "IFACE",
 	.min_operands = 1,
 	.max_operands = 1,
-	.summary = "Say whether serving an interface will work and be fast.",
+	.summary = "Say whether serving will work and be fast.",
 	.options = options,
 	.notes = "Reads, and changes nothing. The exit status is 0 when serving works as well as "
 		 "it\n"

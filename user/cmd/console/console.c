@@ -193,7 +193,7 @@ const struct verb broadcast_verb = {
 	.name = "broadcast",
 	.operands = "[TEXT]",
 	.max_operands = 1,
-	.summary = "Announce a text to the local network and print the replies.",
+	.summary = "Announce a text to the network, print the replies.",
 	.options = options,
 	.notes = "Without TEXT, each line typed or read from standard input is announced. A reply "
 		 "is\n"

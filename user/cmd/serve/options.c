@@ -157,7 +157,7 @@ const struct udpxdp_option serve_options[] = {
 		.set = set_service,
 		.arg = "NAME[:PORT][,KEY=VALUE...]",
 		.help = "run this service; repeatable; once given, only those named run "
-			"(default: all those below)"},
+			"(default: echo, broadcast and chat)"},
 	{.name = "mode",
 		.letter = 'm',
 		.kind = UDPXDP_OPTION_ENUM,
@@ -256,6 +256,11 @@ const struct udpxdp_option serve_options[] = {
 		.arg = "FILE",
 		.help = "read these options from FILE first, one a line as NAME = VALUE; "
 			"the command line wins"},
+	{.name = "check",
+		.kind = UDPXDP_OPTION_BOOL,
+		SERVE(check),
+		.help = "check everything that can be without attaching anything, print what "
+			"would be done, and exit as serving would"},
 	{.name = "log-format",
 		.kind = UDPXDP_OPTION_ENUM,
 		.words = log_formats,

@@ -372,6 +372,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 const struct verb stats_verb = {
 	.name = "stats",
 	.operands = "",
+	.instead = "name the interface with -i IFACE",
 	.summary = "Print the counters of a running server.",
 	.options = options,
 	.run = run,
