@@ -61,7 +61,8 @@ static int help(int argc, char **argv)
 	if (argc < 2)
 		return overview();
 	if (argc > 2)
-		log_fail(EXIT_USAGE, "operand '%s': unexpected; see udpxdp --help", argv[2]);
+		log_fail(EXIT_USAGE, "operand '%s': unexpected argument; see udpxdp --help",
+			argv[2]);
 	options_help(find_verb(argv[1]));
 	return printed();
 }

@@ -75,13 +75,13 @@ refuses "CPUs from the wrong end" '^udpxdp: option --cpus: invalid CPUs .1-0.' -
 refuses "two services on a port" '^udpxdp: port 8080: both echo and chat' -i lo -s echo -s chat:8080
 refuses "two rooms in a file" '^udpxdp: history a: both chat:1 and chat:2' -i lo -s chat:1,history=a -s chat:2,history=a
 refuses "a capture in a history" '^udpxdp: option --write: a is also the history' -i lo -s chat,history=a -w a
-refuses "serve takes no operand" "^udpxdp: operand 'eth0': unexpected; name the interface with -i IFACE$" serve eth0
-refuses "stats takes no operand" "^udpxdp: operand 'eth0': unexpected; name the interface with -i IFACE$" stats eth0
+refuses "serve takes no operand" "^udpxdp: operand 'eth0': unexpected argument; name the interface with -i IFACE$" serve eth0
+refuses "stats takes no operand" "^udpxdp: operand 'eth0': unexpected argument; name the interface with -i IFACE$" stats eth0
 refuses "an unknown verb" "^udpxdp: verb 'nonsense': unknown; see udpxdp --help$" nonsense
 refuses "a verb is not abbreviated" "^udpxdp: verb 'cli': unknown" cli
 refuses "an empty verb" "^udpxdp: verb '': unknown" ''
 refuses "help for an unknown verb" "^udpxdp: verb 'nonsense': unknown" help nonsense
-refuses "help for two verbs" "^udpxdp: operand 'stats': unexpected" help client stats
+refuses "help for two verbs" "^udpxdp: operand 'stats': unexpected argument" help client stats
 refuses "a verb that steers terminals" "^udpxdp: verb '\\\\x1b\[2J\\\\n': unknown" $'\e[2J\n'
 
 if [ -c /dev/full ]; then

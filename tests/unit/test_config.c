@@ -206,8 +206,7 @@ static void wrong_options_of_serve(void **state)
 	check_refused(
 		"mode = fast", "mode: invalid value 'fast', expected auto, zerocopy, copy or skb");
 	check_refused("log-format = xml", "log-format: invalid value 'xml', expected text or json");
-	check_refused(
-		"busy-poll = 10001", "busy-poll: invalid number '10001', expected 0 to 10000");
+	check_refused("busy-poll = 10001", "busy-poll: '10001' is not a number from 0 to 10000");
 	check_refused("quiet = perhaps", "quiet: invalid boolean 'perhaps', expected on or off");
 	check_refused("mode", "mode: requires a value");
 	check_refused("service = echoes",

@@ -244,9 +244,9 @@ static void seconds(void **state)
 	assert_true(c.wait_ns == 10000000u);
 	parse(&c, operands, "--wait=60", "h", NULL);
 	assert_true(c.wait_ns == 60000000000u);
-#define NOT_SECONDS(word)                                                                 \
-	FAILS("option --wait: invalid number of seconds '" word "', expected 0.01 to 60", \
-		"--wait", word, "h")
+#define NOT_SECONDS(word)                                                                       \
+	FAILS("option --wait: '" word "' is not a number of seconds from 0.01 to 60", "--wait", \
+		word, "h")
 	NOT_SECONDS("");
 	NOT_SECONDS(".");
 	NOT_SECONDS("0");
@@ -314,16 +314,16 @@ static void errors(void **state)
 	FAILS("option --quiet: takes no argument", "--quiet=yes", "h");
 	FAILS("option --verbose: takes no argument", "--verb=2", "h");
 	FAILS("option --help: takes no argument", "--help=me", "h");
-	FAILS("option --count: invalid number '0', expected 1 to 100", "--count=0", "h");
-	FAILS("option -c: invalid number '101', expected 1 to 100", "-c101", "h");
-	FAILS("option -c: invalid number '+1', expected 1 to 100", "-c+1", "h");
-	FAILS("option -c: invalid number ' 1', expected 1 to 100", "-c", " 1", "h");
-	FAILS("option -c: invalid number '1x', expected 1 to 100", "-c1x", "h");
-	FAILS("option -c: invalid number '', expected 1 to 100", "-c", "", "h");
-	FAILS("option -c: invalid number '-5', expected 1 to 100", "-c", "-5", "h");
-	FAILS("option --any: invalid number '4294967296', expected 0 to 4294967295",
-		"--any=4294967296", "h");
-	FAILS("option --any: invalid number '99999999999999999999', expected 0 to 4294967295",
+	FAILS("option --count: '0' is not a number from 1 to 100", "--count=0", "h");
+	FAILS("option -c: '101' is not a number from 1 to 100", "-c101", "h");
+	FAILS("option -c: '+1' is not a number from 1 to 100", "-c+1", "h");
+	FAILS("option -c: ' 1' is not a number from 1 to 100", "-c", " 1", "h");
+	FAILS("option -c: '1x' is not a number from 1 to 100", "-c1x", "h");
+	FAILS("option -c: '' is not a number from 1 to 100", "-c", "", "h");
+	FAILS("option -c: '-5' is not a number from 1 to 100", "-c", "-5", "h");
+	FAILS("option --any: '4294967296' is not a number from 0 to 4294967295", "--any=4294967296",
+		"h");
+	FAILS("option --any: '99999999999999999999' is not a number from 0 to 4294967295",
 		"--any=99999999999999999999", "h");
 	FAILS("option --paint: invalid value 'blue', expected red or green", "--paint=blue", "h");
 	FAILS("option --paint: invalid value '', expected red or green", "--paint=", "h");
@@ -332,8 +332,8 @@ static void errors(void **state)
 		"h");
 	FAILS("option --service: 'bad' is bad", "--service=bad", "h");
 	FAILS("option --\\x1b[2J: unknown", "--\x1b[2J", "h");
-	FAILS("operand 'c': unexpected", "a", "b", "c", "d");
-	ends(EXIT_USAGE, STDERR_FILENO, "udpxdp: HOST: missing" SEE, "-q", NULL);
+	FAILS("operand 'c': unexpected argument", "a", "b", "c", "d");
+	ends(EXIT_USAGE, STDERR_FILENO, "udpxdp: HOST: not given" SEE, "-q", NULL);
 }
 
 static void help_and_version(void **state)
@@ -409,7 +409,7 @@ static void instead_of_operands(void **state)
 	close(ends[0]);
 	wait(&status);
 	assert_int_equal(WEXITSTATUS(status), EXIT_USAGE);
-	assert_string_equal(said, "udpxdp: operand 'eth0': unexpected; name it with -i\n");
+	assert_string_equal(said, "udpxdp: operand 'eth0': unexpected argument; name it with -i\n");
 }
 
 static void no_limit_on_operands(void **state)
@@ -466,7 +466,7 @@ static void configuration_file(void **state)
 	REFUSES("help", NULL, "help: unknown");
 	REFUSES("quiet", "maybe", "quiet: invalid boolean 'maybe', expected on or off");
 	REFUSES("write", NULL, "write: requires a value");
-	REFUSES("count", "0", "count: invalid number '0', expected 1 to 100");
+	REFUSES("count", "0", "count: '0' is not a number from 1 to 100");
 	REFUSES("service", "bad", "service: 'bad' is bad");
 }
 

@@ -145,12 +145,12 @@ static void errors(void **state)
 		"echo: loops: invalid boolean 'maybe', expected allow or refuse");
 	expect_error("echo,stamp", "echo: stamp: requires a value, as in stamp=on");
 	expect_error("chat,history", "chat: history: requires a value, as in history=VALUE");
-	expect_error("chat,members=0", "chat: members: invalid number '0', expected 1 to 65536");
+	expect_error("chat,members=0", "chat: members: '0' is not a number from 1 to 65536");
 	expect_error(
-		"chat,members=65537", "chat: members: invalid number '65537', expected 1 to 65536");
-	expect_error("chat,idle=", "chat: idle: invalid number '', expected 1 to 86400");
-	expect_error("chat,sync=4294967297",
-		"chat: sync: invalid number '4294967297', expected 0 to 3600");
+		"chat,members=65537", "chat: members: '65537' is not a number from 1 to 65536");
+	expect_error("chat,idle=", "chat: idle: '' is not a number from 1 to 86400");
+	expect_error(
+		"chat,sync=4294967297", "chat: sync: '4294967297' is not a number from 0 to 3600");
 	expect_error("chat,history=", "chat: history: invalid path '', expected 1 to 255 bytes");
 	expect_error("chat,seed=1", "chat: unknown option 'seed', expected members, idle, "
 				    "challenge, history or sync");

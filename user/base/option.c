@@ -98,7 +98,7 @@ static int set_uint(const struct udpxdp_option *row, uint32_t *value, const char
 	uint64_t number;
 
 	if (!parse_uint(text, row->min, max_of(row), &number)) {
-		snprintf(error, size, "invalid number '%s', expected %u to %u", text, row->min,
+		snprintf(error, size, "'%s' is not a number from %u to %u", text, row->min,
 			max_of(row));
 		return -1;
 	}
@@ -111,7 +111,7 @@ static int set_seconds(const struct udpxdp_option *row, uint64_t *value, const c
 {
 	if (parse_seconds(text, row->min * 1000000ull, max_of(row) * 1000000ull, value))
 		return 0;
-	snprintf(error, size, "invalid number of seconds '%s', expected %g to %.10g", text,
+	snprintf(error, size, "'%s' is not a number of seconds from %g to %.10g", text,
 		row->min / 1e3, max_of(row) / 1e3);
 	return -1;
 }

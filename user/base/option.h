@@ -11,7 +11,7 @@ const struct udpxdp_option *option_find(const struct udpxdp_option *rows, const 
 /*
  * Reads text as the row's value, into the member at its offset of options. Returns 0; or -1 with
  * the options untouched and why in error, one line such as
- * "invalid number '0', expected 1 to 100".
+ * "'0' is not a number from 1 to 100".
  */
 int option_set(
 	const struct udpxdp_option *row, void *options, const char *text, char *error, size_t size);

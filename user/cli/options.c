@@ -129,14 +129,14 @@ static void check_operands(const struct verb *verb, int count, char **operands)
 
 	if (count < verb->min_operands) {
 		operand_name(verb->operands, count, name, sizeof(name));
-		log_fail(EXIT_USAGE, "%s: missing; see udpxdp %s --help", name, verb->name);
+		log_fail(EXIT_USAGE, "%s: not given; see udpxdp %s --help", name, verb->name);
 	}
 	if (verb->max_operands < 0 || count <= verb->max_operands)
 		return;
 	if (verb->instead)
-		log_fail(EXIT_USAGE, "operand '%s': unexpected; %s", operands[verb->max_operands],
-			verb->instead);
-	log_fail(EXIT_USAGE, "operand '%s': unexpected; see udpxdp %s --help",
+		log_fail(EXIT_USAGE, "operand '%s': unexpected argument; %s",
+			operands[verb->max_operands], verb->instead);
+	log_fail(EXIT_USAGE, "operand '%s': unexpected argument; see udpxdp %s --help",
 		operands[verb->max_operands], verb->name);
 }
 

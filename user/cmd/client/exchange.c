@@ -23,7 +23,7 @@ static bool ends_with(const struct exchange *exchange, const struct line *line)
 
 static void forget(struct exchange *exchange, unsigned i)
 {
-	free(exchange->late[i].text);
+	free((char *)exchange->late[i].text);
 	exchange->late_count--;
 	memmove(exchange->late + i, exchange->late + i + 1,
 		(exchange->late_count - i) * sizeof(*exchange->late));

@@ -185,7 +185,8 @@ static void read_options(const struct verb *verb, struct config *config, int arg
 	options_parse(verb, config, argc, argv);
 	log_level = config->verbose;
 	if (!config->in || !config->out)
-		log_fail(EXIT_USAGE, "option %s: missing; name the captures with -r IN and -w OUT",
+		log_fail(EXIT_USAGE,
+			"option %s: not given; name the captures with -r IN and -w OUT",
 			config->in ? "--write" : "--read");
 	if (!config->service_count)
 		for (int i = 0; default_services[i]; i++)

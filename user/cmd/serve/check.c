@@ -18,8 +18,7 @@
 static void check_iface_name(const char *iface)
 {
 	if (!iface)
-		log_fail(EXIT_USAGE,
-			"interface: none given; use --iface IFACE");
+		log_fail(EXIT_USAGE, "serve: no interface given; use --iface IFACE");
 	if (strlen(iface) >= IFNAMSIZ || !iface[0] || strchr(iface, '/'))
 		log_fail(EXIT_INTERFACE,
 			"interface %s: not a possible name; ip link shows what there is", iface);
@@ -38,8 +37,8 @@ static void list_cpus(const cpu_set_t *cpus, char *text, size_t size)
 			continue;
 		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, cpus))
 			last++;
-		used += (size_t)snprintf(text + used, size - used, last > first ? "%s%d-%d" : "%s%d",
-			used ? "," : "", first, last);
+		used += (size_t)snprintf(text + used, size - used,
+			last > first ? "%s%d-%d" : "%s%d", used ? "," : "", first, last);
 		first = last;
 	}
 }
@@ -96,7 +95,7 @@ static void check_options(struct server_config *c)
 	check_iface_name(c->iface);
 	if (c->coalesce_us && c->wait != WAIT_BLOCK)
 		log_fail(EXIT_USAGE,
-			"option --coalesce: requires a worker that sleeps; add --poll block");
+			"option --coalesce: requires --poll block; give both or neither");
 	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)
 		log_fail(EXIT_USAGE, "%s", error);
 	check_cpus(c);

@@ -92,8 +92,7 @@ static int try_filter(const struct server_config *c, unsigned queues)
 		filter_close(filter);
 		return EXIT_CLEAN;
 	}
-	log_line(
-		"loading the filter failed: %s; see udpxdp -vv for the kernel's reasons", error);
+	log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's reasons", error);
 	return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
 }
 
@@ -181,7 +180,7 @@ static void print_plan(const struct server_config *c, unsigned queues,
 			c->default_deny ? "dropped" : "served");
 	print_files(c);
 	printf("control   %s\ncounters  %s\nuser      %s\n", c->control, c->pin_dir,
-		c->no_sandbox             ? "this one, without a sandbox"
+		c->no_sandbox            ? "this one, without a sandbox"
 		: sandbox_changes_user() ? c->user ? c->user : "nobody"
 					 : "this one");
 	for (unsigned i = 0; i < count; i++)
