@@ -13,11 +13,13 @@
 #include "udpxdp/datagram.h"
 
 #define DEFAULT_WINDOW 64
+#define DEFAULT_SIZE 64
 
 struct bench {
 	unsigned window, rate, burst, size, flows, count, timeout_ms;
 	uint64_t duration_ns;
-	bool json, quiet;
+	bool json, quiet, any_answer;
+	const char *payload;
 };
 
 static volatile sig_atomic_t stop;
@@ -63,8 +65,19 @@ static const struct udpxdp_option rows[] = {
 		.arg = "BYTES",
 		.min = REQUEST_MIN,
 		.max = REQUEST_MAX,
-		.fallback = "64",
-		.help = "bytes of payload in a request"},
+		.help = "bytes of payload in a request (default: 64)"},
+	{.name = "payload",
+		.letter = 'p',
+		.kind = UDPXDP_OPTION_STRING,
+		MEMBER(payload),
+		.arg = "FILE|HEX",
+		.help = "send what is in FILE, or these bytes, such as 0x68656c6c6f"},
+	{.name = "any-answer",
+		.letter = 'a',
+		.kind = UDPXDP_OPTION_BOOL,
+		MEMBER(any_answer),
+		.help = "take whatever is answered: for services that are no echo; an answer "
+			"counts for the oldest request of its flow"},
 	{.name = "time",
 		.letter = 't',
 		.kind = UDPXDP_OPTION_SECONDS,
@@ -146,14 +159,44 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+static void __attribute__((noreturn)) no_payload(const char *name, const char *why)
+{
+	log_fail(EXIT_USAGE,
+		"option --payload: '%s': %s; give a file of 1 to %d bytes, or so many in hex", name,
+		why, REQUEST_MAX);
+}
+
+/* A file of that name comes first; with 0x in front it can only be the bytes themselves. */
+static void read_payload(struct load_config *load, const char *name)
+{
+	static uint8_t payload[REQUEST_MAX + 1];
+	FILE *file = strncmp(name, "0x", 2) ? fopen(name, "re") : NULL;
+	int error = errno;
+	size_t len;
+
+	if (file) {
+		len = fread(payload, 1, sizeof(payload), file);
+		if (ferror(file))
+			no_payload(name, strerror(errno));
+		fclose(file);
+		if (!len || len > REQUEST_MAX)
+			no_payload(name, len ? "too long for a datagram" : "empty");
+	} else if (!parse_hex(name, payload, REQUEST_MAX, &len)) {
+		no_payload(name, strncmp(name, "0x", 2) ? strerror(error) : "not hexadecimal");
+	}
+	load->payload = payload;
+	load->size = (unsigned)len;
+}
+
 static void fill_load(struct load_config *load, const struct bench *bench)
 {
 	*load = (struct load_config){
 		.window = bench->window ? bench->window : DEFAULT_WINDOW,
 		.rate = bench->rate,
 		.burst = bench->burst,
-		.size = bench->size,
+		.size = bench->size ? bench->size : DEFAULT_SIZE,
 		.flows = bench->flows,
+		.any_answer = bench->any_answer,
 		.duration_ns = bench->duration_ns,
 		.count = bench->count,
 		.timeout_ns = bench->timeout_ms * (NSEC_PER_SEC / 1000),
@@ -161,6 +204,8 @@ static void fill_load(struct load_config *load, const struct bench *bench)
 	};
 	if (!load->rate && load->flows > load->window)
 		load->flows = load->window;
+	if (bench->payload)
+		read_payload(load, bench->payload);
 	if (!bench->quiet && isatty(STDERR_FILENO))
 		load->progress = bench_progress;
 }
@@ -169,7 +214,8 @@ static void fill_load(struct load_config *load, const struct bench *bench)
 static int verdict(const struct load_result *result, const char *host, const char *port)
 {
 	if (result->tally.wrong) {
-		log_line("bench %s port %s: %llu wrong answers: not what was sent; is it an echo?",
+		log_line("bench %s port %s: %llu wrong answers: not what was sent; give "
+			 "--any-answer if it is no echo",
 			host, port, (unsigned long long)result->tally.wrong);
 		return EXIT_RUNTIME;
 	}
@@ -177,7 +223,7 @@ static int verdict(const struct load_result *result, const char *host, const cha
 		return EXIT_CLEAN;
 	log_line("bench %s port %s: no answer: %s", host, port,
 		result->refused ? "nothing listens on that port; start a server there"
-				: "is the server running and the path open?");
+				: "check that the server runs and is reachable");
 	return EXIT_RUNTIME;
 }
 
@@ -193,8 +239,12 @@ static int bench_run(const struct verb *verb, int argc, char **argv)
 
 	if (bench.window && bench.rate)
 		log_fail(EXIT_USAGE,
-			"options --window and --rate: one is a closed loop, the other an open "
-			"one; give one of them");
+			"options --window and --rate: a closed loop and an open one; give one of "
+			"them");
+	if (bench.payload && bench.size)
+		log_fail(EXIT_USAGE,
+			"options --payload and --size: a payload has its own size; give one of "
+			"them");
 	check_port(port);
 	fill_load(&load, &bench);
 	resolve(&load, host, port);
@@ -221,7 +271,9 @@ const struct verb bench_verb = {
 	.max_operands = 2,
 	.summary = "Load a UDP server; measure rate and latency.",
 	.options = rows,
-	.notes = "PORT is 8080 by default. Exit status 0: there were answers and all were right;\n"
+	.notes = "Every answer is checked: an echo's is the request, perhaps with a stamp in "
+		 "front.\n"
+		 "PORT is 8080 by default. Exit status 0: there were answers and all were right;\n"
 		 "1: there were none, or wrong ones.",
 	.run = bench_run,
 };

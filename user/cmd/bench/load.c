@@ -75,8 +75,12 @@ static int open_connection(struct load *load, unsigned i, uint32_t run)
 	if (load->batch > 1 && !bench_socket_segment(c->fd, config->size))
 		load->result->gso = false;
 	load->polls[i] = (struct pollfd){.fd = c->fd, .events = POLLIN};
-	return flow_open(&c->flow, &load->result->tally, run + i, config->size,
-		memory_for(config, c->window));
+	if (flow_open(&c->flow, &load->result->tally, run + i, config->size,
+		    memory_for(config, c->window)))
+		return -1;
+	c->flow.payload = config->payload;
+	c->flow.any_answer = config->any_answer;
+	return 0;
 }
 
 /* Each message has a place of its own in the buffers for the whole run. */
@@ -102,6 +106,8 @@ static int open_load(struct load *load)
 	if (getrandom(&run, sizeof(run), GRND_NONBLOCK) < 0)
 		run = (uint32_t)getpid();
 	load->in_size = config->size + STAMP_ROOM + 1; /* one more, to see what is too long */
+	if (config->any_answer)
+		load->in_size = REQUEST_MAX;
 	load->out = calloc(BATCH, config->size);
 	load->in = calloc(BATCH, load->in_size);
 	load->connections = calloc(config->flows, sizeof(*load->connections));
