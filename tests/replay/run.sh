@@ -261,6 +261,9 @@ echo "a live server's" >unnamed/chat.txt
 	[ "$(ls unnamed)" = $'chat.txt\nout.pcap' ] && [ "$(cat unnamed/chat.txt)" = "a live server's" ]
 report $? "nothing is written but what -w and history= name" why
 
+refused "a capture in a history" 2 "option --write: out.pcap is also a history" -r "$talk" -w out.pcap \
+	-s chat,history=out.pcap
+
 for words in "in.pcap out.pcap" "in.pcap" "-r in.pcap out.pcap"; do
 	# shellcheck disable=SC2086
 	refused "replay $words" 2 "operand '[a-z]*.pcap': .*-r IN.*-w OUT" $words

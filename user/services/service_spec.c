@@ -152,8 +152,7 @@ const char *service_history(const struct service_config *config)
 	return *config->history && strcmp(config->history, "off") ? config->history : NULL;
 }
 
-/* The first of these configs that writes this file, or NULL. */
-static const struct service_config *history_owner(
+const struct service_config *services_history_owner(
 	const struct service_config *configs, unsigned count, const char *path)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -173,7 +172,7 @@ void services_name_histories(struct service_config *configs, unsigned count)
 		if (!c->service->has_history || *c->history)
 			continue;
 		snprintf(c->history, sizeof(c->history), "%s.txt", c->service->name);
-		if (history_owner(configs, i, c->history))
+		if (services_history_owner(configs, i, c->history))
 			snprintf(c->history, sizeof(c->history), "%s-%u.txt", c->service->name,
 				c->port);
 	}
@@ -199,7 +198,7 @@ static int check_history(
 	const struct service_config *configs, unsigned i, const struct complaint *complaint)
 {
 	const char *path = service_history(&configs[i]);
-	const struct service_config *owner = path ? history_owner(configs, i, path) : NULL;
+	const struct service_config *owner = path ? services_history_owner(configs, i, path) : NULL;
 
 	if (!owner)
 		return 0;

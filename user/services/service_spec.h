@@ -26,6 +26,10 @@ int services_check(const struct service_config *configs, unsigned count, char *e
 /* The history file of a service; NULL when it keeps none, or nobody has said which. */
 const char *service_history(const struct service_config *config);
 
+/* The first of these services whose history is this file, or NULL. */
+const struct service_config *services_history_owner(
+	const struct service_config *configs, unsigned count, const char *path);
+
 /* Writes "echo:8080,chat:8090" to text. */
 void services_text(const struct service_config *configs, unsigned count, char *text, size_t size);
 

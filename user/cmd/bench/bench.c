@@ -223,7 +223,7 @@ static int verdict(const struct load_result *result, const char *host, const cha
 		return EXIT_CLEAN;
 	log_line("bench %s port %s: no answer: %s", host, port,
 		result->refused ? "nothing listens on that port; start a server there"
-				: "check that the server runs and is reachable");
+				: "none in time; check that the server runs and is reachable");
 	return EXIT_RUNTIME;
 }
 

@@ -169,12 +169,12 @@ static const struct udpxdp_option options[] = {
 		.letter = 'Q',
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct config, quiet),
-		.help = "do not print each message"},
+		.help = "do not print messages"},
 	{.name = "verbose",
 		.letter = 'v',
 		.kind = UDPXDP_OPTION_COUNT,
 		.offset = offsetof(struct config, verbose),
-		.help = "say what each count at the end means"},
+		.help = "explain each count of the last line"},
 	{},
 };
 
@@ -193,6 +193,10 @@ static void read_options(const struct verb *verb, struct config *config, int arg
 			add_service(config, default_services[i], error, sizeof(error));
 	if (services_check(config->services, config->service_count, error, sizeof(error)) < 0)
 		log_fail(EXIT_USAGE, "option --service: %s", error);
+	if (services_history_owner(config->services, config->service_count, config->out))
+		log_fail(EXIT_USAGE,
+			"option --write: %s is also a history; give one of them another file",
+			config->out);
 }
 
 /* ---- what is said at the end --------------------------------------------------------- */

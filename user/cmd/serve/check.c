@@ -77,15 +77,15 @@ static void check_busy_poll(const struct server_config *c)
 /* Two that write one file would spoil it for each other. */
 static void check_files(const struct server_config *c)
 {
-	for (unsigned i = 0; c->capture && i < c->service_count; i++) {
-		const char *history = service_history(&c->services[i]);
+	const struct service_config *owner =
+		c->capture ? services_history_owner(c->services, c->service_count, c->capture)
+			   : NULL;
 
-		if (history && !strcmp(history, c->capture))
-			log_fail(EXIT_USAGE,
-				"option --write: %s is also the history of %s:%u; give one of them "
-				"another file",
-				c->capture, c->services[i].service->name, c->services[i].port);
-	}
+	if (owner)
+		log_fail(EXIT_USAGE,
+			"option --write: %s is also the history of %s:%u; give one of them "
+			"another file",
+			c->capture, owner->service->name, owner->port);
 }
 
 static void check_options(struct server_config *c)
