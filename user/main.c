@@ -20,6 +20,8 @@ static const struct verb *const verbs[] = {
 	NULL,
 };
 
+static const char *const most_used[] = {"iface", "service"};
+
 static const struct verb *find_verb(const char *name)
 {
 	for (size_t i = 0; verbs[i]; i++)
@@ -35,17 +37,22 @@ static int printed(void)
 	return EXIT_CLEAN;
 }
 
+/* A screen; what serve takes besides is in its own --help. */
 static int overview(void)
 {
 	puts("Usage: udpxdp [VERB] [OPTION...] [OPERAND...]\n"
 	     "UDP services at driver speed over AF_XDP: echo, broadcast, chat.\n"
 	     "\n"
-	     "Verbs (none means serve; udpxdp help VERB says more):");
+	     "Verbs (none means serve; udpxdp VERB --help has its options):");
 	for (size_t i = 0; verbs[i]; i++)
 		options_print_text(
 			verbs[i]->summary, printf("  %s %s", verbs[i]->name, verbs[i]->operands));
-	puts("");
-	options_help(find_verb("serve"));
+	puts("\nMost used with serve:");
+	for (size_t i = 0; i < sizeof(most_used) / sizeof(most_used[0]); i++)
+		options_print(&serve_verb, most_used[i]);
+	puts("\n"
+	     "  sudo udpxdp -i eth0                      echo, broadcast and chat on eth0\n"
+	     "  sudo udpxdp -i eth0 -s echo:7,stamp=off  a plain echo on port 7");
 	return printed();
 }
 
@@ -54,7 +61,8 @@ static int help(int argc, char **argv)
 	if (argc < 2)
 		return overview();
 	if (argc > 2)
-		log_fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp --help", argv[2]);
+		log_fail(EXIT_USAGE, "operand '%s': unexpected argument; see udpxdp --help",
+			argv[2]);
 	options_help(find_verb(argv[1]));
 	return printed();
 }

@@ -123,23 +123,58 @@ struct udpxdp_command {
 
 /* ---- what a service is --------------------------------------------------------------- */
 
-/* One KEY=VALUE of `-s NAME:PORT,KEY=VALUE`, written to offset in the service's options. */
+enum udpxdp_option_kind {
+	UDPXDP_OPTION_BOOL,    /* bool: on or off (parse_bool() has the other words) */
+	UDPXDP_OPTION_UINT,    /* uint32_t: decimal, min to max */
+	UDPXDP_OPTION_SECONDS, /* uint64_t of nanoseconds: seconds with decimals, min to max ms */
+	UDPXDP_OPTION_ENUM,    /* int: the value of one of words */
+	UDPXDP_OPTION_PATH,    /* char[max]: a copy, 1 to max - 1 bytes */
+	UDPXDP_OPTION_CALL,    /* set() reads it */
+	UDPXDP_OPTION_STRING,  /* const char *: the text itself. Not for a service: it does not last
+				*/
+	UDPXDP_OPTION_COUNT, /* unsigned: one more each time. Not for a service: it has no value */
+};
+
+/* What an UDPXDP_OPTION_ENUM can be; of several words for a value the first is shown. */
+struct udpxdp_word {
+	const char *word;
+	int value;
+};
+
+/*
+ * One row of a table of options, which ends with a NULL name. A service's are the KEY=VALUE of
+ * `-s NAME:PORT,KEY=VALUE`; the same rows make up the command line of each verb, where a
+ * UDPXDP_OPTION_BOOL takes no value, and the configuration file. A row without help is another
+ * name for one that has it.
+ */
 struct udpxdp_option {
-	const char *key;
-	enum {
-		UDPXDP_OPTION_BOOL,
-		UDPXDP_OPTION_UINT,
-		UDPXDP_OPTION_PATH
-	} kind; /* bool, uint32_t, char[] */
-	size_t offset;
-	uint32_t min, max;    /* of a number; max is the size of the array for a path */
-	const char *fallback; /* the value when it is not given, written as a user would */
+	const char *name;
+	char letter; /* short name on a command line, or 0 */
+	enum udpxdp_option_kind kind;
+	uint32_t min, max;               /* max of a number: 0 is no limit */
+	size_t offset;                   /* of the member that it sets */
+	const struct udpxdp_word *words; /* of an UDPXDP_OPTION_ENUM; ends with a NULL word */
+	const char *fallback;            /* the value when it is not given, written as a user would;
+					    NULL: the member is left as it is */
+	const char *arg;                 /* what the value is called in --help of a verb */
 	const char *help;
+	/* UDPXDP_OPTION_CALL: reads text into what the row's offset is of. Returns 0, or -1 with
+	 * why not, one line, in error. */
+	int (*set)(void *options, const char *text, char *error, size_t size);
 };
 
 /* Random bits that nobody outside knows: the key of a keyed hash. */
 struct udpxdp_seed {
 	uint64_t key[2];
+};
+
+/* What a service is started with. */
+struct udpxdp_start {
+	const void *options; /* outlives the state */
+	uint16_t port;       /* that it is served on, which need not be the default */
+	/* For this service alone, on all workers. All zero in a replay, whose output is the same
+	 * each time: no secret there. */
+	struct udpxdp_seed seed;
 };
 
 #define UDPXDP_OPTIONS_SIZE 512 /* the most that a service's options may take */
@@ -157,26 +192,16 @@ struct udpxdp_service {
 	bool single;
 	bool wants_broadcast; /* datagrams to a broadcast address on its port are its business */
 
-	const struct udpxdp_option *options; /* ends with a NULL key; NULL: none */
+	bool has_history; /* keeps what it gives to udpxdp_record(): options history and sync */
 
-	/* Offset in the options of the UDPXDP_OPTION_PATH that names the history file, and of the
-	 * number of seconds between syncs; has_history false: it keeps none. */
-	bool has_history;
-	size_t history_offset, sync_offset;
-
-	/* Offset in the options of a struct udpxdp_seed, for a service that keeps secrets. Not an
-	 * option that a user can give: services_seed() sets it; all zero, as in replay, it is no
-	 * secret. */
-	bool has_seed;
-	size_t seed_offset;
+	const struct udpxdp_option *options; /* ends with a NULL name; NULL: none */
 
 	/* Bytes of state that these options need. The state is zeroed, 64-byte aligned, and
 	 * lives as long as the process. */
 	size_t (*state_size)(const void *options);
 
-	/* Prepares the state; once, before anything else. options outlives the state; port is the
-	 * one it is served on, which need not be the default. */
-	void (*start)(void *state, const void *options, uint16_t port);
+	/* Prepares the state; once, before anything else. */
+	void (*start)(void *state, const struct udpxdp_start *start);
 
 	/* A datagram to this service. udpxdp_reply() and udpxdp_forward() work only here. */
 	void (*receive)(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d);

@@ -35,8 +35,9 @@ _udpxdp_complete_argument() {
 	case $1 in
 	IFACE) words=$(cd /sys/class/net && echo *) ;;
 	NAME*) words=$(_udpxdp_services "$2") ;;
+	FILE*) mapfile -t COMPREPLY < <(compgen -f -- "$3") && return ;;
 	*'|'*) words=$(tr '|' '\n' <<<"$1" | grep -E '^[a-z]+$') ;;
-	FILE | IN | OUT | PATH) mapfile -t COMPREPLY < <(compgen -f -- "$3") && return ;;
+	IN | OUT | PATH) mapfile -t COMPREPLY < <(compgen -f -- "$3") && return ;;
 	DIR) mapfile -t COMPREPLY < <(compgen -d -- "$3") && return ;;
 	USER) mapfile -t COMPREPLY < <(compgen -u -- "$3") && return ;;
 	*) return ;;

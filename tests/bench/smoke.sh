@@ -62,6 +62,28 @@ check "wrong answers end with status 1" load 1 7003 -w 4 -n 4 -t 0
 holds "and are counted" '.wrong == 4 and .received == 0'
 matches "and said" '^udpxdp: bench 127.0.0.1 port 7003: 4 wrong answers' "$(cat "$work/load.err")"
 
+speaker 7005 '[b"answer to " + data] if data == b"\x01\x02question" else []'
+printf '\1\2question' >"$work/question"
+check "a service that is no echo, asked what is in a file" load 0 7005 -w 4 -n 50 -t 0 --any-answer \
+	--payload "$work/question"
+holds "all answered" '.size == 10 and .received == 50 and .lost + .wrong == 0 and .received_bytes == 50 * 20'
+check "the same bytes in hex" load 0 7005 -w 1 -n 5 -t 0 --any-answer --payload 0x01027175657374696f6e
+holds "all answered, too" '.received == 5'
+check "without 0x" load 0 7005 -w 1 -n 5 -t 0 -a -p 01027175657374696F6e
+check "another question: nothing is answered" load 1 7005 -w 1 -n 2 -t 0 -a --payload 00
+check "as an echo its answers are wrong" load 1 7005 -w 1 -n 2 -t 0 --payload "$work/question"
+holds "and are counted as such" '.wrong == 2 and .received == 0'
+matches "and what to do is said" 'wrong answers: .*; give --any-answer' "$(cat "$work/load.err")"
+check "an echo of a payload" load 0 7001 -w 4 -n 50 -t 0 --payload "$work/question"
+holds "of an echo all is checked" '.received == 50 and .wrong == 0'
+: >"$work/nothing"
+head -c 65508 /dev/zero >"$work/too-long"
+for payload in "$work/nothing" "$work/too-long" "$work/none" 0x 0xabc 123 "$work" ''; do
+	check "payload '${payload##*/}': status 2" load 2 7001 --payload "$payload"
+	matches "and said" '^udpxdp: option --payload: .*: .*; give a file of 1 to 65507 bytes' "$(cat "$work/load.err")"
+done
+check "a payload and a size: status 2" load 2 7001 --payload 00 --size 64
+
 check "no server: status 1" load 1 7004 -n 4 -t 0
 matches "no server: said in one line" '^udpxdp: bench 127.0.0.1 port 7004: no answer: nothing listens' \
 	"$(cat "$work/load.err")"

@@ -190,7 +190,7 @@ def usage_errors():
     for arguments, line in (((), rb"HOST: not given"),
                             (("127.0.0.1", "0"), rb"PORT '0': not a number from 1 to 65535"),
                             (("127.0.0.1", "echo"), rb"PORT 'echo': not a number"),
-                            (("127.0.0.1", "1", "2"), rb"operand '2': one too many"),
+                            (("127.0.0.1", "1", "2"), rb"operand '2': unexpected argument"),
                             (("-t", "0", "127.0.0.1"), rb"option -t: '0' is not a number of"),
                             (("--nonsense", "127.0.0.1"), rb"option --nonsense: unknown")):
         result = client(*arguments)

@@ -19,13 +19,15 @@ printf '%s\n' '# what the test serves' '' 'iface = eth0' 'mood = copy' >"$file"
 refused "an unknown name" 4 "mood: unknown"
 printf '%s\n' 'iface = eth0' 'mode = fast' >"$file"
 refused "a value that is not allowed" 2 \
-	"mode: allowed are auto zerocopy copy skb native drv generic"
+	"mode: invalid value 'fast', expected auto, zerocopy, copy or skb"
 printf '%s\n' 'service = echo:70000' >"$file"
-refused "a service that cannot be" 1 "service: echo:70000: a port is a number from 1 to 65535"
+refused "a service that cannot be" 1 "service: echo: invalid port '70000', expected 1 to 65535"
 printf '%s\n' 'config = other.conf' >"$file"
-refused "a file in a file" 1 "config: one file cannot name another"
+refused "a file in a file" 1 "config: for the command line only"
 printf '%s\n' 'iface eth0' >"$file"
-refused "no equals sign" 1 "'iface eth0': a line is NAME = VALUE"
+refused "no equals sign" 1 "'iface eth0': expected NAME = VALUE"
+printf '%s\n' 'iface: eth0' >"$file"
+refused "a colon instead" 1 "'iface: eth0': expected NAME = VALUE"
 
 output=$("$udpxdp" serve --config "$work/none" 2>&1)
 equal "exit status of a file that is not there" 2 $?
@@ -33,7 +35,8 @@ equal "a file that is not there" \
 	"udpxdp: reading $work/none failed: No such file or directory; give another --config" "$output"
 
 
-# Everything from the file.
+# Everything from the file, which comes from another world: CRLF, a byte order mark, tabs, and no
+# end of the last line.
 cat >"$file" <<END
 # What the test serves.
 iface   = eth0
@@ -44,6 +47,7 @@ control = $work/own.sock
 pin-dir = $(pin_dir own)
 quiet
 END
+{ printf '\xef\xbb\xbf'; sed -e 's/ = /\t=\t/' -e 's/$/\r/' "$file" | head -c -2; } >"$file.dos" && mv "$file.dos" "$file"
 require address server eth0 10.81.0.1/24
 require address client eth0 10.81.0.2/24
 ready() { grep '^udpxdp: ready' "$work/own.err"; }

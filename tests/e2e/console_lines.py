@@ -326,8 +326,8 @@ def usage_errors():
     server = Server()
     for arguments, line in ((("chat", "10.0.0.9"), rb"chat: a peer without a port"),
                             (("chat", "10.0.0.9", "0"), rb"port '0': not a number"),
-                            (("chat", "10.0.0.9", "1", "2"), rb"operand '2': one too many"),
-                            (("broadcast", "a", "b"), rb"operand 'b': one too many"),
+                            (("chat", "10.0.0.9", "1", "2"), rb"operand '2': unexpected argument"),
+                            (("broadcast", "a", "b"), rb"operand 'b': unexpected argument"),
                             (("broadcast", "--wait", "x", "a"), rb"option --wait")):
         expect_run(console(arguments[0], server, *arguments[1:]), 2, b"",
                    rb"udpxdp: " + line + rb"[^\n]*\n")

@@ -77,6 +77,9 @@ matches "completes interfaces" "(^| )lo( |$)" "$(complete_words -i "")"
 touch "$work/file-to-find"
 equal "completes files" "$work/file-to-find" "$(complete_words replay -r "$work/file-to")"
 
+equal "completes files of which there could be something else" "$work/file-to-find" \
+	"$(complete_words bench --payload "$work/file-to")"
+
 # What is offered as an example is taken, but for the interface, which is not there.
 sed -n 's/^#\([a-z][a-z-]* = \)/\1/p' "$here/scripts/systemd/example.conf" >"$work/example.conf"
 equal "the example shows options" yes "$([ "$(wc -l <"$work/example.conf")" -gt 10 ] && echo yes)"

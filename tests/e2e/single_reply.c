@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "server/server.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 #include "unit/single_reply.h"
 
 int main(int argc, char **argv)

@@ -55,16 +55,33 @@ for verb in $verbs; do
 	[ -z "$wide" ]
 	result "udpxdp $verb --help: no line is too wide" $? "$wide"
 done
-prints "the overview has serve's options" '^  -i, --iface IFACE' --help
+prints "the overview has serve's first option" '^  -i, --iface IFACE' --help
+lines=$("$udpxdp" --help | wc -l)
+[ "$lines" -le 24 ]
+result "the overview fits a screen" $? "$lines lines"
+wide=$("$udpxdp" --help | awk 'length > 80')
+[ -z "$wide" ]
+result "and is not too wide" $? "$wide"
+prints "serve --help has the services" '^  echo:8080$' serve --help
 prints "udpxdp --version" '^udpxdp [0-9]+\.[0-9]+\.[0-9]+$' --version
 refuses "no verb is serve" '^udpxdp: .*; see udpxdp serve --help$' --nonsense
 refuses "nothing at all" '^udpxdp: .*iface'
 refuses "coalescing for who does not sleep" '^udpxdp: option --coalesce: .*--poll block' -i lo --coalesce 50
+refuses "a CPU that is not there" \
+	"^udpxdp: option --cpus: CPU 999 is not among those this process may use; choose from [0-9]" -i lo --cpus 999
+refuses "one of several CPUs that is not there" '^udpxdp: option --cpus: CPU 1023 ' -i lo --cpus 0,1023
+refuses "a CPU that cannot be" '^udpxdp: option --cpus: invalid CPUs .1024.' -i lo --cpus 1024
+refuses "CPUs from the wrong end" '^udpxdp: option --cpus: invalid CPUs .1-0.' -i lo --cpus 1-0
+refuses "two services on a port" '^udpxdp: port 8080: both echo and chat' -i lo -s echo -s chat:8080
+refuses "two rooms in a file" '^udpxdp: history a: both chat:1 and chat:2' -i lo -s chat:1,history=a -s chat:2,history=a
+refuses "a capture in a history" '^udpxdp: option --write: a is also the history' -i lo -s chat,history=a -w a
+refuses "serve takes no operand" "^udpxdp: operand 'eth0': unexpected argument; name the interface with -i IFACE$" serve eth0
+refuses "stats takes no operand" "^udpxdp: operand 'eth0': unexpected argument; name the interface with -i IFACE$" stats eth0
 refuses "an unknown verb" "^udpxdp: verb 'nonsense': unknown; see udpxdp --help$" nonsense
 refuses "a verb is not abbreviated" "^udpxdp: verb 'cli': unknown" cli
 refuses "an empty verb" "^udpxdp: verb '': unknown" ''
 refuses "help for an unknown verb" "^udpxdp: verb 'nonsense': unknown" help nonsense
-refuses "help for two verbs" "^udpxdp: operand 'stats': one too many" help client stats
+refuses "help for two verbs" "^udpxdp: operand 'stats': unexpected argument" help client stats
 refuses "a verb that steers terminals" "^udpxdp: verb '\\\\x1b\[2J\\\\n': unknown" $'\e[2J\n'
 
 if [ -c /dev/full ]; then

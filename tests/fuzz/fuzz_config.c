@@ -7,7 +7,7 @@
 #include "cmd/serve/options.h"
 #include "cli/verbs.h"
 #include "fuzz/accounting_io.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,6 +34,7 @@ static void judge_options(struct serve_options *o)
 				(c->rules[i].verdict == RULE_ALLOW ||
 					c->rules[i].verdict == RULE_DENY),
 			NULL, 0);
+	services_name_histories(c->services, c->service_count);
 	if (services_check(c->services, c->service_count, error, sizeof(error)))
 		judge_error(error, sizeof(error));
 }
@@ -51,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned line, lines = 1;
 
 	memset(&options, 0, sizeof(options));
-	options.server.last_queue = MAX_QUEUES - 1;
+	options_set_defaults(&serve_verb, &options);
 	if (size)
 		memcpy(text, data, size);
 	for (size_t i = 0; i < size; i++)

@@ -22,7 +22,7 @@
 #include "fuzz/accounting_io.h"
 #include "server/control.h"
 #include "server/control_request.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -21,7 +21,7 @@
 #include "bpf/harness.h"
 #include "fuzz/oracle.h"
 #include "fuzz/accounting_io.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 #include "unit/single_reply.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

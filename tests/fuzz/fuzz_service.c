@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fuzz/accounting_io.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,8 +23,7 @@ static void judge_error(const char *error, size_t size)
 static void judge_service(const struct service_config *config, const char *spec)
 {
 	const size_t size = config->service->state_size(config->options);
-	uint32_t sync;
-	const char *history = service_history(config, &sync);
+	const char *history = service_history(config);
 	uint8_t *state;
 
 	require(config->service && config->port, spec, strlen(spec));
@@ -34,7 +33,8 @@ static void judge_service(const struct service_config *config, const char *spec)
 	state = aligned_alloc(64, (size + 63) & ~(size_t)63);
 	require(state, spec, strlen(spec));
 	memset(state, 0, size);
-	config->service->start(state, config->options, config->port);
+	config->service->start(
+		state, &(struct udpxdp_start){.options = config->options, .port = config->port});
 	free(state);
 }
 
@@ -44,6 +44,7 @@ static void judge_list(struct service_config *configs, unsigned count, char *err
 	char text[MAX_SERVICES * (UDPXDP_NAME_SIZE + 7)], *name, *rest = text;
 	struct service_config again;
 
+	services_name_histories(configs, count);
 	if (services_check(configs, count, error, size)) {
 		judge_error(error, size);
 		return;

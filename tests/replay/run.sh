@@ -243,7 +243,8 @@ report "$([ "$(cat kept.pcap)" = "was here" ]; echo $?)" \
 
 mkdir history
 for _ in 1 2; do
-	(cd history && "$udpxdp" replay -Q -r "$fixtures/chat_hostile.pcap" -w o.pcap 2>/dev/null)
+	(cd history && "$udpxdp" replay -Q -r "$fixtures/chat_hostile.pcap" -w o.pcap \
+		-s chat,history=chat.txt 2>/dev/null)
 done
 kept=$golden/chat_hostile.chat.txt
 cat "$kept" "$kept" | cmp - history/chat.txt >why 2>&1
@@ -253,11 +254,20 @@ report $? "history is appended to" why
 report "$([ $? = 1 ] && grep -q "history /dev/full: No space left" why; echo $?)" \
 	"a history that cannot be written is an error" why
 
-mkdir -p unwritable/chat.txt # as in a directory of somebody else's
-(cd unwritable && "$udpxdp" replay -Q -r "$talk" -w out.pcap 2>../why) && cmp unwritable/out.pcap \
-	"$golden/chat_talk.pcap" >>why 2>&1 &&
-	grep -qE '^udpxdp: history chat.txt: Is a directory; lines lost: [1-9][0-9]*; ' why
-report $? "a history that nobody named is no reason to fail" why
+mkdir unnamed
+echo "a live server's" >unnamed/chat.txt
+(cd unnamed && "$udpxdp" replay -Q -r "$talk" -w out.pcap -s chat -s chat:8091 2>../why) &&
+	cmp unnamed/out.pcap "$golden/chat_talk.pcap" >>why 2>&1 &&
+	[ "$(ls unnamed)" = $'chat.txt\nout.pcap' ] && [ "$(cat unnamed/chat.txt)" = "a live server's" ]
+report $? "nothing is written but what -w and history= name" why
+
+refused "a capture in a history" 2 "option --write: out.pcap is also a history" -r "$talk" -w out.pcap \
+	-s chat,history=out.pcap
+
+for words in "in.pcap out.pcap" "in.pcap" "-r in.pcap out.pcap"; do
+	# shellcheck disable=SC2086
+	refused "replay $words" 2 "operand '[a-z]*.pcap': .*-r IN.*-w OUT" $words
+done
 
 "$udpxdp" replay -r "$plain" -w printed.pcap >/dev/full 2>why
 report "$([ $? = 1 ] && [ ! -e printed.pcap ]; echo $?)" \

@@ -3,7 +3,7 @@
 #ifndef FAKE_NODE_H
 #define FAKE_NODE_H
 
-#include "services/service_table.h"
+#include "services/service_spec.h"
 #include "unit/fake_ctx.h"
 
 #define T0 (1795399200 * NSEC_PER_SEC) /* Mon Nov 23 02:00:00 2026, UTC */
@@ -38,6 +38,15 @@ static inline struct udpxdp_host *fake_net(const struct udpxdp_addr *addr, uint3
 	return udpxdp_host_new(fake_mac, mtu, &one, 1);
 }
 
+/* Starts the service as it is configured, with these secrets. */
+static inline void node_restart(struct node *node, struct udpxdp_seed seed)
+{
+	node->config->service->start(
+		node->state, &(struct udpxdp_start){.options = node->config->options,
+				     .port = node->config->port,
+				     .seed = seed});
+}
+
 static inline void node_start(struct node *node, const char *spec, struct udpxdp_host *net)
 {
 	char error[256];
@@ -50,7 +59,7 @@ static inline void node_start(struct node *node, const char *spec, struct udpxdp
 	size = (node->config->service->state_size(node->config->options) + 63) & ~(size_t)63;
 	node->state = aligned_alloc(64, size);
 	memset(node->state, 0, size);
-	node->config->service->start(node->state, node->config->options, node->config->port);
+	node_restart(node, (struct udpxdp_seed){});
 }
 
 static inline void node_stop(struct node *node)

@@ -21,7 +21,7 @@ static size_t single_reply_size(const void *options)
 	return sizeof(struct single_reply);
 }
 
-static void single_reply_start(void *state, const void *options, uint16_t port)
+static void single_reply_start(void *state, const struct udpxdp_start *start)
 {
 }
 

@@ -262,6 +262,59 @@ static void memory_overrun(void **state)
 	flow_close(&flow);
 }
 
+/* Requests that the caller chose: an answer is to the oldest one outstanding. */
+static void answers_to_a_payload(void **state)
+{
+	static const uint8_t payload[5] = "hello";
+	struct tally tally = {};
+	struct flow flow;
+	uint8_t request[5];
+
+	assert_int_equal(flow_open(&flow, &tally, 1, sizeof(payload), 64), 0);
+	flow.payload = payload;
+	for (unsigned i = 0; i < 3; i++) {
+		flow_compose(&flow, 0, i, request);
+		assert_memory_equal(request, payload, sizeof(payload));
+		flow_sent(&flow, i);
+	}
+	assert_true(flow_answer(&flow, payload, 5, 10));
+	assert_true(
+		flow_answer(&flow, (const uint8_t *)"\xe3\x80\x90now\xe3\x80\x91 hello", 15, 11));
+	assert_false(flow_answer(&flow, (const uint8_t *)"hallo", 5, 12));
+	assert_false(flow_answer(&flow, payload, 4, 12));
+	assert_int_equal(tally.latency.min, 10);
+	assert_int_equal(tally.latency.max, 10);
+	flow_give_up(&flow, 3);
+	assert_int_equal(flow.outstanding, 0);
+	assert_false(flow_answer(&flow, payload, 5, 20)); /* to the one given up */
+	assert_false(flow_answer(&flow, payload, 5, 21)); /* to nothing */
+	assert_true(tally.received == 2 && tally.late == 1 && tally.duplicate == 1);
+	assert_true(tally.wrong == 2 && tally.bytes == 10);
+	flow_close(&flow);
+}
+
+static void any_answer(void **state)
+{
+	struct tally tally = {};
+	struct flow flow;
+
+	assert_int_equal(flow_open(&flow, &tally, 1, SIZE, 64), 0);
+	flow.any_answer = true;
+	for (unsigned i = 0; i < 100; i++) { /* more than are remembered */
+		flow_sent(&flow, i);
+		if (i == 0)
+			assert_true(flow_answer(&flow, NULL, 0, 5));
+	}
+	assert_int_equal(flow.outstanding, 64);
+	for (unsigned i = 0; i < 64; i++)
+		assert_true(flow_answer(&flow, (const uint8_t *)"what?", 5, 200));
+	assert_int_equal(flow.outstanding, 0);
+	assert_int_equal(tally.latency.max, 200 - 36);
+	assert_int_equal(tally.bytes, 64 * 5);
+	assert_int_equal(tally.wrong, 0);
+	flow_close(&flow);
+}
+
 /* ---- over real sockets --------------------------------------------------------------- */
 
 struct peer {
@@ -377,6 +430,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(wrong_answers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(foreign_answers, set_up, tear_down),
 		cmocka_unit_test(memory_overrun),
+		cmocka_unit_test(answers_to_a_payload),
+		cmocka_unit_test(any_answer),
 		cmocka_unit_test(closed_loop_recovers),
 		cmocka_unit_test(spoiled_answers_are_seen),
 		cmocka_unit_test(open_loop_keeps_its_rate),

@@ -186,12 +186,9 @@ static void tokens_depend_on_the_seed(void **state)
 	char token[3][TOKEN_LEN + 2];
 
 	for (uint64_t i = 0; i < 3; i++) {
-		const struct udpxdp_seed seed = {{i, 0}};
 		struct node node = room("chat");
 
-		/* As a server does it: the seed comes between parsing and starting. */
-		services_seed(node.config, 1, &seed);
-		node.config->service->start(node.state, node.config->options, node.config->port);
+		node_restart(&node, (struct udpxdp_seed){{i, 0}});
 		node_hear(&node, far, "");
 		take_token(&node, far, token[i]);
 		node_stop(&node);

@@ -89,6 +89,25 @@ static void lines(void **state)
 		"service=echo:9,stamp=off;service=chat;");
 }
 
+/* As editors and tools elsewhere write it. */
+static void foreign_files(void **state)
+{
+	READS("\xef\xbb\xbf"
+	      "a = b\r\n\r\n# comment\r\n\tquiet\t\r\nc\t=\td # e\r\nf = g\r",
+		"a=b;quiet;c=d;f=g;");
+	READS("\xef\xbb\xbf", "");
+	READS("\xef\xbb\xbf# a comment in the first line\nquiet", "quiet;");
+	READS("service = echo:7\n", "service=echo:7;");
+	READS("\xef\xbb", "\xef\xbb;"); /* half a mark is a name, and nobody knows it */
+	WRONG("iface: eth0\n", 1, "'iface: eth0': expected NAME = VALUE");
+	WRONG("iface:eth0\n", 1, "'iface:eth0': expected NAME = VALUE");
+	WRONG("a = b\nservice: echo,stamp=off\n", 2,
+		"'service: echo,stamp': expected NAME = VALUE");
+	WRONG("\xff\xfe"
+	      "a\0=\0b\0",
+		1, "a NUL byte: not a text file in UTF-8");
+}
+
 static void comments(void **state)
 {
 	READS("# a = b\n", "");
@@ -103,13 +122,13 @@ static void wrong_lines(void **state)
 {
 	WRONG("bad", 1, "bad: refused");
 	WRONG("a = b\n\n# more\nbad = 1\nalso bad\n", 4, "bad: refused");
-	WRONG("iface eth0\n", 1, "'iface eth0': a line is NAME = VALUE");
-	WRONG("a = b\n= c\n", 2, "'': a line is NAME = VALUE");
-	WRONG("=", 1, "'': a line is NAME = VALUE");
-	WRONG("a =\n", 1, "a: needs a value");
-	WRONG("a = # nothing\n", 1, "a: needs a value");
-	WRONG("a = b\nc = \0d\n", 2, "a byte of value 0: this is not a text");
-	WRONG("\0", 1, "a byte of value 0: this is not a text");
+	WRONG("iface eth0\n", 1, "'iface eth0': expected NAME = VALUE");
+	WRONG("a = b\n= c\n", 2, "'': expected NAME = VALUE");
+	WRONG("=", 1, "'': expected NAME = VALUE");
+	WRONG("a =\n", 1, "a: requires a value");
+	WRONG("a = # nothing\n", 1, "a: requires a value");
+	WRONG("a = b\nc = \0d\n", 2, "a NUL byte: not a text file in UTF-8");
+	WRONG("\0", 1, "a NUL byte: not a text file in UTF-8");
 }
 
 /* ---- the options of serve ------------------------------------------------------------ */
@@ -208,10 +227,11 @@ static void wrong_options_of_serve(void **state)
 	check_refused("ifcae = eth0", "ifcae: unknown");
 	check_refused("i = eth0", "i: unknown");
 	check_refused("help", "help: unknown");
-	check_refused("mode = fast", "mode: allowed are auto zerocopy copy skb native drv generic");
-	check_refused("log-format = xml", "log-format: allowed are text json");
+	check_refused(
+		"mode = fast", "mode: invalid value 'fast', expected auto, zerocopy, copy or skb");
+	check_refused("log-format = xml", "log-format: invalid value 'xml', expected text or json");
 	check_refused("busy-poll = 10001", "busy-poll: '10001' is not a number from 0 to 10000");
-	check_refused("quiet = perhaps", "quiet: 'perhaps' is neither yes nor no");
+	check_refused("quiet = perhaps", "quiet: invalid boolean 'perhaps', expected on or off");
 	for (const char *const *wrong = (const char *const[]){"0", "-1", "1e3", "10 a second",
 		     "1000000001", "99999999999999999999", "ALL", "", NULL};
 		*wrong; wrong++) {
@@ -220,11 +240,11 @@ static void wrong_options_of_serve(void **state)
 		snprintf(line, sizeof(line), "print = %s", *wrong);
 		check_refused(
 			line, **wrong ? "print: expected all, none or a number of lines a second"
-				      : "print: needs a value");
+				      : "print: requires a value");
 	}
-	check_refused("mode", "mode: needs a value");
+	check_refused("mode", "mode: requires a value");
 	check_refused("service = echoes",
-		"service: no service is called \"echoes\": there are echo, broadcast, chat");
+		"service: unknown service 'echoes', expected echo, broadcast or chat");
 }
 
 /* ---- files --------------------------------------------------------------------------- */
@@ -270,6 +290,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),
 		cmocka_unit_test(comments),
+		cmocka_unit_test(foreign_files),
 		cmocka_unit_test(wrong_lines),
 		cmocka_unit_test(options_of_serve),
 		cmocka_unit_test(print_and_quiet),

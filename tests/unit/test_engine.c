@@ -11,7 +11,7 @@
 #include "engine/build.h"
 #include "engine/checksum.h"
 #include "engine/engine.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 #include "udpxdp/packet.h"
 #include "unit/memory_io.h"
 #include "unit/single_reply.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is said when nobody reads it: a line may be lost, the process may not hang. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,10 +71,12 @@ static void a_reader_that_does_not_read(void **state)
 	assert_memory_equal(text, "udpxdp: now somebody does\n", len);
 }
 
-static void no_standard_error(void **state)
+static void errno_is_kept(void **state)
 {
 	close(STDERR_FILENO);
+	errno = EXDEV;
 	log_line("to nobody at all");
+	assert_int_equal(errno, EXDEV);
 	dup2(pipe_fds[1], STDERR_FILENO);
 }
 
@@ -81,7 +84,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_reader_that_does_not_read, begin, end),
-		cmocka_unit_test_setup_teardown(no_standard_error, begin, end),
+		cmocka_unit_test_setup_teardown(errno_is_kept, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,8 @@ struct config {
 	uint64_t wait_ns;
 	unsigned calls;
 	char last[64];
+	int colour;
+	char path[8];
 };
 
 static int set_service(void *config, const char *arg, char *error, size_t size)
@@ -40,20 +42,68 @@ static int set_service(void *config, const char *arg, char *error, size_t size)
 
 #define MEMBER(name) .offset = offsetof(struct config, name)
 
-static const struct option_row rows[] = {
-	{"quiet", .letter = 'q', .kind = OPT_FLAG, MEMBER(quiet), .help = "say less"},
-	{"verbose", .letter = 'v', .kind = OPT_COUNT, MEMBER(verbose), .help = "say more"},
-	{"write", .alias = "capture", .letter = 'w', .kind = OPT_STRING, MEMBER(write),
-		.arg = "FILE", .help = "write FILE"},
-	{"count", .letter = 'c', .kind = OPT_UINT, MEMBER(count), .arg = "N",
+enum { RED = 3, GREEN };
+
+static const struct udpxdp_word colours[] = {{"red", RED}, {"rouge", RED}, {"green", GREEN}, {}};
+
+static const struct udpxdp_option rows[] = {
+	{.name = "quiet",
+		.letter = 'q',
+		.kind = UDPXDP_OPTION_BOOL,
+		MEMBER(quiet),
+		.help = "say less"},
+	{.name = "verbose",
+		.letter = 'v',
+		.kind = UDPXDP_OPTION_COUNT,
+		MEMBER(verbose),
+		.help = "say more"},
+	{.name = "write",
+		.letter = 'w',
+		.kind = UDPXDP_OPTION_STRING,
+		MEMBER(write),
+		.arg = "FILE",
+		.help = "write FILE"},
+	{.name = "capture", .kind = UDPXDP_OPTION_STRING, MEMBER(write)},
+	{.name = "count",
+		.letter = 'c',
+		.kind = UDPXDP_OPTION_UINT,
+		MEMBER(count),
+		.min = 1,
+		.max = 100,
+		.fallback = "7",
+		.arg = "N",
 		.help = "a number with a help text that is far too long for one line of "
-			"a terminal",
-		.min = 1, .max = 100},
-	{"any", .kind = OPT_UINT, MEMBER(count), .arg = "N", .help = "any number"},
-	{"wait", .kind = OPT_SECONDS, MEMBER(wait_ns), .arg = "SEC", .help = "wait SEC seconds",
-		.min = 10, .max = 60000},
-	{"service", .letter = 's', .kind = OPT_CALL, .arg = "NAME", .help = "run NAME",
+			"a terminal"},
+	{.name = "any",
+		.kind = UDPXDP_OPTION_UINT,
+		MEMBER(count),
+		.arg = "N",
+		.help = "any number"},
+	{.name = "wait",
+		.kind = UDPXDP_OPTION_SECONDS,
+		MEMBER(wait_ns),
+		.min = 10,
+		.max = 60000,
+		.arg = "SEC",
+		.help = "wait SEC seconds"},
+	{.name = "service",
+		.letter = 's',
+		.kind = UDPXDP_OPTION_CALL,
+		.arg = "NAME",
+		.help = "run NAME",
 		.set = set_service},
+	{.name = "paint",
+		.kind = UDPXDP_OPTION_ENUM,
+		.words = colours,
+		MEMBER(colour),
+		.fallback = "green",
+		.help = "paint it"},
+	{.name = "file",
+		.kind = UDPXDP_OPTION_PATH,
+		MEMBER(path),
+		.max = 8,
+		.arg = "PATH",
+		.help = "a file"},
 	{},
 };
 
@@ -95,7 +145,7 @@ static int parse(struct config *config, char **operands, ...)
 	va_start(args, operands);
 	line = line_of(va_arg(args, const char *), args);
 	va_end(args);
-	*config = (struct config){.count = 7};
+	*config = (struct config){};
 	first = options_parse(&verb, config, line.argc, line.argv);
 	for (int i = first; i < line.argc; i++)
 		operands[i - first] = line.argv[i];
@@ -172,6 +222,11 @@ static void every_kind(void **state)
 
 	parse(&c, operands, "--any=4294967295", "h", NULL);
 	assert_true(c.count == 4294967295u);
+	assert_int_equal(c.colour, GREEN);
+	assert_string_equal(c.path, "");
+	parse(&c, operands, "--paint", "rouge", "--file=/123456", "h", NULL);
+	assert_int_equal(c.colour, RED);
+	assert_string_equal(c.path, "/123456");
 }
 
 static void seconds(void **state)
@@ -253,9 +308,9 @@ static void errors(void **state)
 	FAILS("option --quietly: unknown", "h", "--quietly");
 	FAILS("option -x: unknown", "-x", "h");
 	FAILS("option -x: unknown", "-qx", "h");
-	FAILS("option --write: needs an argument", "h", "--write");
-	FAILS("option --write: needs an argument", "h", "--wri");
-	FAILS("option -w: needs an argument", "h", "-w");
+	FAILS("option --write: requires an argument", "h", "--write");
+	FAILS("option --write: requires an argument", "h", "--wri");
+	FAILS("option -w: requires an argument", "h", "-w");
 	FAILS("option --quiet: takes no argument", "--quiet=yes", "h");
 	FAILS("option --verbose: takes no argument", "--verb=2", "h");
 	FAILS("option --help: takes no argument", "--help=me", "h");
@@ -270,9 +325,14 @@ static void errors(void **state)
 		"h");
 	FAILS("option --any: '99999999999999999999' is not a number from 0 to 4294967295",
 		"--any=99999999999999999999", "h");
+	FAILS("option --paint: invalid value 'blue', expected red or green", "--paint=blue", "h");
+	FAILS("option --paint: invalid value '', expected red or green", "--paint=", "h");
+	FAILS("option --file: invalid path '', expected 1 to 7 bytes", "--file=", "h");
+	FAILS("option --file: invalid path '/12345678', expected 1 to 7 bytes", "--file=/12345678",
+		"h");
 	FAILS("option --service: 'bad' is bad", "--service=bad", "h");
 	FAILS("option --\\x1b[2J: unknown", "--\x1b[2J", "h");
-	FAILS("operand 'c': one too many", "a", "b", "c", "d");
+	FAILS("operand 'c': unexpected argument", "a", "b", "c", "d");
 	ends(EXIT_USAGE, STDERR_FILENO, "udpxdp: HOST: not given" SEE, "-q", NULL);
 }
 
@@ -287,10 +347,12 @@ static void help_and_version(void **state)
 		"  -v, --verbose              say more\n"
 		"  -w, --write FILE           write FILE\n"
 		"  -c, --count N              a number with a help text that is far too long for\n"
-		"                             one line of a terminal\n"
+		"                             one line of a terminal (default: 7)\n"
 		"      --any N                any number\n"
 		"      --wait SEC             wait SEC seconds\n"
 		"  -s, --service NAME         run NAME\n"
+		"      --paint red|green      paint it (default: green)\n"
+		"      --file PATH            a file\n"
 		"  -h, --help                 print this text and exit\n"
 		"  -V, --version              print the version and exit\n"
 		"\n"
@@ -300,6 +362,54 @@ static void help_and_version(void **state)
 	ends(EXIT_CLEAN, STDOUT_FILENO, help, "-q", "-h", "--nonsense", NULL);
 	ends(EXIT_CLEAN, STDOUT_FILENO, "udpxdp " UDPXDP_VERSION "\n", "--version", NULL);
 	ends(EXIT_CLEAN, STDOUT_FILENO, "udpxdp " UDPXDP_VERSION "\n", "-V", NULL);
+}
+
+/* What is read can be asked for before anything is set. */
+static void read_then_set(void **state)
+{
+	char *argv[] = {"test", "-w", "a", "host", "--capture=b", "-w", "c", "-v", NULL};
+	struct command_line line;
+	struct config c = {.count = 3};
+
+	command_line_read(&line, &verb, 8, argv);
+	assert_int_equal(line.first_operand, 7);
+	assert_string_equal(argv[7], "host");
+	assert_string_equal(command_line_value(&line, "write"), "c");
+	assert_null(command_line_value(&line, "service"));
+	assert_true(command_line_has(&line, "verbose"));
+	assert_false(command_line_has(&line, "quiet"));
+	assert_null(c.write);
+	command_line_apply(&line, &c);
+	assert_string_equal(c.write, "c");
+	assert_int_equal(c.verbose, 1);
+	assert_int_equal(c.count, 3); /* no defaults */
+	command_line_free(&line);
+}
+
+static void instead_of_operands(void **state)
+{
+	static const struct verb none = {.name = "none",
+		.operands = "",
+		.instead = "name it with -i",
+		.summary = "",
+		.options = rows};
+	char *argv[] = {"none", "eth0", NULL};
+	struct config c = {};
+	int status, ends[2];
+	char said[256] = "";
+
+	assert_int_equal(pipe(ends), 0);
+	if (!fork()) {
+		dup2(ends[1], STDERR_FILENO);
+		options_parse(&none, &c, 2, argv);
+		_exit(99);
+	}
+	close(ends[1]);
+	assert_true(read(ends[0], said, sizeof(said) - 1) > 0);
+	close(ends[0]);
+	wait(&status);
+	assert_int_equal(WEXITSTATUS(status), EXIT_USAGE);
+	assert_string_equal(said, "udpxdp: operand 'eth0': unexpected argument; name it with -i\n");
 }
 
 static void no_limit_on_operands(void **state)
@@ -347,12 +457,15 @@ static void configuration_file(void **state)
 	SETS("service", "echo:7");
 	assert_string_equal(c.last, "echo:7");
 
+	SETS("paint", "red");
+	assert_int_equal(c.colour, RED);
+	REFUSES("paint", "pink", "paint: invalid value 'pink', expected red or green");
 	REFUSES("colour", "red", "colour: unknown");
 	REFUSES("q", NULL, "q: unknown");
 	REFUSES("qui", NULL, "qui: unknown");
 	REFUSES("help", NULL, "help: unknown");
-	REFUSES("quiet", "maybe", "quiet: 'maybe' is neither yes nor no");
-	REFUSES("write", NULL, "write: needs a value");
+	REFUSES("quiet", "maybe", "quiet: invalid boolean 'maybe', expected on or off");
+	REFUSES("write", NULL, "write: requires a value");
 	REFUSES("count", "0", "count: '0' is not a number from 1 to 100");
 	REFUSES("service", "bad", "service: 'bad' is bad");
 }
@@ -366,6 +479,8 @@ int main(void)
 		cmocka_unit_test(permutation),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(help_and_version),
+		cmocka_unit_test(read_then_set),
+		cmocka_unit_test(instead_of_operands),
 		cmocka_unit_test(no_limit_on_operands),
 		cmocka_unit_test(configuration_file),
 	};

@@ -15,7 +15,7 @@
 #include "engine/build.h"
 #include "engine/checksum.h"
 #include "server/workers.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 #include "udpxdp/packet.h"
 #include "unit/single_reply.h"
 

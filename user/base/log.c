@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/escape.h"
+#include "base/keep_errno.h"
 #include "base/log.h"
 
 #define LINE_MAX_BYTES 4096 /* PIPE_BUF: a pipe that is ready takes it whole */
@@ -31,9 +32,9 @@ static bool reader_reads(void)
 static void __attribute__((format(printf, 1, 0))) log_write(const char *format, va_list args)
 {
 	static const char prefix[] = "udpxdp: ";
+	KEEP_ERRNO;
 	char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
 	size_t len = sizeof(prefix) - 1;
-	int saved_errno = errno;
 	int wanted = vsnprintf(text, sizeof(text), format, args);
 
 	if (wanted < 0)
@@ -52,7 +53,6 @@ static void __attribute__((format(printf, 1, 0))) log_write(const char *format, 
 		if (written > 0)
 			done += (size_t)written;
 	}
-	errno = saved_errno;
 }
 
 void log_line(const char *format, ...)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 static void (*enter)(void);
 
@@ -51,7 +50,7 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg), v
 
 void thread_sleep_ms(unsigned ms)
 {
-	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l};
+	struct timespec time = clock_timespec((uint64_t)ms * NSEC_PER_MSEC);
 
 	nanosleep(&time, NULL);
 }
@@ -64,12 +63,4 @@ unsigned thread_nap(unsigned last_ms, bool busy, unsigned max_ms)
 		ms = max_ms;
 	thread_sleep_ms(ms);
 	return ms;
-}
-
-uint64_t clock_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }

@@ -5,7 +5,8 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
+
+#include "base/clock.h"
 
 /* Every thread started from now on calls this first: the sandbox takes its capabilities away. */
 void thread_on_start(void (*call)(void));
@@ -23,8 +24,5 @@ void thread_sleep_ms(unsigned ms);
  * sleeps 1 ms when there was something to do, otherwise twice as long as last time, up to max_ms.
  * Returns how long. */
 unsigned thread_nap(unsigned last_ms, bool busy, unsigned max_ms);
-
-/* Milliseconds of a clock that never steps. */
-uint64_t clock_ms(void);
 
 #endif

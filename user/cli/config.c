@@ -45,14 +45,14 @@ static int take_line(char *line, config_set *set, void *context, char *error, si
 	name = trim(line);
 	if (!*name && !value)
 		return 0;
-	if (!*name || strpbrk(name, " \t\r")) {
-		snprintf(error, size, "'%s': a line is NAME = VALUE", name);
+	if (!*name || strpbrk(name, ": \t\r")) {
+		snprintf(error, size, "'%s': expected NAME = VALUE", name);
 		return -1;
 	}
 	if (value)
 		value = trim(value);
 	if (value && !*value) {
-		snprintf(error, size, "%s: needs a value", name);
+		snprintf(error, size, "%s: requires a value", name);
 		return -1;
 	}
 	return set(context, name, value, error, size);
@@ -61,16 +61,19 @@ static int take_line(char *line, config_set *set, void *context, char *error, si
 unsigned config_parse(
 	char *text, size_t len, config_set *set, void *context, char *error, size_t size)
 {
+	static const char mark[] = "\xef\xbb\xbf"; /* U+FEFF */
 	char *line = text, *end = text + len;
 	unsigned number = 1;
 
+	if (len >= strlen(mark) && !memcmp(text, mark, strlen(mark)))
+		line += strlen(mark);
 	for (; line < end; number++) {
 		char *newline = memchr(line, '\n', (size_t)(end - line));
 
 		if (!newline)
 			newline = end;
 		if (memchr(line, '\0', (size_t)(newline - line))) {
-			snprintf(error, size, "a byte of value 0: this is not a text");
+			snprintf(error, size, "a NUL byte: not a text file in UTF-8");
 			return number;
 		}
 		*newline = '\0';

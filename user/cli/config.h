@@ -2,7 +2,9 @@
 /*
  * Configuration files: a line is NAME = VALUE, or NAME alone for a switch that is turned on.
  * White space around both is void, and so is what follows a `#` that begins a line or stands
- * behind white space.
+ * behind white space. UTF-8; a byte order mark in front, a carriage return at the end of a line and
+ * a last line without an end are as editors leave them, and void. `NAME: VALUE` is an error,
+ * because a value can have a colon.
  */
 #ifndef UDPXDP_CONFIG_H
 #define UDPXDP_CONFIG_H

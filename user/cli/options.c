@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
+#include "cli/options.h"
+
 #include <getopt.h>
-#include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
 #include "base/log.h"
+#include "base/option.h"
+#include "cli/help.h"
 
 /* What getopt_long() returns: a letter, or LONG_BASE and the position of the row. */
 #define LONG_BASE 256
 
-static const struct option_row common_rows[] = {
+const struct udpxdp_option common_options[] = {
 	{.name = "help", .letter = 'h', .help = "print this text and exit"},
 	{.name = "version", .letter = 'V', .help = "print the version and exit"},
+	{},
 };
 
 enum { HELP_ROW, VERSION_ROW, COMMON_ROWS };
@@ -30,20 +31,20 @@ static size_t row_count(const struct verb *verb)
 }
 
 /* The rows of the verb, and behind them the common ones. */
-static const struct option_row *row_at(const struct verb *verb, size_t i)
+static const struct udpxdp_option *row_at(const struct verb *verb, size_t i)
 {
 	size_t own = row_count(verb);
 
-	return i < own ? &verb->options[i] : &common_rows[i - own];
+	return i < own ? &verb->options[i] : &common_options[i - own];
 }
 
-static bool takes_argument(const struct option_row *row)
+static bool takes_value(const struct udpxdp_option *row)
 {
-	return row->arg != NULL;
+	return row->kind != UDPXDP_OPTION_BOOL && row->kind != UDPXDP_OPTION_COUNT;
 }
 
 /* The row for what getopt_long() returned or left in optopt; NULL: there is none. */
-static const struct option_row *row_of(const struct verb *verb, int value)
+static const struct udpxdp_option *row_of(const struct verb *verb, int value)
 {
 	size_t count = row_count(verb) + COMMON_ROWS;
 
@@ -55,117 +56,24 @@ static const struct option_row *row_of(const struct verb *verb, int value)
 	return NULL;
 }
 
-static int set_uint(
-	const struct option_row *row, unsigned *number, const char *arg, char *error, size_t size)
-{
-	unsigned max = row->max ? row->max : UINT_MAX;
-	unsigned long value = 0;
-	char *end = NULL;
-
-	if (*arg >= '0' && *arg <= '9') {
-		errno = 0;
-		value = strtoul(arg, &end, 10);
-	}
-	if (!end || *end || errno || value < row->min || value > max) {
-		snprintf(error, size, "'%s' is not a number from %u to %u", arg, row->min, max);
-		return -1;
-	}
-	*number = (unsigned)value;
-	return 0;
-}
-
-static int set_seconds(
-	const struct option_row *row, uint64_t *time_ns, const char *arg, char *error, size_t size)
-{
-	double min = row->min / 1e3, max = (row->max ? row->max : UINT_MAX) / 1e3;
-	double value = -1;
-	char *end = NULL;
-
-	if (arg[strspn(arg, "0123456789.")] == 0)
-		value = strtod(arg, &end);
-	if (!end || end == arg || *end || value < min || value > max) {
-		snprintf(error, size, "'%s' is not a number of seconds from %g to %.10g", arg, min,
-			max);
-		return -1;
-	}
-	*time_ns = (uint64_t)(value * 1e9);
-	return 0;
-}
-
-static int set_value(
-	const struct option_row *row, void *config, const char *arg, char *error, size_t size)
-{
-	void *member = (char *)config + row->offset;
-
-	switch (row->kind) {
-	case OPT_FLAG:
-		*(bool *)member = true;
-		return 0;
-	case OPT_COUNT:
-		*(unsigned *)member += 1;
-		return 0;
-	case OPT_STRING:
-		*(const char **)member = arg;
-		return 0;
-	case OPT_UINT:
-		return set_uint(row, member, arg, error, size);
-	case OPT_SECONDS:
-		return set_seconds(row, member, arg, error, size);
-	case OPT_CALL:
-		break;
-	}
-	return row->set(config, arg, error, size);
-}
-
-/* ---- reading a command line ---------------------------------------------------------- */
-
-struct tables {
-	struct option *longs;
-	char *letters;
-};
-
-static void add_long(struct option **to, const char *name, const struct option_row *row, int value)
-{
-	*(*to)++ = (struct option){
-		.name = name,
-		.has_arg = takes_argument(row) ? required_argument : no_argument,
-		.val = value,
-	};
-}
-
-static struct tables make_tables(const struct verb *verb)
-{
-	size_t count = row_count(verb) + COMMON_ROWS;
-	struct tables tables = {
-		.longs = calloc(2 * count + 1, sizeof(struct option)),
-		.letters = calloc(2 * count + 2, 1),
-	};
-	struct option *to = tables.longs;
-	char *letter = tables.letters;
-
-	if (!tables.longs || !tables.letters)
-		log_fail(EXIT_RUNTIME, "options: out of memory");
-	*letter++ = ':'; /* tell a missing argument from an unknown option */
-	for (size_t i = 0; i < count; i++) {
-		const struct option_row *row = row_at(verb, i);
-		int value = LONG_BASE + (int)i;
-
-		add_long(&to, row->name, row, value);
-		if (row->alias)
-			add_long(&to, row->alias, row, value);
-		if (!row->letter)
-			continue;
-		*letter++ = row->letter;
-		if (takes_argument(row))
-			*letter++ = ':';
-	}
-	return tables;
-}
+/* ---- errors -------------------------------------------------------------------------- */
 
 static void __attribute__((noreturn))
 bad_option(const struct verb *verb, const char *option, const char *why)
 {
 	log_fail(EXIT_USAGE, "option %s: %s; see udpxdp %s --help", option, why, verb->name);
+}
+
+static void __attribute__((noreturn))
+bad_given(const struct verb *verb, const struct udpxdp_option *row, bool by_letter, const char *why)
+{
+	char option[64];
+
+	if (by_letter)
+		snprintf(option, sizeof(option), "-%c", row->letter);
+	else
+		snprintf(option, sizeof(option), "--%s", row->name);
+	bad_option(verb, option, why);
 }
 
 /* getopt_long() says only that it could not tell which one; say between which. */
@@ -188,20 +96,17 @@ bad_long_option(const struct verb *verb, const char *arg, const struct option *l
 	bad_option(verb, option, matches ? why : "unknown");
 }
 
+/* What getopt_long() stumbled over. */
 static void __attribute__((noreturn))
 report(const struct verb *verb, char **argv, int result, const struct option *longs)
 {
-	const struct option_row *row = row_of(verb, optopt);
-	char option[64];
+	const struct udpxdp_option *row = row_of(verb, optopt);
+	char option[] = {'-', (char)optopt, '\0'};
 
+	if (row && result == ':')
+		bad_given(verb, row, optopt < LONG_BASE, "requires an argument");
 	if (row && optopt >= LONG_BASE)
-		snprintf(option, sizeof(option), "--%s", row->name);
-	else
-		snprintf(option, sizeof(option), "-%c", optopt);
-	if (result == ':')
-		bad_option(verb, option, "needs an argument");
-	if (optopt >= LONG_BASE)
-		bad_option(verb, option, "takes no argument");
+		bad_given(verb, row, false, "takes no argument");
 	if (optopt)
 		bad_option(verb, option, "unknown");
 	bad_long_option(verb, argv[optind - 1], longs);
@@ -226,9 +131,49 @@ static void check_operands(const struct verb *verb, int count, char **operands)
 		operand_name(verb->operands, count, name, sizeof(name));
 		log_fail(EXIT_USAGE, "%s: not given; see udpxdp %s --help", name, verb->name);
 	}
-	if (verb->max_operands >= 0 && count > verb->max_operands)
-		log_fail(EXIT_USAGE, "operand '%s': one too many; see udpxdp %s --help",
-			operands[verb->max_operands], verb->name);
+	if (verb->max_operands < 0 || count <= verb->max_operands)
+		return;
+	if (verb->instead)
+		log_fail(EXIT_USAGE, "operand '%s': unexpected argument; %s",
+			operands[verb->max_operands], verb->instead);
+	log_fail(EXIT_USAGE, "operand '%s': unexpected argument; see udpxdp %s --help",
+		operands[verb->max_operands], verb->name);
+}
+
+/* ---- reading a command line ---------------------------------------------------------- */
+
+struct tables {
+	struct option *longs;
+	char *letters;
+};
+
+static struct tables make_tables(const struct verb *verb)
+{
+	size_t count = row_count(verb) + COMMON_ROWS;
+	struct tables tables = {
+		.longs = calloc(count + 1, sizeof(struct option)),
+		.letters = calloc(2 * count + 2, 1),
+	};
+	char *letter = tables.letters;
+
+	if (!tables.longs || !tables.letters)
+		log_fail(EXIT_RUNTIME, "options: out of memory");
+	*letter++ = ':'; /* tell a missing argument from an unknown option */
+	for (size_t i = 0; i < count; i++) {
+		const struct udpxdp_option *row = row_at(verb, i);
+
+		tables.longs[i] = (struct option){
+			.name = row->name,
+			.has_arg = takes_value(row) ? required_argument : no_argument,
+			.val = LONG_BASE + (int)i,
+		};
+		if (!row->letter)
+			continue;
+		*letter++ = row->letter;
+		if (takes_value(row))
+			*letter++ = ':';
+	}
+	return tables;
 }
 
 /* Ends a run that printed what was asked for; a full disk behind standard output is an error. */
@@ -239,148 +184,140 @@ static void __attribute__((noreturn)) printed(void)
 	exit(EXIT_CLEAN);
 }
 
-static void apply(const struct verb *verb, void *config, const struct option_row *row, int value,
-	const char *arg)
+static void take_option(struct command_line *line, int value, const char *text)
 {
-	char error[256], option[64];
+	const struct udpxdp_option *row = row_of(line->verb, value);
 
-	if (row == &common_rows[HELP_ROW]) {
-		options_help(verb);
+	if (row == &common_options[HELP_ROW]) {
+		options_help(line->verb);
 		printed();
 	}
-	if (row == &common_rows[VERSION_ROW]) {
+	if (row == &common_options[VERSION_ROW]) {
 		puts("udpxdp " UDPXDP_VERSION);
 		printed();
 	}
-	if (!set_value(row, config, arg, error, sizeof(error)))
-		return;
-	if (value < LONG_BASE)
-		snprintf(option, sizeof(option), "-%c", value);
-	else
-		snprintf(option, sizeof(option), "--%s", row->name);
-	bad_option(verb, option, error);
+	line->options = reallocarray(line->options, line->option_count + 1, sizeof(*line->options));
+	if (!line->options)
+		log_fail(EXIT_RUNTIME, "options: out of memory");
+	line->options[line->option_count++] =
+		(struct given_option){.row = row, .text = text, .by_letter = value < LONG_BASE};
 }
 
-int options_parse(const struct verb *verb, void *config, int argc, char **argv)
+void command_line_read(struct command_line *line, const struct verb *verb, int argc, char **argv)
 {
 	struct tables tables = make_tables(verb);
 	int value;
 
+	*line = (struct command_line){.verb = verb};
 	optind = 0; /* glibc: begin anew, also after an earlier parse of another line */
 	opterr = 0;
 	while ((value = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
 		if (value == '?' || value == ':')
 			report(verb, argv, value, tables.longs);
-		apply(verb, config, row_of(verb, value), value, optarg);
+		take_option(line, value, optarg);
 	}
 	free(tables.longs);
 	free(tables.letters);
+	line->first_operand = optind;
 	check_operands(verb, argc - optind, argv + optind);
-	return optind;
+}
+
+static const struct given_option *last_given(const struct command_line *line, const char *name)
+{
+	for (unsigned i = line->option_count; i > 0; i--)
+		if (!strcmp(line->options[i - 1].row->name, name))
+			return &line->options[i - 1];
+	return NULL;
+}
+
+const char *command_line_value(const struct command_line *line, const char *name)
+{
+	const struct given_option *given = last_given(line, name);
+
+	return given ? given->text : NULL;
+}
+
+bool command_line_has(const struct command_line *line, const char *name)
+{
+	return last_given(line, name) != NULL;
+}
+
+void command_line_apply(const struct command_line *line, void *config)
+{
+	char error[512];
+
+	for (unsigned i = 0; i < line->option_count; i++) {
+		const struct given_option *given = &line->options[i];
+		void *member = (char *)config + given->row->offset;
+
+		if (given->row->kind == UDPXDP_OPTION_BOOL)
+			*(bool *)member = true;
+		else if (given->row->kind == UDPXDP_OPTION_COUNT)
+			*(unsigned *)member += 1;
+		else if (option_set(given->row, config, given->text, error, sizeof(error)) < 0)
+			bad_given(line->verb, given->row, given->by_letter, error);
+	}
+}
+
+void command_line_free(struct command_line *line)
+{
+	free(line->options);
+	line->options = NULL;
+	line->option_count = 0;
+}
+
+void options_set_defaults(const struct verb *verb, void *config)
+{
+	char error[512];
+
+	if (option_set_fallbacks(verb->options, config, error, sizeof(error)) < 0)
+		log_fail(EXIT_USAGE, "udpxdp %s: a default of its own: %s; report it", verb->name,
+			error);
+}
+
+int options_parse(const struct verb *verb, void *config, int argc, char **argv)
+{
+	struct command_line line;
+
+	command_line_read(&line, verb, argc, argv);
+	options_set_defaults(verb, config);
+	command_line_apply(&line, config);
+	command_line_free(&line);
+	return line.first_operand;
 }
 
 /* ---- a line of a configuration file -------------------------------------------------- */
 
-static int set_switch(bool *flag, const char *value, char *error, size_t size)
-{
-	static const char *const words[][2] = {
-		{"no", "yes"}, {"off", "on"}, {"false", "true"}, {"0", "1"}};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		for (int truth = 0; truth < 2; truth++) {
-			if (!strcmp(value, words[i][truth])) {
-				*flag = truth;
-				return 0;
-			}
-		}
-	}
-	snprintf(error, size, "'%s' is neither yes nor no", value);
-	return -1;
-}
-
 static int set_from_file(
-	const struct option_row *row, void *config, const char *value, char *error, size_t size)
+	const struct udpxdp_option *row, void *config, const char *value, char *error, size_t size)
 {
 	void *member = (char *)config + row->offset;
 
-	if (!value && takes_argument(row)) {
-		snprintf(error, size, "needs a value");
+	if (value)
+		return option_set(row, config, value, error, size);
+	if (takes_value(row)) {
+		snprintf(error, size, "requires a value");
 		return -1;
 	}
-	if (value && row->kind == OPT_FLAG)
-		return set_switch(member, value, error, size);
-	if (value && row->kind == OPT_COUNT)
-		return set_uint(row, member, value, error, size);
-	return set_value(row, config, value, error, size);
+	if (row->kind == UDPXDP_OPTION_BOOL)
+		*(bool *)member = true;
+	else
+		*(unsigned *)member += 1;
+	return 0;
 }
 
 int options_set(const struct verb *verb, void *config, const char *name, const char *value,
 	char *error, size_t size)
 {
-	char why[256];
+	const struct udpxdp_option *row = option_find(verb->options, name);
+	char why[512];
 
-	for (const struct option_row *row = verb->options; row && row->name; row++) {
-		if (strcmp(row->name, name) && (!row->alias || strcmp(row->alias, name)))
-			continue;
-		if (!set_from_file(row, config, value, why, sizeof(why)))
-			return 0;
-		snprintf(error, size, "%s: %s", name, why);
+	if (!row) {
+		snprintf(error, size, "%s: unknown", name);
 		return -1;
 	}
-	snprintf(error, size, "%s: unknown", name);
+	if (!set_from_file(row, config, value, why, sizeof(why)))
+		return 0;
+	snprintf(error, size, "%s: %s", name, why);
 	return -1;
-}
-
-/* ---- help ---------------------------------------------------------------------------- */
-
-#define HELP_COLUMN 29
-#define HELP_WIDTH 80
-
-void options_print_text(const char *text, int column)
-{
-	if (column + 2 > HELP_COLUMN) {
-		putchar('\n');
-		column = 0;
-	}
-	printf("%*s", HELP_COLUMN - column, "");
-	column = HELP_COLUMN;
-	while (*text) {
-		int word = (int)strcspn(text, " ");
-
-		if (column > HELP_COLUMN && column + 1 + word > HELP_WIDTH) {
-			printf("\n%*s", HELP_COLUMN, "");
-			column = HELP_COLUMN;
-		} else if (column > HELP_COLUMN) {
-			column += putchar(' ') == ' ';
-		}
-		column += printf("%.*s", word, text);
-		text += word;
-		text += strspn(text, " ");
-	}
-	putchar('\n');
-}
-
-static void print_row(const struct option_row *row)
-{
-	int column = row->letter ? printf("  -%c, ", row->letter) : printf("      ");
-
-	column += printf("--%s", row->name);
-	if (row->arg)
-		column += printf(" %s", row->arg);
-	options_print_text(row->help, column);
-}
-
-void options_help(const struct verb *verb)
-{
-	size_t count = row_count(verb) + COMMON_ROWS;
-
-	printf("Usage: udpxdp %s [OPTION...]%s%s\n", verb->name, *verb->operands ? " " : "",
-		verb->operands);
-	printf("%s\n\nOptions:\n", verb->summary);
-	for (size_t i = 0; i < count; i++)
-		print_row(row_at(verb, i));
-	if (verb->more)
-		verb->more();
-	if (verb->notes)
-		printf("\n%s\n", verb->notes);
 }

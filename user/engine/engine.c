@@ -223,7 +223,13 @@ static int start_instance(
 	struct service_instance *i, const struct engine_config *config, unsigned n)
 {
 	const struct service_config *spec = &config->services[n];
+	struct udpxdp_start start = {.options = spec->options, .port = spec->port};
 	size_t size;
+
+	if (config->seed) {
+		start.seed = *config->seed;
+		start.seed.key[0] ^= spec->port; /* rooms do not know each other's tokens */
+	}
 
 	i->service = spec->service;
 	i->counters = &config->counters[n];
@@ -238,7 +244,7 @@ static int start_instance(
 	if (!i->state)
 		return -1;
 	memset(i->state, 0, size);
-	spec->service->start(i->state, spec->options, spec->port);
+	spec->service->start(i->state, &start);
 	return 0;
 }
 

@@ -40,6 +40,8 @@ struct engine_config {
 						 * here */
 	struct service_counters *counters;      /* a row for each service; plain stores; zeroed */
 	const char *hostname;
+	const struct udpxdp_seed *seed; /* random: each service gets a share of its own; NULL: no
+					 * secrets, the same output each time */
 	struct engine_sinks sinks;
 };
 

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <xdp/xsk.h>
+
+#include "base/clock.h"
 
 /* Newer than the headers of Debian 12. */
 #ifndef XDP_MAX_TX_SKB_BUDGET
@@ -50,14 +51,6 @@ _Static_assert(KERNEL_HEADROOM >= FRAME_HEADROOM, "answers in place grow into th
 static struct afxdp *self(const struct frame_io *io)
 {
 	return (struct afxdp *)io;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
 }
 
 static uint64_t chunk_of(const struct afxdp *x, uint64_t addr)
@@ -135,7 +128,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 			recvfrom(x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 		return 0;
 	}
-	now = now_ns();
+	now = clock_realtime_ns();
 	for (uint32_t i = 0; i < n; i++) {
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&x->rx, index + i);
 		uint64_t base = chunk_of(x, desc->addr);
@@ -418,11 +411,11 @@ void afxdp_account(const struct frame_io *io, struct afxdp_account *account)
 void afxdp_drain(struct frame_io *io, int timeout_ms)
 {
 	struct afxdp *x = self(io);
-	uint64_t deadline = now_ns() + (uint64_t)timeout_ms * 1000000u;
+	uint64_t deadline = clock_realtime_ns() + (uint64_t)timeout_ms * 1000000u;
 
 	for (;;) {
 		flush(io);
-		if (!x->in_flight || now_ns() >= deadline)
+		if (!x->in_flight || clock_realtime_ns() >= deadline)
 			return;
 		poll(NULL, 0, 1);
 	}

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/keep_errno.h"
 #include "netlink/route.h"
 #include "udpxdp/service.h"
 
@@ -268,18 +269,18 @@ static int start(struct neighbours *n)
 struct neighbours *neighbours_open(sd_event *loop, int ifindex)
 {
 	struct neighbours *n = calloc(1, sizeof(*n));
-	int error;
 
 	if (!n)
 		return NULL;
 	n->loop = loop;
 	n->ifindex = ifindex;
-	if (!start(n))
-		return n;
-	error = errno;
-	neighbours_close(n);
-	errno = error;
-	return NULL;
+	if (start(n)) {
+		KEEP_ERRNO;
+
+		neighbours_close(n);
+		return NULL;
+	}
+	return n;
 }
 
 void neighbours_close(struct neighbours *n)

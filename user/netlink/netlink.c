@@ -4,17 +4,19 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "base/keep_errno.h"
+
 struct mnl_socket *netlink_open_family(int family, unsigned groups)
 {
 	struct mnl_socket *socket = mnl_socket_open2(family, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	int error;
 
-	if (!socket || mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) >= 0)
-		return socket;
-	error = errno;
-	mnl_socket_close(socket);
-	errno = error;
-	return NULL;
+	if (socket && mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) < 0) {
+		KEEP_ERRNO;
+
+		mnl_socket_close(socket);
+		return NULL;
+	}
+	return socket;
 }
 
 struct mnl_socket *netlink_open(unsigned groups)

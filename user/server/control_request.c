@@ -1,31 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/control_request.h"
 
-#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/parse.h"
 
 #define WORDS_MAX 3
 
 static const char no_request[] = "that is no request; say watch, announce or say";
-
-static bool port_read(const char *text, uint16_t *port)
-{
-	size_t digits = strspn(text, "0123456789");
-	unsigned value = 0;
-
-	if (!digits || digits > 5 || text[digits])
-		return false;
-	while (*text)
-		value = value * 10 + (unsigned)(*text++ - '0');
-	*port = (uint16_t)value;
-	return value > 0 && value <= UINT16_MAX;
-}
-
-static bool addr_read(const char *text, struct udpxdp_addr *addr)
-{
-	*addr = udpxdp_addr_ipv4(0, 0, 0, 0);
-	return inet_pton(AF_INET, text, addr->b + 12) == 1 ||
-	       inet_pton(AF_INET6, text, addr->b) == 1;
-}
 
 /* SERVICE[:PORT]; without a port it must be the only one of its name. */
 static const char *service_find(struct control_request *request, char *spec,
@@ -36,7 +18,7 @@ static const char *service_find(struct control_request *request, char *spec,
 
 	if (colon) {
 		*colon = '\0';
-		if (!port_read(colon + 1, &port))
+		if (!parse_port(colon + 1, &port))
 			return "the port is no number from 1 to 65535; name the service as "
 			       "NAME:PORT";
 	}
@@ -101,8 +83,8 @@ const char *control_request_read(struct control_request *request, const uint8_t 
 	}
 	if (!strcmp(words[0], "say")) {
 		request->verb = CONTROL_SAY;
-		return count == 3 && newline && addr_read(words[1], &request->peer) &&
-				       port_read(words[2], &request->port)
+		return count == 3 && newline && parse_addr(words[1], &request->peer) &&
+				       parse_port(words[2], &request->port)
 			       ? NULL
 			       : "say takes ADDR PORT, and a text on the next line";
 	}

@@ -12,7 +12,7 @@
 #include "privsep/monitor.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 
 #define DRAIN_MS 200
 

@@ -37,7 +37,12 @@ struct server_config {
 	bool default_deny;
 	struct server_rule rules[MAX_RULES];
 	unsigned rule_count;
+	struct udpxdp_seed seed; /* random, for services that keep secrets */
 };
+
+/* How many RX queues the interface has; are those that are asked for among them? Returns
+ * EXIT_CLEAN, or the exit status, an error line said. */
+int server_check_queues(const struct server_config *config, unsigned *queues);
 
 /* Serves until SIGINT or SIGTERM. Returns the exit status, an error line said. */
 int server_run(const struct server_config *config);

@@ -11,7 +11,7 @@
 #include "privsep/monitor.h"
 #include "base/log.h"
 #include "privsep/sandbox.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 
 static int failed(const char *what, const char *advice)
 {
@@ -171,11 +171,10 @@ static int instruct_monitor(const struct server *s)
 {
 	const struct server_config *c = s->config;
 	char path[PIN_PATH_SIZE];
-	uint32_t sync;
 	int error = 0;
 
 	for (unsigned i = 0; i < c->service_count && !error; i++) {
-		const char *history = service_history(&c->services[i], &sync);
+		const char *history = service_history(&c->services[i]);
 
 		error = history ? monitor_register(history) : 0;
 	}
@@ -212,10 +211,9 @@ static int open_outputs(struct server *s, unsigned workers)
 	const struct server_config *c = s->config;
 
 	for (unsigned i = 0; i < c->service_count; i++) {
-		uint32_t sync;
-		const char *path = service_history(&c->services[i], &sync);
+		const char *path = service_history(&c->services[i]);
 
-		if (path && !(s->histories[i] = history_start(path, sync)))
+		if (path && !(s->histories[i] = history_start(path, c->services[i].history_sync)))
 			return failed("starting the history", "is the system out of memory?");
 	}
 	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
@@ -268,6 +266,7 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 		.service_count = c->service_count,
 		.counters = filter_counters(s->filter),
 		.hostname = s->hostname,
+		.seed = c->seed,
 		.net = net,
 		.printer = s->printer,
 		.event_fd = s->event_fd,
@@ -308,6 +307,20 @@ static int watch_host(struct server *s)
 	return failed("making the event loop", "is the system out of memory?");
 }
 
+int server_check_queues(const struct server_config *c, unsigned *queues)
+{
+	bool exact;
+	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
+	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
+
+	*queues = xsk_sockets_count_queues(c->iface, &exact);
+	if (!exact || asked < *queues)
+		return EXIT_CLEAN;
+	log_line("queue %u does not exist: %s has %u; give other --queues", asked, c->iface,
+		*queues);
+	return EXIT_INTERFACE;
+}
+
 int server_start(struct server *s, struct udpxdp_host **net)
 {
 	const struct server_config *c = s->config;
@@ -320,17 +333,11 @@ int server_start(struct server *s, struct udpxdp_host **net)
 		.mode = c->mode,
 		.busy_poll = c->busy_poll,
 	};
-	bool exact;
-	unsigned queues = xsk_sockets_count_queues(c->iface, &exact);
-	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
-	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
-	int status;
+	unsigned queues;
+	int status = server_check_queues(c, &queues);
 
-	if (exact && asked >= queues) {
-		log_line("queue %u does not exist: %s has %u; give other --queues", asked, c->iface,
-			queues);
-		return EXIT_INTERFACE;
-	}
+	if (status)
+		return status;
 	s->queues = queues;
 	if (queues > MAX_QUEUES && c->last_queue == MAX_QUEUES - 1)
 		log_line("%s has %u RX queues, of which %d can be served: what arrives on the "

@@ -2,22 +2,15 @@
 #include "server/worker.h"
 
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define SPIN_NS 100000u      /* adaptive: how long a worker spins after the last frame */
 #define TICK_NS NSEC_PER_SEC /* between ticks of the services */
 #define TICK_MS 1000
 #define HANDOVER_RECORDS 1023 /* a power of two, less one: see queue_new() */
 #define DRAIN_TURNS 256       /* the most polls a stopping worker makes */
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
 
 void doorbell_ring(int doorbell)
 {
@@ -148,7 +141,7 @@ static int take_orders(struct worker *w)
 	int taken = 0;
 
 	while ((o = queue_peek(w->all->commands)) && taken < FRAME_BATCH) {
-		o->command.time_ns = clock_ns(CLOCK_REALTIME);
+		o->command.time_ns = clock_realtime_ns();
 		answer(w->all, o->ticket, engine_command(w->engine, o->instance, &o->command));
 		queue_pop(w->all->commands);
 		taken++;
@@ -237,9 +230,9 @@ void *worker_run(void *context)
 		/* Reading the clock takes as long as a turn without frames. */
 		if (++polls % 64 && (work || policy != WAIT_BLOCK))
 			continue;
-		now = clock_ns(CLOCK_MONOTONIC);
+		now = clock_ns();
 		if (now >= next_tick) {
-			engine_tick(w->engine, clock_ns(CLOCK_REALTIME));
+			engine_tick(w->engine, clock_realtime_ns());
 			engine_flush(w->engine);
 			count_history_lost(w);
 			next_tick = now + TICK_NS;
@@ -268,6 +261,7 @@ int worker_init(struct workers *all, unsigned number)
 		.handover = number == OWNER ? NULL : &w->to_owner,
 		.counters = c->counters + (size_t)number * c->service_count,
 		.hostname = c->hostname,
+		.seed = &c->seed,
 		.sinks = {.context = w,
 			.print = c->printer ? sink_print : NULL,
 			.record = sink_record,

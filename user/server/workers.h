@@ -37,6 +37,7 @@ struct workers_config {
 	unsigned service_count;
 	struct service_counters *counters; /* count * service_count rows */
 	const char *hostname;
+	struct udpxdp_seed seed; /* as in struct engine_config */
 	struct udpxdp_host *net; /* the first; belongs to workers, as those of workers_set_net() */
 	struct printer *printer; /* NULL: quiet */
 	struct history *histories[MAX_SERVICES]; /* NULL where a service keeps none */

@@ -20,7 +20,7 @@ struct broadcast {
 };
 
 static const struct udpxdp_option options[] = {
-	{.key = "answer",
+	{.name = "answer",
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct options, answer),
 		.fallback = "on",
@@ -33,12 +33,12 @@ static size_t state_size(const void *o)
 	return sizeof(struct broadcast);
 }
 
-static void start(void *state, const void *o, uint16_t port)
+static void start(void *state, const struct udpxdp_start *start)
 {
 	struct broadcast *broadcast = state;
 
-	broadcast->options = o;
-	broadcast->port = port;
+	broadcast->options = start->options;
+	broadcast->port = start->port;
 	broadcast->second = UINT64_MAX;
 }
 

@@ -16,12 +16,12 @@ struct echo {
 };
 
 static const struct udpxdp_option options[] = {
-	{.key = "stamp",
+	{.name = "stamp",
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct options, stamp),
 		.fallback = "on",
 		.help = "put the time in front of the answer; off: plain RFC 862"},
-	{.key = "loops",
+	{.name = "loops",
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct options, loops),
 		.fallback = "refuse",
@@ -34,11 +34,11 @@ static size_t state_size(const void *o)
 	return sizeof(struct echo);
 }
 
-static void start(void *state, const void *o, uint16_t port)
+static void start(void *state, const struct udpxdp_start *start)
 {
 	struct echo *echo = state;
 
-	echo->options = o;
+	echo->options = start->options;
 }
 
 static void set_stamp(struct echo *echo, uint64_t time_ns)

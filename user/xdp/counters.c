@@ -7,12 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "xdp/counters.h"
 #include "xdp/filter.h"
-#include "udpxdp/datagram.h"
 
 #define PROGRAM_NAME "udpxdp" /* what the program's name begins with */
 #define MAPS_MAX 64           /* of one program */
@@ -338,7 +337,6 @@ int counters_read(const struct counter_maps *maps, struct counters *counters)
 {
 	int cpus = libbpf_num_possible_cpus();
 	uint64_t *values;
-	struct timespec now;
 	int result, saved;
 
 	*counters = (struct counters){};
@@ -349,8 +347,7 @@ int counters_read(const struct counter_maps *maps, struct counters *counters)
 	values = calloc((size_t)cpus, sizeof(struct port_counters));
 	if (!values)
 		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	counters->time_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	counters->time_ns = clock_ns();
 	result = read_ports(counters, maps->ports, values, (unsigned)cpus);
 	if (!result)
 		result = read_verdicts(counters, maps->verdicts, values, (unsigned)cpus);

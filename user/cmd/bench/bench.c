@@ -9,14 +9,17 @@
 #include "cmd/bench/report.h"
 #include "cli/verbs.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "udpxdp/datagram.h"
 
 #define DEFAULT_WINDOW 64
+#define DEFAULT_SIZE 64
 
 struct bench {
 	unsigned window, rate, burst, size, flows, count, timeout_ms;
 	uint64_t duration_ns;
-	bool json, quiet;
+	bool json, quiet, any_answer;
+	const char *payload;
 };
 
 static volatile sig_atomic_t stop;
@@ -26,26 +29,12 @@ static void on_signal(int signal)
 	stop = signal;
 }
 
-static int set_time(void *config, const char *arg, char *error, size_t size)
-{
-	struct bench *bench = config;
-	char *end = NULL;
-	double seconds = *arg >= '0' && *arg <= '9' ? strtod(arg, &end) : -1;
-
-	if (!end || *end || !(seconds >= 0 && seconds <= 1e6)) {
-		snprintf(error, size, "'%s' is not a number of seconds from 0 to 1000000", arg);
-		return -1;
-	}
-	bench->duration_ns = (uint64_t)(seconds * 1e9);
-	return 0;
-}
-
 #define MEMBER(name) .offset = offsetof(struct bench, name)
 
-static const struct option_row rows[] = {
+static const struct udpxdp_option rows[] = {
 	{.name = "window",
 		.letter = 'w',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(window),
 		.arg = "N",
 		.min = 1,
@@ -53,7 +42,7 @@ static const struct option_row rows[] = {
 		.help = "closed loop: keep N requests under way (default: 64)"},
 	{.name = "rate",
 		.letter = 'r',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(rate),
 		.arg = "PPS",
 		.min = 1,
@@ -62,54 +51,71 @@ static const struct option_row rows[] = {
 			"counts from when a request should have been sent"},
 	{.name = "burst",
 		.letter = 'b',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(burst),
 		.arg = "N",
 		.min = 1,
 		.max = 64,
-		.help = "with --rate: send N at a time, that much more rarely (default: 1)"},
+		.fallback = "1",
+		.help = "with --rate: send N at a time, that much more rarely"},
 	{.name = "size",
 		.letter = 's',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(size),
 		.arg = "BYTES",
 		.min = REQUEST_MIN,
 		.max = REQUEST_MAX,
 		.help = "bytes of payload in a request (default: 64)"},
+	{.name = "payload",
+		.letter = 'p',
+		.kind = UDPXDP_OPTION_STRING,
+		MEMBER(payload),
+		.arg = "FILE|HEX",
+		.help = "send what is in FILE, or these bytes, such as 0x68656c6c6f"},
+	{.name = "any-answer",
+		.letter = 'a',
+		.kind = UDPXDP_OPTION_BOOL,
+		MEMBER(any_answer),
+		.help = "take whatever is answered: for services that are no echo; an answer "
+			"counts for the oldest request of its flow"},
 	{.name = "time",
 		.letter = 't',
-		.kind = OPT_CALL,
-		.set = set_time,
+		.kind = UDPXDP_OPTION_SECONDS,
+		MEMBER(duration_ns),
+		.max = 1000000000,
+		.fallback = "5",
 		.arg = "SEC",
-		.help = "stop sending after SEC seconds; 0: no limit (default: 5)"},
+		.help = "stop sending after SEC seconds; 0: no limit"},
 	{.name = "count",
 		.letter = 'n',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(count),
 		.arg = "N",
 		.help = "stop after N requests"},
 	{.name = "flows",
 		.letter = 'f',
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(flows),
 		.arg = "N",
 		.min = 1,
 		.max = 1000,
-		.help = "spread the requests over N sockets, and so source ports (default: 4)"},
+		.fallback = "4",
+		.help = "spread the requests over N sockets, and so source ports"},
 	{.name = "timeout",
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(timeout_ms),
 		.arg = "MS",
 		.max = 60000,
-		.help = "give up on an answer after MS milliseconds (default: 500)"},
+		.fallback = "500",
+		.help = "give up on an answer after MS milliseconds"},
 	{.name = "json",
 		.letter = 'j',
-		.kind = OPT_FLAG,
+		.kind = UDPXDP_OPTION_BOOL,
 		MEMBER(json),
 		.help = "print the result as JSON"},
 	{.name = "quiet",
 		.letter = 'Q',
-		.kind = OPT_FLAG,
+		.kind = UDPXDP_OPTION_BOOL,
 		MEMBER(quiet),
 		.help = "no progress line on the terminal"},
 	{0},
@@ -138,10 +144,9 @@ static void resolve(struct load_config *config, const char *host, const char *po
 
 static void check_port(const char *port)
 {
-	char *end;
-	unsigned long number = strtoul(port, &end, 10);
+	uint16_t number;
 
-	if (!*end && (number < 1 || number > 65535))
+	if (!port[strspn(port, "0123456789")] && !parse_port(port, &number))
 		log_fail(EXIT_USAGE, "port '%s': not a port; give a number from 1 to 65535", port);
 }
 
@@ -154,14 +159,44 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+static void __attribute__((noreturn)) no_payload(const char *name, const char *why)
+{
+	log_fail(EXIT_USAGE,
+		"option --payload: '%s': %s; give a file of 1 to %d bytes, or so many in hex", name,
+		why, REQUEST_MAX);
+}
+
+/* A file of that name comes first; with 0x in front it can only be the bytes themselves. */
+static void read_payload(struct load_config *load, const char *name)
+{
+	static uint8_t payload[REQUEST_MAX + 1];
+	FILE *file = strncmp(name, "0x", 2) ? fopen(name, "re") : NULL;
+	int error = errno;
+	size_t len;
+
+	if (file) {
+		len = fread(payload, 1, sizeof(payload), file);
+		if (ferror(file))
+			no_payload(name, strerror(errno));
+		fclose(file);
+		if (!len || len > REQUEST_MAX)
+			no_payload(name, len ? "too long for a datagram" : "empty");
+	} else if (!parse_hex(name, payload, REQUEST_MAX, &len)) {
+		no_payload(name, strncmp(name, "0x", 2) ? strerror(error) : "not hexadecimal");
+	}
+	load->payload = payload;
+	load->size = (unsigned)len;
+}
+
 static void fill_load(struct load_config *load, const struct bench *bench)
 {
 	*load = (struct load_config){
 		.window = bench->window ? bench->window : DEFAULT_WINDOW,
 		.rate = bench->rate,
 		.burst = bench->burst,
-		.size = bench->size,
+		.size = bench->size ? bench->size : DEFAULT_SIZE,
 		.flows = bench->flows,
+		.any_answer = bench->any_answer,
 		.duration_ns = bench->duration_ns,
 		.count = bench->count,
 		.timeout_ns = bench->timeout_ms * (NSEC_PER_SEC / 1000),
@@ -169,6 +204,8 @@ static void fill_load(struct load_config *load, const struct bench *bench)
 	};
 	if (!load->rate && load->flows > load->window)
 		load->flows = load->window;
+	if (bench->payload)
+		read_payload(load, bench->payload);
 	if (!bench->quiet && isatty(STDERR_FILENO))
 		load->progress = bench_progress;
 }
@@ -177,7 +214,8 @@ static void fill_load(struct load_config *load, const struct bench *bench)
 static int verdict(const struct load_result *result, const char *host, const char *port)
 {
 	if (result->tally.wrong) {
-		log_line("bench %s port %s: %llu wrong answers: not what was sent; is it an echo?",
+		log_line("bench %s port %s: %llu wrong answers: not what was sent; give "
+			 "--any-answer if it is no echo",
 			host, port, (unsigned long long)result->tally.wrong);
 		return EXIT_RUNTIME;
 	}
@@ -185,18 +223,14 @@ static int verdict(const struct load_result *result, const char *host, const cha
 		return EXIT_CLEAN;
 	log_line("bench %s port %s: no answer: %s", host, port,
 		result->refused ? "nothing listens on that port; start a server there"
-				: "is the server running and the path open?");
+				: "none in time; check that the server runs and is reachable");
 	return EXIT_RUNTIME;
 }
 
 static int bench_run(const struct verb *verb, int argc, char **argv)
 {
 	static struct load_result result;
-	struct bench bench = {.burst = 1,
-		.size = 64,
-		.flows = 4,
-		.timeout_ms = 500,
-		.duration_ns = 5 * NSEC_PER_SEC};
+	struct bench bench = {};
 	struct load_config load;
 	int first = options_parse(verb, &bench, argc, argv);
 	const char *host = argv[first], *port = first + 1 < argc ? argv[first + 1] : "8080";
@@ -205,8 +239,12 @@ static int bench_run(const struct verb *verb, int argc, char **argv)
 
 	if (bench.window && bench.rate)
 		log_fail(EXIT_USAGE,
-			"options --window and --rate: one is a closed loop, the other an open "
-			"one; give one of them");
+			"options --window and --rate: a closed loop and an open one; give one of "
+			"them");
+	if (bench.payload && bench.size)
+		log_fail(EXIT_USAGE,
+			"options --payload and --size: a payload has its own size; give one of "
+			"them");
 	check_port(port);
 	fill_load(&load, &bench);
 	resolve(&load, host, port);
@@ -231,10 +269,11 @@ const struct verb bench_verb = {
 	.operands = "HOST [PORT]",
 	.min_operands = 1,
 	.max_operands = 2,
-	.summary = "Load a UDP echo server over ordinary sockets, check every answer, measure "
-		   "latency.",
+	.summary = "Load a UDP server; measure rate and latency.",
 	.options = rows,
-	.notes = "PORT is 8080 by default. Exit status 0: there were answers and all were right;\n"
+	.notes = "Every answer is checked: an echo's is the request, perhaps with a stamp in "
+		 "front.\n"
+		 "PORT is 8080 by default. Exit status 0: there were answers and all were right;\n"
 		 "1: there were none, or wrong ones.",
 	.run = bench_run,
 };

@@ -74,10 +74,21 @@ static struct slot *slot_of(const struct flow *flow, uint64_t sequence)
 	return &flow->slots[sequence & flow->mask];
 }
 
+/* No request is remembered longer than there are slots. */
+static void forget_oldest(struct flow *flow)
+{
+	if (flow->next - flow->oldest > flow->mask + 1)
+		flow->oldest = flow->next - flow->mask - 1;
+}
+
 void flow_compose(const struct flow *flow, uint64_t ahead, uint64_t time_ns, uint8_t *request)
 {
 	struct header header = {MAGIC, flow->id, flow->next + ahead, time_ns};
 
+	if (flow->payload) {
+		memcpy(request, flow->payload, flow->size);
+		return;
+	}
 	memcpy(request, &header, sizeof(header));
 	memcpy(request + sizeof(header), pattern_for(header.sequence), flow->size - sizeof(header));
 }
@@ -86,8 +97,10 @@ void flow_sent(struct flow *flow, uint64_t time_ns)
 {
 	struct slot *slot = slot_of(flow, flow->next);
 
-	if (slot->state == SLOT_OUTSTANDING)
+	if (slot->state == SLOT_OUTSTANDING) {
 		flow->outstanding--;
+		flow->given_up++;
+	}
 	*slot = (struct slot){.time_ns = time_ns, .state = SLOT_OUTSTANDING};
 	flow->next++;
 	flow->outstanding++;
@@ -136,10 +149,36 @@ static bool book(struct flow *flow, const struct header *header, uint64_t now_ns
 	slot->state = SLOT_ANSWERED;
 	flow->outstanding--;
 	tally->received++;
+	tally->bytes += flow->size;
 	if (header->sequence < flow->answered_end)
 		tally->reordered++;
 	else
 		flow->answered_end = header->sequence + 1;
+	histogram_add(&tally->latency, now_ns > slot->time_ns ? now_ns - slot->time_ns : 0);
+	return true;
+}
+
+/* Books an answer that does not tell its request. */
+static bool book_oldest(struct flow *flow, size_t bytes, uint64_t now_ns)
+{
+	struct tally *tally = flow->tally;
+	struct slot *slot;
+
+	if (!flow->outstanding) {
+		if (flow->given_up)
+			tally->late++;
+		else
+			tally->duplicate++;
+		flow->given_up -= flow->given_up != 0;
+		return false;
+	}
+	forget_oldest(flow);
+	while ((slot = slot_of(flow, flow->oldest))->state != SLOT_OUTSTANDING)
+		flow->oldest++;
+	slot->state = SLOT_ANSWERED;
+	flow->outstanding--;
+	tally->received++;
+	tally->bytes += bytes;
 	histogram_add(&tally->latency, now_ns > slot->time_ns ? now_ns - slot->time_ns : 0);
 	return true;
 }
@@ -149,18 +188,22 @@ bool flow_answer(struct flow *flow, const uint8_t *answer, size_t len, uint64_t 
 	struct header header;
 	size_t stamp = len - flow->size;
 
-	if (len < flow->size || (stamp && !is_stamp(answer, stamp)) ||
-		!same_request(flow, answer + stamp, &header)) {
-		flow->tally->wrong++;
-		return false;
-	}
-	return book(flow, &header, now_ns);
+	if (flow->any_answer)
+		return book_oldest(flow, len, now_ns);
+	if (len < flow->size || (stamp && !is_stamp(answer, stamp)))
+		goto wrong;
+	if (!flow->payload && same_request(flow, answer + stamp, &header))
+		return book(flow, &header, now_ns);
+	if (flow->payload && !memcmp(answer + stamp, flow->payload, flow->size))
+		return book_oldest(flow, flow->size, now_ns);
+wrong:
+	flow->tally->wrong++;
+	return false;
 }
 
 void flow_give_up(struct flow *flow, uint64_t before_ns)
 {
-	if (flow->next - flow->oldest > flow->mask + 1)
-		flow->oldest = flow->next - flow->mask - 1;
+	forget_oldest(flow);
 	for (; flow->oldest < flow->next; flow->oldest++) {
 		struct slot *slot = slot_of(flow, flow->oldest);
 
@@ -170,5 +213,6 @@ void flow_give_up(struct flow *flow, uint64_t before_ns)
 			return;
 		slot->state = SLOT_GIVEN_UP;
 		flow->outstanding--;
+		flow->given_up++;
 	}
 }

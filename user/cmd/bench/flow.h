@@ -25,6 +25,7 @@ struct tally {
 	uint64_t duplicate; /* right answers to requests that had their answer already */
 	uint64_t reordered; /* of received: answers after one to a later request of their flow */
 	uint64_t wrong;     /* answers that are not what was sent */
+	uint64_t bytes;     /* of payload in those received, without stamps */
 	struct histogram latency; /* of received, nanoseconds */
 };
 
@@ -36,11 +37,21 @@ struct slot {
 struct flow {
 	struct tally *tally; /* shared by all flows */
 	uint32_t id;
-	size_t size;           /* bytes of a request */
+	size_t size; /* bytes of a request */
+
+	/*
+	 * Set by the caller before the first request. payload: what each request is, size bytes;
+	 * NULL: a header and a pattern of our own, which tell an answer's request. any_answer: do
+	 * not look at answers. With either, an answer is to the oldest request outstanding.
+	 */
+	const uint8_t *payload;
+	bool any_answer;
+
 	uint64_t next;         /* sequence number of the next request */
 	uint64_t oldest;       /* no request before this one is outstanding */
 	uint64_t answered_end; /* one after the highest request answered */
 	unsigned outstanding;
+	uint64_t given_up; /* requests without an answer yet, late or not */
 	uint64_t mask;
 	struct slot *slots; /* of the mask + 1 latest requests, by sequence number */
 };

@@ -7,11 +7,11 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd/bench/load.h"
 #include "cmd/bench/socket.h"
+#include "base/clock.h"
 #include "udpxdp/datagram.h"
 
 #define BATCH 64            /* datagrams a system call; UDP GSO takes no more in older kernels */
@@ -46,14 +46,6 @@ struct load {
 	struct iovec out_iovs[BATCH], in_iovs[BATCH];
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 /* ---- setting up ---------------------------------------------------------------------- */
 
 /* How many requests a flow must remember to tell late answers from duplicates. */
@@ -83,8 +75,12 @@ static int open_connection(struct load *load, unsigned i, uint32_t run)
 	if (load->batch > 1 && !bench_socket_segment(c->fd, config->size))
 		load->result->gso = false;
 	load->polls[i] = (struct pollfd){.fd = c->fd, .events = POLLIN};
-	return flow_open(&c->flow, &load->result->tally, run + i, config->size,
-		memory_for(config, c->window));
+	if (flow_open(&c->flow, &load->result->tally, run + i, config->size,
+		    memory_for(config, c->window)))
+		return -1;
+	c->flow.payload = config->payload;
+	c->flow.any_answer = config->any_answer;
+	return 0;
 }
 
 /* Each message has a place of its own in the buffers for the whole run. */
@@ -110,6 +106,8 @@ static int open_load(struct load *load)
 	if (getrandom(&run, sizeof(run), GRND_NONBLOCK) < 0)
 		run = (uint32_t)getpid();
 	load->in_size = config->size + STAMP_ROOM + 1; /* one more, to see what is too long */
+	if (config->any_answer)
+		load->in_size = REQUEST_MAX;
 	load->out = calloc(BATCH, config->size);
 	load->in = calloc(BATCH, load->in_size);
 	load->connections = calloc(config->flows, sizeof(*load->connections));

@@ -17,8 +17,10 @@ struct load_config {
 	unsigned window; /* closed loop: requests under way, over all flows */
 	unsigned rate;   /* open loop: requests per second; 0: closed loop */
 	unsigned burst;  /* open loop: so many at a time, at least 1 */
-	unsigned size;   /* bytes of a request, REQUEST_MIN to REQUEST_MAX */
+	unsigned size;   /* bytes of a request: from REQUEST_MIN, or 1 of payload, to REQUEST_MAX */
 	unsigned flows;
+	const uint8_t *payload;            /* of each request, size bytes; NULL: one of our own */
+	bool any_answer;                   /* whatever comes back is right */
 	uint64_t duration_ns;              /* 0: no limit */
 	uint64_t count;                    /* requests; 0: no limit */
 	uint64_t timeout_ns;               /* an answer that takes longer is given up */

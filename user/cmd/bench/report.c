@@ -75,7 +75,7 @@ int bench_report_text(const char *host, const char *port, const struct load_conf
 		per_second(tally->sent, result->elapsed_ns));
 	printf("  received   %" PRIu64 ", %.0f/s, %.1f Mbit/s of payload\n", tally->received,
 		per_second(tally->received, result->elapsed_ns),
-		per_second(tally->received, result->elapsed_ns) * config->size * 8 / 1e6);
+		per_second(tally->bytes, result->elapsed_ns) * 8 / 1e6);
 	printf("  lost       %" PRIu64 " (%.4f %%), late %" PRIu64 ", reordered %" PRIu64
 	       ", duplicate %" PRIu64 ", wrong %" PRIu64 "\n",
 		lost(tally), tally->sent ? 100.0 * (double)lost(tally) / (double)tally->sent : 0,
@@ -110,6 +110,7 @@ static json_t *counts_json(const struct load_result *result)
 	} counts[] = {
 		{"sent", tally->sent},
 		{"received", tally->received},
+		{"received_bytes", tally->bytes},
 		{"lost", lost(tally)},
 		{"late", tally->late},
 		{"reordered", tally->reordered},

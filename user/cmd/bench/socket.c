@@ -5,6 +5,7 @@
 #include <netinet/udp.h>
 #include <unistd.h>
 
+#include "base/keep_errno.h"
 #include "cmd/bench/socket.h"
 
 #define BUFFER_SIZE (4 << 20)
@@ -23,17 +24,17 @@ static void widen(int fd)
 int bench_socket(const struct sockaddr_storage *server, socklen_t len)
 {
 	int fd = socket(server->ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int saved;
 
 	if (fd < 0)
 		return -1;
 	widen(fd);
-	if (!connect(fd, (const struct sockaddr *)server, len))
-		return fd;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
+	if (connect(fd, (const struct sockaddr *)server, len)) {
+		KEEP_ERRNO;
+
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 bool bench_socket_segment(int fd, unsigned size)

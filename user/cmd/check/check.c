@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cli/verbs.h"
+#include "services/service_spec.h"
 #include "services/service_table.h"
 #include "xdp/iface_check.h"
 
@@ -15,9 +16,12 @@ struct config {
 	bool json;
 };
 
-static const struct option_row options[] = {
-	{"json", NULL, 'j', OPT_FLAG, offsetof(struct config, json), NULL, "print JSON", 0, 0,
-		NULL},
+static const struct udpxdp_option options[] = {
+	{.name = "json",
+		.letter = 'j',
+		.kind = UDPXDP_OPTION_BOOL,
+		.offset = offsetof(struct config, json),
+		.help = "print JSON"},
 	{},
 };
 
@@ -103,7 +107,7 @@ const struct verb check_verb = {
 	.operands = "IFACE",
 	.min_operands = 1,
 	.max_operands = 1,
-	.summary = "Say whether serving an interface will work and be fast.",
+	.summary = "Say whether serving will work and be fast.",
 	.options = options,
 	.notes = "Reads, and changes nothing. The exit status is 0 when serving works as well as "
 		 "it\n"

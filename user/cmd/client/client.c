@@ -4,10 +4,8 @@
  * answer, prints it.
  */
 #include <errno.h>
-#include <histedit.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,9 +15,11 @@
 #include <unistd.h>
 
 #include "cmd/client/exchange.h"
+#include "cli/lines.h"
 #include "cli/verbs.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "base/parse.h"
 
 #define DEFAULT_PORT "8080"
 
@@ -53,7 +53,7 @@ static void prepare_end(bool terminal)
 
 /* ---- lines in, answers out ----------------------------------------------------------- */
 
-static void say_failure(const struct exchange *exchange, const struct line *line, int why)
+static void say_failure(const struct exchange *exchange, size_t len, int why)
 {
 	switch (why) {
 	case ETIMEDOUT:
@@ -68,7 +68,7 @@ static void say_failure(const struct exchange *exchange, const struct line *line
 		break;
 	case EMSGSIZE:
 		log_line("a line of %zu bytes: too long for a datagram: at most %d; shorten it",
-			line->len, UDPXDP_PAYLOAD_MAX);
+			len, UDPXDP_PAYLOAD_MAX);
 		break;
 	default:
 		log_line("%s: %s; check the address and the network", exchange->where,
@@ -93,84 +93,53 @@ static void print_answer(const struct exchange *exchange, bool terminal)
 		log_fail_output();
 }
 
-static void serve_line(struct exchange *exchange, char *text, size_t len, bool terminal)
+/* Returns whether it was answered. */
+static bool serve_line(struct exchange *exchange, const struct line *line, size_t length)
 {
-	struct line line = {text, len};
-	int why;
+	int why = exchange_ask(exchange, line);
 
-	if (len && text[len - 1] == '\n')
-		line.len--;
-	why = exchange_ask(exchange, &line);
-	if (!why) {
+	if (why)
+		say_failure(exchange, length, why);
+	else
 		print_answer(exchange, isatty(STDOUT_FILENO));
-		return;
-	}
-	say_failure(exchange, &line, why);
-	if (!terminal)
+	return !why;
+}
+
+/* Nothing else is looked at meanwhile. */
+static void await_input(void *context)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	poll(&input, 1, -1);
+}
+
+static void serve_lines(struct exchange *exchange)
+{
+	struct lines *lines = lines_open(await_input, NULL);
+	char prompt[sizeof(exchange->where) + 2];
+	struct line line;
+
+	snprintf(prompt, sizeof(prompt), "%s> ", exchange->where);
+	while ((line.text = lines_read(lines, prompt, &line.len)))
+		if (!serve_line(exchange, &line, lines_length(lines)) && !lines_interactive(lines))
+			at_end.status = EXIT_RUNTIME;
+	if (lines_failed(lines))
 		at_end.status = EXIT_RUNTIME;
-}
-
-static void plain_lines(struct exchange *exchange)
-{
-	char *text = NULL;
-	size_t size = 0;
-	ssize_t len;
-
-	while ((len = getline(&text, &size, stdin)) >= 0)
-		serve_line(exchange, text, (size_t)len, false);
-	if (ferror(stdin))
-		log_fail(EXIT_RUNTIME, "standard input: %m; give another");
-	free(text);
-}
-
-static char *prompt(EditLine *editor)
-{
-	static char text[NI_MAXHOST + 16];
-	struct exchange *exchange = NULL;
-
-	el_get(editor, EL_CLIENTDATA, &exchange);
-	snprintf(text, sizeof(text), "%s> ", exchange->where);
-	return text;
-}
-
-static void edited_lines(struct exchange *exchange)
-{
-	EditLine *editor = el_init("udpxdp", stdin, stdout, stderr);
-	History *past = history_init();
-	HistEvent event;
-	const char *text;
-	int len;
-
-	if (!editor || !past)
-		log_fail(EXIT_RUNTIME, "line editing: out of memory");
-	history(past, &event, H_SETSIZE, 1000);
-	history(past, &event, H_SETUNIQUE, 1);
-	el_set(editor, EL_CLIENTDATA, exchange);
-	el_set(editor, EL_PROMPT, prompt);
-	el_set(editor, EL_EDITOR, "emacs");
-	el_set(editor, EL_HIST, history, past);
-	el_source(editor, NULL);
-	while ((text = el_gets(editor, &len)) && len > 0) {
-		char *copy = strndup(text, (size_t)len);
-
-		if (!copy)
-			break;
-		if (len > 1)
-			history(past, &event, H_ENTER, copy);
-		serve_line(exchange, copy, (size_t)len, true);
-		free(copy);
-	}
-	putchar('\n');
-	history_end(past);
-	el_end(editor);
+	lines_close(lines);
 }
 
 /* ---- the verb ------------------------------------------------------------------------ */
 
-static const struct option_row options[] = {
-	{"timeout", .letter = 't', .kind = OPT_SECONDS,
-		.offset = offsetof(struct exchange, timeout_ns), .arg = "SEC",
-		.help = "wait so long for an answer (default 2)", .min = 1, .max = 86400000},
+static const struct udpxdp_option options[] = {
+	{.name = "timeout",
+		.letter = 't',
+		.kind = UDPXDP_OPTION_SECONDS,
+		.offset = offsetof(struct exchange, timeout_ns),
+		.arg = "SEC",
+		.fallback = "2",
+		.help = "wait for so long for an answer",
+		.min = 1,
+		.max = 86400000},
 	{},
 };
 
@@ -181,11 +150,10 @@ static void resolve(struct exchange *exchange, const char *host, const char *por
 		.ai_socktype = SOCK_DGRAM,
 		.ai_flags = AI_NUMERICSERV,
 	};
-	char *end;
-	unsigned long number = strtoul(port, &end, 10);
+	uint16_t number;
 	int error;
 
-	if (*port < '0' || *port > '9' || *end || !number || number > 65535)
+	if (!parse_port(port, &number))
 		log_fail(EXIT_USAGE,
 			"PORT '%s': not a number from 1 to 65535; see udpxdp client --help", port);
 	error = getaddrinfo(host, port, &hints, &exchange->addresses);
@@ -193,25 +161,18 @@ static void resolve(struct exchange *exchange, const char *host, const char *por
 		log_fail(EXIT_RUNTIME, "host '%s': %s; give an address or a name that resolves",
 			host, error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 	exchange->address = exchange->addresses;
-	snprintf(exchange->where, sizeof(exchange->where),
-		strchr(host, ':') ? "[%s]:%lu" : "%s:%lu", host, number);
+	snprintf(exchange->where, sizeof(exchange->where), strchr(host, ':') ? "[%s]:%u" : "%s:%u",
+		host, number);
 }
 
 static int run(const struct verb *verb, int argc, char **argv)
 {
-	static struct exchange exchange = {.timeout_ns = 2 * NSEC_PER_SEC, .fd = -1};
+	static struct exchange exchange = {.fd = -1};
 	int first = options_parse(verb, &exchange, argc, argv);
-	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
 	resolve(&exchange, argv[first], first + 1 < argc ? argv[first + 1] : DEFAULT_PORT);
-	setlocale(LC_CTYPE, "");
-	if (strcmp(nl_langinfo(CODESET), "UTF-8"))
-		setlocale(LC_CTYPE, "C.UTF-8");
-	prepare_end(terminal);
-	if (terminal)
-		edited_lines(&exchange);
-	else
-		plain_lines(&exchange);
+	prepare_end(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+	serve_lines(&exchange);
 	exchange_close(&exchange);
 	freeaddrinfo(exchange.addresses);
 	return at_end.status;

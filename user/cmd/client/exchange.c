@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd/client/exchange.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define DRAIN_MAX 4096 /* datagrams thrown away before a line is sent */
@@ -23,7 +23,7 @@ static bool ends_with(const struct exchange *exchange, const struct line *line)
 
 static void forget(struct exchange *exchange, unsigned i)
 {
-	free(exchange->late[i].text);
+	free((char *)exchange->late[i].text);
 	exchange->late_count--;
 	memmove(exchange->late + i, exchange->late + i + 1,
 		(exchange->late_count - i) * sizeof(*exchange->late));
@@ -76,14 +76,6 @@ static void say_late(const struct exchange *exchange, unsigned count)
 }
 
 /* ---- one exchange -------------------------------------------------------------------- */
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 static int connect_address(struct exchange *exchange)
 {
@@ -152,16 +144,13 @@ static int send_line(struct exchange *exchange, const struct line *line)
 
 static int await_answer(struct exchange *exchange, const struct line *line)
 {
-	uint64_t deadline = now_ns() + exchange->timeout_ns;
+	uint64_t deadline = clock_ns() + exchange->timeout_ns;
 
 	for (;;) {
 		struct pollfd ready = {.fd = exchange->fd, .events = POLLIN};
-		uint64_t now = now_ns();
+		uint64_t now = clock_ns();
 		uint64_t left = deadline > now ? deadline - now : 0;
-		struct timespec wait = {
-			.tv_sec = (time_t)(left / NSEC_PER_SEC),
-			.tv_nsec = (long)(left % NSEC_PER_SEC),
-		};
+		struct timespec wait = clock_timespec(left);
 		int why;
 
 		if (ppoll(&ready, 1, &wait, NULL) < 0 && errno != EINTR)

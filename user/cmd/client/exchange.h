@@ -13,7 +13,7 @@
 #define LATE_MAX 8 /* unanswered lines that are remembered */
 
 struct line {
-	char *text;
+	const char *text;
 	size_t len;
 };
 

@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "server/control.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "udpxdp/datagram.h"
 
 #define PEER_TEXT_MAX 64
@@ -68,14 +69,13 @@ static bool set_addr(struct peer *peer, const char *name)
 
 static bool set_port(struct peer *peer, const char *text)
 {
-	char *end;
-	unsigned long port = strtoul(text, &end, 10);
+	uint16_t port;
 
-	if (*text < '0' || *text > '9' || *end || !port || port > UINT16_MAX) {
+	if (!parse_port(text, &port)) {
 		log_line("port '%s': not a number from 1 to 65535; give one", text);
 		return false;
 	}
-	snprintf(peer->port, sizeof(peer->port), "%lu", port);
+	snprintf(peer->port, sizeof(peer->port), "%u", port);
 	return true;
 }
 
@@ -134,7 +134,7 @@ static void chat(struct session *session, struct peer *peer, bool named)
 
 static int run(const struct verb *verb, int argc, char **argv)
 {
-	struct config config = {.wait_ns = NSEC_PER_SEC};
+	struct config config = {};
 	int first = options_parse(verb, &config, argc, argv);
 	bool is_chat = verb == &chat_verb, named = first < argc, well = true;
 	struct session *session;
@@ -158,16 +158,33 @@ static int run(const struct verb *verb, int argc, char **argv)
 	session_leave(session, well ? EXIT_CLEAN : EXIT_RUNTIME);
 }
 
-static const struct option_row options[] = {
-	{"iface", .alias = "interface", .letter = 'i', .kind = OPT_STRING,
-		.offset = offsetof(struct config, iface), .arg = "IFACE",
+static const struct udpxdp_option options[] = {
+	{.name = "interface",
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, iface)},
+	{.name = "iface",
+		.letter = 'i',
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, iface),
+		.arg = "IFACE",
 		.help = "the console of the server on this interface"},
-	{"control", .kind = OPT_STRING, .offset = offsetof(struct config, control), .arg = "PATH",
+	{.name = "control",
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, control),
+		.arg = "PATH",
 		.help = "its control socket (default: the only one in " CONTROL_DIR ")"},
-	{"service", .letter = 's', .kind = OPT_STRING, .offset = offsetof(struct config, service),
-		.arg = "NAME[:PORT]", .help = "which, when the server runs several of them"},
-	{"wait", .kind = OPT_SECONDS, .offset = offsetof(struct config, wait_ns), .arg = "SEC",
-		.help = "wait so long for what still arrives at the end (default 1)",
+	{.name = "service",
+		.letter = 's',
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, service),
+		.arg = "NAME[:PORT]",
+		.help = "which, when the server runs several of them"},
+	{.name = "wait",
+		.kind = UDPXDP_OPTION_SECONDS,
+		.offset = offsetof(struct config, wait_ns),
+		.arg = "SEC",
+		.fallback = "1",
+		.help = "wait for so long at the end for what still arrives",
 		.max = 86400000},
 	{},
 };
@@ -176,7 +193,7 @@ const struct verb broadcast_verb = {
 	.name = "broadcast",
 	.operands = "[TEXT]",
 	.max_operands = 1,
-	.summary = "Announce a text to the local network and print the replies.",
+	.summary = "Announce a text to the network, print the replies.",
 	.options = options,
 	.notes = "Without TEXT, each line typed or read from standard input is announced. A reply "
 		 "is\n"

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd/console/socket.h"
+#include "base/clock.h"
 #include "base/escape.h"
 #include "server/control.h"
 #include "base/log.h"
@@ -49,14 +49,6 @@ static void __attribute__((noreturn)) server_gone(struct session *s)
 	log_line("the server at %s has gone, or has cut this console off; start the console again",
 		s->addr.sun_path);
 	session_leave(s, EXIT_RUNTIME);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
 /* ---- what the server says ------------------------------------------------------------- */
@@ -159,8 +151,8 @@ static bool turn(struct session *s, int fd, short events, uint64_t deadline)
 		{.fd = s->fd, .events = POLLIN},
 		{.fd = s->signals, .events = POLLIN},
 	};
-	uint64_t now = now_ns(), left = deadline > now ? deadline - now : 0;
-	struct timespec wait = {(time_t)(left / NSEC_PER_SEC), (long)(left % NSEC_PER_SEC)};
+	uint64_t now = clock_ns(), left = deadline > now ? deadline - now : 0;
+	struct timespec wait = clock_timespec(left);
 
 	if (ppoll(polled, 3, deadline == FOREVER ? NULL : &wait, NULL) < 0) {
 		if (errno == EINTR)
@@ -183,15 +175,15 @@ static void await_input(void *context)
 /* Until at most so many requests are without an answer. */
 static void await_answers(struct session *s, unsigned most)
 {
-	uint64_t deadline = now_ns() + ANSWER_PATIENCE_NS;
+	uint64_t deadline = clock_ns() + ANSWER_PATIENCE_NS;
 
 	while (s->in_flight > most) {
 		unsigned before = s->in_flight;
 
 		turn(s, -1, 0, deadline);
 		if (s->in_flight < before)
-			deadline = now_ns() + ANSWER_PATIENCE_NS;
-		else if (now_ns() >= deadline) {
+			deadline = clock_ns() + ANSWER_PATIENCE_NS;
+		else if (clock_ns() >= deadline) {
 			log_line("the server at %s does not answer: no word for %llu s; is it "
 				 "stopped?",
 				s->addr.sun_path, ANSWER_PATIENCE_NS / NSEC_PER_SEC);
@@ -205,8 +197,8 @@ bool session_settle(struct session *s, uint64_t linger_ns)
 	uint64_t deadline;
 
 	await_answers(s, 0);
-	deadline = now_ns() + linger_ns;
-	while (now_ns() < deadline)
+	deadline = clock_ns() + linger_ns;
+	while (clock_ns() < deadline)
 		turn(s, -1, 0, deadline);
 	return !s->refused;
 }

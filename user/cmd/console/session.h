@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "cmd/console/lines.h"
+#include "cli/lines.h"
 
 struct session;
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/control.h"
+#include "base/keep_errno.h"
 #include "base/log.h"
 
 #define LIST_SIZE 512
@@ -28,10 +29,9 @@ static int connect_to(const char *path, struct sockaddr_un *addr)
 	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
 	strcpy(addr->sun_path, path);
 	if (connect(fd, (struct sockaddr *)addr, sizeof(*addr))) {
-		int error = errno;
+		KEEP_ERRNO;
 
 		close(fd);
-		errno = error;
 		return -1;
 	}
 	return fd;

@@ -9,16 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "output/message_text.h"
-#include "services/service_table.h"
+#include "services/service_spec.h"
 
 struct replay_outputs {
 	const struct service_config *services;
 	unsigned count;
-	FILE *histories[MAX_SERVICES];   /* NULL: nothing was recorded */
-	unsigned recorded[MAX_SERVICES]; /* lines in it */
-	int print_error, record_error;   /* the first */
+	FILE *histories[MAX_SERVICES]; /* NULL: nothing was recorded */
+	int print_error, record_error; /* the first */
 	char line[MESSAGE_TEXT_HISTORY_MAX];
 };
 
@@ -39,13 +37,6 @@ void replay_outputs_free(struct replay_outputs *o)
 		if (o->histories[i])
 			fclose(o->histories[i]);
 	free(o);
-}
-
-static const char *history_path(const struct replay_outputs *o, unsigned instance)
-{
-	uint32_t sync_seconds;
-
-	return service_history(&o->services[instance], &sync_seconds);
 }
 
 /* Writes the line that stands in the buffer; remembers the first error. */
@@ -74,7 +65,7 @@ bool replay_record(void *context, unsigned instance, const struct udpxdp_message
 	struct replay_outputs *o = context;
 	FILE **history = &o->histories[instance];
 
-	if (!history_path(o, instance))
+	if (!service_history(&o->services[instance]))
 		return true;
 	if (!*history)
 		*history = tmpfile();
@@ -82,7 +73,6 @@ bool replay_record(void *context, unsigned instance, const struct udpxdp_message
 		o->record_error = errno;
 		return false;
 	}
-	o->recorded[instance]++;
 	return put_line(o, message_text_history(o->line, sizeof(o->line), message), *history,
 		&o->record_error);
 }
@@ -145,18 +135,14 @@ static int append(const char *path, FILE *from)
 int replay_outputs_keep(struct replay_outputs *o, char *error, size_t size)
 {
 	for (unsigned i = 0; i < o->count; i++) {
-		int why = o->histories[i] ? append(history_path(o, i), o->histories[i]) : 0;
+		const char *path = service_history(&o->services[i]);
+		int why = o->histories[i] ? append(path, o->histories[i]) : 0;
 
 		if (!why)
 			continue;
-		if (service_history_named(&o->services[i])) {
-			snprintf(error, size,
-				"cannot write history %s: %s; give another history=PATH",
-				history_path(o, i), strerror(why));
-			return -1;
-		}
-		log_line("history %s: %s; lines lost: %u; give a history=PATH, or history=off",
-			history_path(o, i), strerror(why), o->recorded[i]);
+		snprintf(error, size, "cannot write history %s: %s; give another history=PATH",
+			path, strerror(why));
+		return -1;
 	}
 	return 0;
 }

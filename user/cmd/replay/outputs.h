@@ -21,8 +21,8 @@ bool replay_record(void *context, unsigned instance, const struct udpxdp_message
 /* Has everything been taken so far? Returns 0, or -1 with one line in error. */
 int replay_outputs_check(struct replay_outputs *outputs, char *error, size_t size);
 
-/* Appends to each history file all that its service recorded, or nothing. Returns as above; what
- * does not go into a file that nobody named is only said. */
+/* Appends to each history file that somebody named all that its service recorded, or nothing.
+ * Returns as above. */
 int replay_outputs_keep(struct replay_outputs *outputs, char *error, size_t size);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* udpxdp replay: the services over a capture file; time, addresses and frames come from it. */
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,10 +12,11 @@
 #include "cli/verbs.h"
 #include "engine/engine.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "io/pcap.h"
+#include "services/service_spec.h"
 #include "services/service_table.h"
 
-/* Of an address whose subnet is not said: who is near enough to be answered. */
 #define USUAL_PREFIX_IPV4 24
 #define USUAL_PREFIX_IPV6 64
 
@@ -42,7 +42,7 @@ static int add_service(void *to, const char *arg, char *error, size_t size)
 	struct config *config = to;
 
 	if (config->service_count == MAX_SERVICES) {
-		snprintf(error, size, "at most %d services", MAX_SERVICES);
+		snprintf(error, size, "more than %d services", MAX_SERVICES);
 		return -1;
 	}
 	return service_parse(&config->services[config->service_count++], arg, error, size);
@@ -59,125 +59,122 @@ static struct udpxdp_addr broadcast_of(const struct udpxdp_addr *addr, unsigned 
 	return broadcast;
 }
 
-static bool read_address(struct udpxdp_addr *addr, const char *text)
+static bool is_unicast(const struct udpxdp_addr *addr)
 {
 	static const struct udpxdp_addr none;
-	uint32_t ipv4;
 
-	if (inet_pton(AF_INET, text, &ipv4) == 1) {
-		*addr = udpxdp_addr_ipv4(0, 0, 0, 0);
-		addr->w[3] = ipv4;
-		return ntohl(ipv4) >> 24 && ntohl(ipv4) < 0xe0000000;
-	}
-	return inet_pton(AF_INET6, text, addr->b) == 1 && addr->b[0] != 0xff &&
-	       !udpxdp_addr_is_ipv4(addr) && !udpxdp_addr_equal(addr, &none);
+	if (udpxdp_addr_is_ipv4(addr))
+		return addr->b[12] && addr->b[12] < 0xe0;
+	return addr->b[0] != 0xff && !udpxdp_addr_equal(addr, &none);
 }
 
-static int add_local(void *to, const char *arg, char *error, size_t size)
+/* Of an address whose subnet is not said: who is near enough to be answered. */
+static uint8_t usual_prefix(const struct udpxdp_addr *addr)
+{
+	return udpxdp_addr_is_ipv4(addr) ? 96 + USUAL_PREFIX_IPV4 : USUAL_PREFIX_IPV6;
+}
+
+static int add_local(void *to, const char *text, char *error, size_t size)
 {
 	struct config *config = to;
 	struct udpxdp_host_addr local = {.on_iface = true};
-	const char *slash = strchr(arg, '/');
-	char text[INET6_ADDRSTRLEN];
-	unsigned long prefix_len;
-	unsigned longest;
-	char *end = NULL;
+	uint8_t bits;
 
-	snprintf(text, sizeof(text), "%.*s", (int)(slash ? slash - arg : (long)strlen(arg)), arg);
-	if (!read_address(&local.addr, text)) {
-		snprintf(error, size, "'%s' is not a unicast address", arg);
-		return -1;
-	}
-	longest = udpxdp_addr_is_ipv4(&local.addr) ? 32 : 128;
-	prefix_len = longest == 32 ? USUAL_PREFIX_IPV4 : USUAL_PREFIX_IPV6;
-	if (slash && isdigit((unsigned char)slash[1]))
-		prefix_len = strtoul(slash + 1, &end, 10);
-	if ((slash && (!end || *end)) || prefix_len > longest) {
-		snprintf(error, size, "'%s' does not end with a prefix length from 0 to %u", arg,
-			longest);
-		return -1;
-	}
 	if (config->local_count == MAX_LOCAL_ADDRS) {
-		snprintf(error, size, "at most %d addresses", MAX_LOCAL_ADDRS);
+		snprintf(error, size, "more than %d addresses", MAX_LOCAL_ADDRS);
 		return -1;
 	}
-	local.prefix_len = (uint8_t)prefix_len;
-	if (longest == 32)
-		local.broadcast = broadcast_of(&local.addr, (unsigned)prefix_len);
+	if (!parse_prefix(text, &local.addr, &bits) || !is_unicast(&local.addr) ||
+		(udpxdp_addr_is_ipv4(&local.addr) && strchr(text, ':'))) {
+		snprintf(error, size,
+			"invalid address '%s', expected a unicast one such as 10.0.0.1/24 or "
+			"fd00::1/64",
+			text);
+		return -1;
+	}
+	if (!strchr(text, '/'))
+		bits = usual_prefix(&local.addr);
+	local.prefix_len = bits;
+	if (udpxdp_addr_is_ipv4(&local.addr)) {
+		local.prefix_len = bits - 96;
+		local.broadcast = broadcast_of(&local.addr, local.prefix_len);
+	}
 	config->local[config->local_count++] = local;
 	return 0;
 }
 
-static int set_mac(void *to, const char *arg, char *error, size_t size)
+static int set_mac(void *to, const char *text, char *error, size_t size)
 {
 	struct config *config = to;
-	bool good = strlen(arg) == 17;
+	uint8_t mac[6];
 
-	for (int i = 0; good && i < 17; i++)
-		good = i % 3 == 2 ? arg[i] == ':' : isxdigit((unsigned char)arg[i]);
-	for (int i = 0; good && i < 6; i++)
-		config->mac[i] = (uint8_t)strtoul(arg + 3 * i, NULL, 16);
-	if (good && !(config->mac[0] & 1))
+	if (parse_mac(text, mac) && !(mac[0] & 1)) {
+		memcpy(config->mac, mac, sizeof(mac));
 		return 0;
-	snprintf(error, size, "'%s' is not a unicast MAC address such as 02:00:00:00:00:01", arg);
+	}
+	snprintf(error, size,
+		"invalid MAC address '%s', expected a unicast one such as "
+		"02:00:00:00:00:01",
+		text);
 	return -1;
 }
 
-static const struct option_row options[] = {
+static const struct udpxdp_option options[] = {
 	{.name = "read",
 		.letter = 'r',
-		.kind = OPT_STRING,
+		.kind = UDPXDP_OPTION_STRING,
 		.offset = offsetof(struct config, in),
 		.arg = "IN",
 		.help = "the capture to replay: pcap or pcapng, Ethernet; "
 			"- is standard input"},
 	{.name = "write",
 		.letter = 'w',
-		.kind = OPT_STRING,
+		.kind = UDPXDP_OPTION_STRING,
 		.offset = offsetof(struct config, out),
 		.arg = "OUT",
 		.help = "the capture of what the services send; - is standard "
 			"output, and messages are not printed then"},
 	{.name = "service",
 		.letter = 's',
-		.kind = OPT_CALL,
+		.kind = UDPXDP_OPTION_CALL,
 		.set = add_service,
 		.arg = "NAME[:PORT][,KEY=VALUE...]",
 		.help = "run this service, as serve does; repeatable"},
 	{.name = "local",
-		.kind = OPT_CALL,
+		.kind = UDPXDP_OPTION_CALL,
 		.set = add_local,
 		.arg = "ADDR[/PREFIX]",
-		.help = "an address of ours, and how long its subnet's prefix is (24, in IPv6 "
-			"64); repeatable; without it any unicast address is ours"},
+		.help = "one of our addresses, PREFIX 24 or, in IPv6, 64 unless given; repeatable "
+			"(default: any unicast address is ours)"},
 	{.name = "mac",
-		.kind = OPT_CALL,
+		.kind = UDPXDP_OPTION_CALL,
 		.set = set_mac,
 		.arg = "MAC",
-		.help = "our MAC address, where a frame does not tell it "
-			"(02:00:00:00:00:01)"},
+		.fallback = "02:00:00:00:00:01",
+		.help = "our MAC address, where a frame does not tell it"},
 	{.name = "mtu",
-		.kind = OPT_UINT,
+		.kind = UDPXDP_OPTION_UINT,
 		.offset = offsetof(struct config, mtu),
 		.arg = "BYTES",
 		.min = 68,
 		.max = 65535,
-		.help = "the longest IP packet to send (1500)"},
+		.fallback = "1500",
+		.help = "the longest IP packet to send"},
 	{.name = "hostname",
-		.kind = OPT_STRING,
+		.kind = UDPXDP_OPTION_STRING,
 		.offset = offsetof(struct config, hostname),
 		.arg = "NAME",
-		.help = "our name (that of this host)"},
+		.help = "our name (default: this host's)"},
 	{.name = "quiet",
 		.letter = 'Q',
-		.kind = OPT_FLAG,
+		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct config, quiet),
-		.help = "do not print each message"},
+		.help = "do not print messages"},
 	{.name = "verbose",
 		.letter = 'v',
-		.kind = OPT_COUNT,
+		.kind = UDPXDP_OPTION_COUNT,
 		.offset = offsetof(struct config, verbose),
-		.help = "say what each count at the end means"},
+		.help = "explain each count of the last line"},
 	{},
 };
 
@@ -188,13 +185,18 @@ static void read_options(const struct verb *verb, struct config *config, int arg
 	options_parse(verb, config, argc, argv);
 	log_level = config->verbose;
 	if (!config->in || !config->out)
-		log_fail(EXIT_USAGE, "option %s: not given; see udpxdp replay --help",
+		log_fail(EXIT_USAGE,
+			"option %s: not given; name the captures with -r IN and -w OUT",
 			config->in ? "--write" : "--read");
 	if (!config->service_count)
 		for (int i = 0; default_services[i]; i++)
 			add_service(config, default_services[i], error, sizeof(error));
 	if (services_check(config->services, config->service_count, error, sizeof(error)) < 0)
-		log_fail(EXIT_USAGE, "option --service: %s; see udpxdp replay --help", error);
+		log_fail(EXIT_USAGE, "option --service: %s", error);
+	if (services_history_owner(config->services, config->service_count, config->out))
+		log_fail(EXIT_USAGE,
+			"option --write: %s is also a history; give one of them another file",
+			config->out);
 }
 
 /* ---- what is said at the end --------------------------------------------------------- */
@@ -217,7 +219,7 @@ static void say_counts(FILE *to, const struct count *counts, unsigned n)
 static void say_verdicts(FILE *to, const struct engine *engine)
 {
 	const struct count counts[] = {
-		{"udp", "a datagram for a service", engine_verdict(engine, FRAME_UDP)},
+		{.name = "udp", "a datagram for a service", engine_verdict(engine, FRAME_UDP)},
 #define X(name, label, text) {#label, text, engine_verdict(engine, name)},
 		FRAME_VERDICTS(X)
 #undef X
@@ -368,7 +370,7 @@ static int replay(const struct config *config)
 
 static int run_replay(const struct verb *verb, int argc, char **argv)
 {
-	static struct config config = {.mac = {2, 0, 0, 0, 0, 1}, .mtu = 1500};
+	static struct config config;
 	static char hostname[256];
 
 	gethostname(hostname, sizeof(hostname) - 1);
@@ -380,11 +382,13 @@ static int run_replay(const struct verb *verb, int argc, char **argv)
 const struct verb replay_verb = {
 	.name = "replay",
 	.operands = "",
-	.summary = "Run the services over a capture file, byte for byte reproducibly. Needs no "
-		   "privilege.",
+	.instead = "name the captures with -r IN and -w OUT",
+	.summary = "Run the services over a capture file, offline.",
 	.options = options,
 	.more = service_help_print,
-	.notes = "Time comes from the packets; set TZ to have the same stamps everywhere.\n"
-		 "Chat messages are appended to the history file, as serve does.",
+	.notes =
+		"Time comes from the packets, so the output is the same every time; set TZ to have "
+		"the\nsame stamps everywhere. Nothing is written but OUT and, where history=PATH "
+		"names one,\na history. No privilege is needed.",
 	.run = run_replay,
 };

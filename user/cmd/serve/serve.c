@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* `udpxdp serve`: reads the command line, checks what can be checked, runs the server. */
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
-#include "cli/config.h"
-#include "cmd/serve/options.h"
-#include "cli/verbs.h"
-#include "server/control.h"
 #include "base/log.h"
-#include "privsep/sandbox.h"
+#include "cli/config.h"
+#include "cli/verbs.h"
+#include "cmd/serve/check.h"
+#include "server/control.h"
+#include "services/service_spec.h"
 #include "services/service_table.h"
 
 static int set_from_file(
 	void *options, const char *name, const char *value, char *error, size_t size)
 {
-	if (strcmp(name, "config"))
+	if (strcmp(name, "config") && strcmp(name, "check"))
 		return options_set(&serve_verb, options, name, value, error, size);
-	snprintf(error, size, "config: one file cannot name another");
+	snprintf(error, size, "%s: for the command line only", name);
 	return -1;
 }
 
@@ -38,23 +37,25 @@ static void read_file(const char *path, struct serve_options *o)
 		log_fail(EXIT_USAGE, "%s:%u: %s; correct the file", path, line, error);
 }
 
-/* The file first, then the command line on top: its services instead of those of the file. */
+/* The defaults, then the file, then the command line on top: its services instead of those of the
+ * file. */
 static void read_options(const struct verb *verb, struct serve_options *o, int argc, char **argv)
 {
-	static struct serve_options line;
+	struct command_line line;
+	const char *file;
 
-	line = *o;
-	options_parse(verb, &line, argc, argv);
-	if (!line.config) {
-		*o = line;
-		return;
-	}
-	read_file(line.config, o);
-	if (line.server.service_count)
+	command_line_read(&line, verb, argc, argv);
+	options_set_defaults(verb, o);
+	file = command_line_value(&line, "config");
+	if (file)
+		read_file(file, o);
+	if (command_line_has(&line, "service"))
 		o->server.service_count = 0;
-	if (line.verbose)
+	if (command_line_has(&line, "verbose"))
 		o->verbose = 0;
-	options_parse(verb, o, argc, argv);
+	command_line_apply(&line, o);
+	command_line_free(&line);
+	o->server.dispatcher = o->attach == ATTACH_DISPATCHER;
 }
 
 static void add_defaults(struct server_config *c)
@@ -69,123 +70,50 @@ static void add_defaults(struct server_config *c)
 	}
 }
 
-static void check_capabilities(void)
+/* Where the control socket and the counters are, unless they are named. */
+static void name_places(struct serve_options *o)
 {
-	char missing[64];
+	static char control[128], pin_dir[128];
+	struct server_config *c = &o->server;
+	const char *iface = c->iface ? c->iface : "";
 
-	sandbox_missing(missing, sizeof(missing));
-	if (missing[0])
-		log_fail(EXIT_PERMISSION, "not permitted: %s missing; run as root or grant it",
-			missing);
-}
-
-static void check_user(const struct server_config *c)
-{
-	char error[128];
-	int status = c->no_sandbox ? EXIT_CLEAN : sandbox_check_user(c->user, error, sizeof(error));
-
-	if (status)
-		log_fail(status, "%s", error);
-}
-
-static void check_interface(struct server_config *c)
-{
-	char name[64];
-	__u32 id;
-
-	c->ifindex = if_nametoindex(c->iface);
-	if (!c->ifindex)
-		log_fail(EXIT_INTERFACE, "interface %s: %s; ip link shows what there is", c->iface,
-			strerror(errno));
-	if (!c->dispatcher && filter_find_attached(c->ifindex, &id, name, sizeof(name)))
-		log_fail(EXIT_BUSY, "interface %s is busy: XDP program %u (%s) is attached; %s",
-			c->iface, id, name,
-			strncmp(name, "udpxdp_", 7)
-				? "stop what attached it, or take it off with ip "
-				  "link (xdp off, xdpgeneric off)"
-				: "another udpxdp serves it: stop that one");
-}
-
-/* A kernel socket on a served port gets nothing from the interface while we run: say so. */
-static void warn_of_sockets(const struct server_config *c)
-{
-	static const char *const tables[] = {
-		"/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"};
-	bool said[MAX_SERVICES] = {};
-
-	for (unsigned t = 0; t < 2; t++) {
-		FILE *table = fopen(tables[t], "re");
-		char line[512];
-		unsigned port;
-
-		while (table && fgets(line, sizeof(line), table)) {
-			if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x", &port) != 1)
-				continue;
-			for (unsigned i = 0; i < c->service_count; i++) {
-				if (c->services[i].port != port || said[i])
-					continue;
-				said[i] = true;
-				log_line("a kernel socket is bound to UDP port %u: it gets nothing "
-					 "from %s while %s is served there",
-					port, c->iface, c->services[i].service->name);
-			}
-		}
-		if (table)
-			fclose(table);
-	}
+	snprintf(control, sizeof(control), CONTROL_DIR "/%s.sock", iface);
+	c->control = o->control ? o->control : control;
+	c->control_asked = o->control;
+	snprintf(pin_dir, sizeof(pin_dir), PIN_ROOT "/%s", iface);
+	for (char *dot = pin_dir; (dot = strchr(dot, '.'));)
+		*dot = '_';
+	c->pin_dir = o->pin_dir ? o->pin_dir : pin_dir;
 }
 
 static int serve(const struct verb *verb, int argc, char **argv)
 {
-	static struct serve_options o = {
-		.server.last_queue = MAX_QUEUES - 1, .server.print_rate = PRINTER_RATE};
+	static struct serve_options o = {.server.print_rate = PRINTER_RATE};
 	struct server_config *c = &o.server;
-	char control[128], pin_dir[128], error[256];
-	struct udpxdp_seed seed;
+	struct iface_facts facts;
 
 	read_options(verb, &o, argc, argv);
 	log_level = o.verbose;
-	if (!c->iface)
-		log_fail(EXIT_USAGE, "no interface: which one is to be served; give --iface IFACE");
-	if (strlen(c->iface) >= IFNAMSIZ || !c->iface[0] || strchr(c->iface, '/'))
-		log_fail(EXIT_INTERFACE,
-			"interface %s: no such name is possible; ip link shows what "
-			"there is",
-			c->iface);
-	if (c->coalesce_us && c->wait != WAIT_BLOCK)
-		log_fail(EXIT_USAGE,
-			"option --coalesce: who spins does not wait for a batch; give --poll "
-			"block too");
 	if (!c->service_count)
 		add_defaults(c);
-	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)
-		log_fail(EXIT_USAGE, "%s", error);
-
-	snprintf(control, sizeof(control), CONTROL_DIR "/%s.sock", c->iface);
-	c->control = o.control ? o.control : control;
-	c->control_asked = o.control;
-	snprintf(pin_dir, sizeof(pin_dir), PIN_ROOT "/%s", c->iface);
-	for (char *dot = pin_dir; (dot = strchr(dot, '.'));)
-		*dot = '_';
-	c->pin_dir = o.pin_dir ? o.pin_dir : pin_dir;
-
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		log_fail(EXIT_RUNTIME, "no random numbers: %s; the chat needs them",
-			strerror(errno));
-	services_seed(c->services, c->service_count, &seed);
+	services_name_histories(c->services, c->service_count);
+	name_places(&o);
 	filter_log_setup();
 	tzset();
-	check_capabilities();
-	check_user(c);
-	check_interface(c);
-	warn_of_sockets(c);
+	serve_check(&o, &facts);
+	if (o.check)
+		return serve_check_report(&o, &facts);
+	if (getrandom(&c->seed, sizeof(c->seed), 0) != sizeof(c->seed))
+		log_fail(EXIT_RUNTIME, "no random numbers: %s; services need them for secrets",
+			strerror(errno));
 	return server_run(c);
 }
 
 const struct verb serve_verb = {
 	.name = "serve",
 	.operands = "",
-	.summary = "Run the services on an interface over AF_XDP.",
+	.instead = "name the interface with -i IFACE",
+	.summary = "Serve an interface over AF_XDP, until SIGINT.",
 	.options = serve_options,
 	.more = service_help_print,
 	.notes = serve_notes,

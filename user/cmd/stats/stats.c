@@ -6,15 +6,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmd/stats/print.h"
 #include "cli/verbs.h"
+#include "base/clock.h"
 #include "base/escape.h"
 #include "xdp/counters.h"
 #include "xdp/filter.h"
 #include "base/log.h"
-#include "udpxdp/datagram.h"
 
 struct config {
 	const char *iface;
@@ -266,15 +265,9 @@ static void show(const struct config *config, const struct stats_view *view)
 /* Waits until *at; false when a signal says to end. Both are blocked, so none is missed. */
 static bool wait_until(uint64_t at_ns, const sigset_t *ending)
 {
-	struct timespec now, left = {};
-	uint64_t now_ns;
+	uint64_t now_ns = clock_ns();
+	struct timespec left = clock_timespec(at_ns > now_ns ? at_ns - now_ns : 0);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-	if (at_ns > now_ns) {
-		left.tv_sec = (time_t)((at_ns - now_ns) / NSEC_PER_SEC);
-		left.tv_nsec = (long)((at_ns - now_ns) % NSEC_PER_SEC);
-	}
 	while (sigtimedwait(ending, NULL, &left) < 0)
 		if (errno == EAGAIN)
 			return true;
@@ -309,19 +302,41 @@ static void show_again(const struct config *config, const struct source *source,
 
 #define MEMBER(name) .offset = offsetof(struct config, name)
 
-static const struct option_row options[] = {
-	{"iface", .alias = "interface", .letter = 'i', .kind = OPT_STRING, MEMBER(iface),
-		.arg = "IFACE", .help = "the interface that is served (default: the only one)"},
-	{"pin-dir", .kind = OPT_STRING, MEMBER(pin_dir), .arg = "DIR",
+static const struct udpxdp_option options[] = {
+	{.name = "interface", .kind = UDPXDP_OPTION_STRING, MEMBER(iface)},
+	{.name = "iface",
+		.letter = 'i',
+		.kind = UDPXDP_OPTION_STRING,
+		MEMBER(iface),
+		.arg = "IFACE",
+		.help = "the interface that is served (default: the only one)"},
+	{.name = "pin-dir",
+		.kind = UDPXDP_OPTION_STRING,
+		MEMBER(pin_dir),
+		.arg = "DIR",
 		.help = "where the counters are pinned (default " PIN_ROOT "/IFACE)"},
-	{"json", .letter = 'j', .kind = OPT_FLAG, MEMBER(json), .help = "print JSON"},
-	{"prometheus", .kind = OPT_FLAG, MEMBER(prometheus),
+	{.name = "json",
+		.letter = 'j',
+		.kind = UDPXDP_OPTION_BOOL,
+		MEMBER(json),
+		.help = "print JSON"},
+	{.name = "prometheus",
+		.kind = UDPXDP_OPTION_BOOL,
+		MEMBER(prometheus),
 		.help = "print the text exposition format of Prometheus"},
-	{"interval", .letter = 'n', .kind = OPT_SECONDS, MEMBER(interval_ns), .arg = "SEC",
+	{.name = "interval",
+		.letter = 'n',
+		.kind = UDPXDP_OPTION_SECONDS,
+		MEMBER(interval_ns),
+		.arg = "SEC",
 		.help = "print again every SEC seconds, with rates per second; JSON then "
 			"takes one line each time",
-		.min = 10, .max = 86400000},
-	{"verbose", .letter = 'v', .kind = OPT_COUNT, MEMBER(verbose),
+		.min = 10,
+		.max = 86400000},
+	{.name = "verbose",
+		.letter = 'v',
+		.kind = UDPXDP_OPTION_COUNT,
+		MEMBER(verbose),
 		.help = "print what is zero, too"},
 	{},
 };
@@ -357,6 +372,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 const struct verb stats_verb = {
 	.name = "stats",
 	.operands = "",
+	.instead = "name the interface with -i IFACE",
 	.summary = "Print the counters of a running server.",
 	.options = options,
 	.run = run,

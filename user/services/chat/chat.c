@@ -15,37 +15,25 @@
 #define MAX_SPEAKERS 3
 
 static const struct udpxdp_option options[] = {
-	{.key = "members",
+	{.name = "members",
 		.kind = UDPXDP_OPTION_UINT,
 		.offset = offsetof(struct chat_options, members),
 		.min = 1,
 		.max = 65536,
 		.fallback = "1024",
 		.help = "maximum number of members"},
-	{.key = "idle",
+	{.name = "idle",
 		.kind = UDPXDP_OPTION_UINT,
 		.offset = offsetof(struct chat_options, idle),
 		.min = 1,
 		.max = 86400,
 		.fallback = "300",
 		.help = "seconds of silence after which a member is removed"},
-	{.key = "challenge",
+	{.name = "challenge",
 		.kind = UDPXDP_OPTION_BOOL,
 		.offset = offsetof(struct chat_options, challenge),
 		.fallback = "on",
 		.help = "speakers from off the subnet must echo a token to join"},
-	{.key = "history",
-		.kind = UDPXDP_OPTION_PATH,
-		.offset = offsetof(struct chat_options, history),
-		.max = UDPXDP_PATH_SIZE,
-		.fallback = "chat.txt",
-		.help = "file that keeps every message, or off"},
-	{.key = "sync",
-		.kind = UDPXDP_OPTION_UINT,
-		.offset = offsetof(struct chat_options, sync),
-		.max = 3600,
-		.fallback = "1",
-		.help = "seconds between syncs of the history to disk; 0: left to the kernel"},
 	{},
 };
 
@@ -56,13 +44,13 @@ static size_t state_size(const void *o)
 	return offsetof(struct chat, members) + members_size(opts->members);
 }
 
-static void start(void *state, const void *o, uint16_t port)
+static void start(void *state, const struct udpxdp_start *start)
 {
 	struct chat *chat = state;
 
-	chat->options = o;
-	chat->port = port;
-	chat->challenge.seed = chat->options->seed;
+	chat->options = start->options;
+	chat->port = start->port;
+	chat->challenge.seed = start->seed;
 	members_init(&chat->members, chat->options->members);
 }
 
@@ -332,10 +320,6 @@ const struct udpxdp_service chat_service = {
 	.single = true,
 	.options = options,
 	.has_history = true,
-	.history_offset = offsetof(struct chat_options, history),
-	.sync_offset = offsetof(struct chat_options, sync),
-	.has_seed = true,
-	.seed_offset = offsetof(struct chat_options, seed),
 	.state_size = state_size,
 	.start = start,
 	.receive = receive,

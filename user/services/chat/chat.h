@@ -9,10 +9,7 @@
 struct chat_options {
 	uint32_t members;
 	uint32_t idle;
-	uint32_t sync;
 	bool challenge;
-	char history[UDPXDP_PATH_SIZE];
-	struct udpxdp_seed seed;
 };
 
 _Static_assert(sizeof(struct chat_options) <= UDPXDP_OPTIONS_SIZE, "options fit their place");

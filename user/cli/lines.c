@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cmd/console/lines.h"
+#include "cli/lines.h"
 
 #include <errno.h>
 #include <histedit.h>
@@ -22,7 +22,9 @@ struct lines {
 	void (*wait)(void *context);
 	void *context;
 
-	bool person; /* there is one to be asked */
+	bool person;   /* there is one to be asked */
+	bool failed;   /* standard input did */
+	size_t length; /* of the line that is given out, before it was cut */
 
 	/* Lines that are edited. */
 	EditLine *editor; /* NULL: they are not */
@@ -86,7 +88,7 @@ static void editor_open(struct lines *lines)
 	lines->editor = el_init("udpxdp", stdin, stdout, stderr);
 	lines->history = history_init();
 	if (!lines->editor || !lines->history)
-		log_fail(EXIT_RUNTIME, "line editing: out of memory");
+		log_fail(EXIT_RUNTIME, "line editing: out of memory; try again");
 	history(lines->history, &event, H_SETSIZE, HISTORY_LINES);
 	history(lines->history, &event, H_SETUNIQUE, 1);
 	el_set(lines->editor, EL_CLIENTDATA, lines);
@@ -113,7 +115,8 @@ static const char *read_edited(struct lines *lines, const char *prompt, size_t *
 	}
 	if (count > 1)
 		history(lines->history, &event, H_ENTER, text);
-	*len = (size_t)count - (text[count - 1] == '\n');
+	lines->length = (size_t)count - (text[count - 1] == '\n');
+	*len = lines->length < LINE_SIZE ? lines->length : LINE_SIZE;
 	return text;
 }
 
@@ -219,8 +222,10 @@ static bool read_ahead(struct lines *lines)
 		lines->wait(lines->context);
 		count = read(STDIN_FILENO, lines->ahead, sizeof(lines->ahead));
 	} while (count < 0 && (errno == EINTR || errno == EAGAIN));
-	if (count < 0)
+	if (count < 0) {
 		log_line("standard input: %s; give another", strerror(errno));
+		lines->failed = true;
+	}
 	lines->ahead_used = 0;
 	lines->ahead_len = count < 0 ? 0 : (size_t)count;
 	return count > 0;
@@ -230,7 +235,7 @@ static const char *read_plain(struct lines *lines, const char *prompt, size_t *l
 {
 	bool some = false;
 
-	*len = 0;
+	*len = lines->length = 0;
 	lines->prompt = prompt;
 	lines->prompted = lines->person;
 	if (lines->person) {
@@ -246,6 +251,7 @@ static const char *read_plain(struct lines *lines, const char *prompt, size_t *l
 
 		memcpy(lines->line + *len, from, take < room ? take : room);
 		*len += take < room ? take : room;
+		lines->length += take;
 		lines->ahead_used += take + (newline != NULL);
 		some = true;
 		if (newline) {
@@ -273,7 +279,7 @@ struct lines *lines_open(void (*wait)(void *context), void *context)
 	struct lines *lines = calloc(1, sizeof(*lines));
 
 	if (!lines)
-		log_fail(EXIT_RUNTIME, "console: out of memory");
+		log_fail(EXIT_RUNTIME, "line input: out of memory; try again");
 	lines->wait = wait;
 	lines->context = context;
 	setlocale(LC_CTYPE, "");
@@ -288,6 +294,16 @@ struct lines *lines_open(void (*wait)(void *context), void *context)
 bool lines_interactive(const struct lines *lines)
 {
 	return lines->person;
+}
+
+size_t lines_length(const struct lines *lines)
+{
+	return lines->length;
+}
+
+bool lines_failed(const struct lines *lines)
+{
+	return lines->failed;
 }
 
 const char *lines_read(struct lines *lines, const char *prompt, size_t *len)

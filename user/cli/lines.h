@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a console's lines come from: a person at a terminal, with line editing, or a pipe or
- * file. While a line is awaited, wait() is called for every piece of input, and other things can
- * be printed without disturbing the line being typed.
+ * Where the lines of the client and the consoles come from: a person at a terminal, with line
+ * editing, or a pipe or file. While a line is awaited, wait() is called for every piece of input,
+ * and other things can be printed without disturbing the line being typed.
  */
-#ifndef UDPXDP_CONSOLE_LINES_H
-#define UDPXDP_CONSOLE_LINES_H
+#ifndef UDPXDP_LINES_H
+#define UDPXDP_LINES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,9 +21,15 @@ bool lines_interactive(const struct lines *lines);
 /*
  * The next line, without its newline, valid until the next call; NULL at the end of the input.
  * prompt is shown to a person only. *len is cut at UDPXDP_PAYLOAD_MAX + 1: such a line was too
- * long.
+ * long, by lines_length() to be exact.
  */
 const char *lines_read(struct lines *lines, const char *prompt, size_t *len);
+
+/* The length in bytes of the line that was read last, before it was cut. */
+size_t lines_length(const struct lines *lines);
+
+/* Did standard input end by an error? That has been said. */
+bool lines_failed(const struct lines *lines);
 
 /* Takes the line being typed off the screen, so that something can be printed; and puts it
  * back. Nothing happens when none is being typed. */
