@@ -315,13 +315,14 @@ static void test_stop_while_terminal_stuck(void **state)
 static void check_gone(int fd, const char *why)
 {
 	struct printer *printer = start(fd);
-	unsigned accepted = 0;
+	unsigned accepted = put(printer, 0, 0);
+	uint64_t end = clock_ms() + 5000;
 	char want[128];
 
-	for (unsigned n = 0; n < 20; n++) {
+	while (!*stderr_capture() && clock_ms() < end)
+		thread_sleep_ms(1);
+	for (unsigned n = 1; n < 20; n++)
 		accepted += put(printer, 0, n);
-		thread_sleep_ms(20);
-	}
 	assert_int_equal(accepted, 20);
 	stop_in_time(printer);
 	snprintf(want, sizeof(want),

@@ -28,8 +28,7 @@ struct load {
 	uint16_t port;          /* they go to */
 	uint16_t source;        /* they come from */
 	_Atomic unsigned count; /* of the datagrams */
-	unsigned next;
-	unsigned sent;
+	_Atomic unsigned next, sent;
 	_Alignas(2) uint8_t in[FRAME_BATCH][FRAME_HEADROOM + FRAME_SIZE];
 	uint8_t out[2048];
 };
@@ -191,12 +190,20 @@ static uint64_t sum(const struct bench *b, unsigned service, size_t offset)
 
 #define SUM(b, service, field) sum(b, service, offsetof(struct service_counters, field))
 
-/* Counters have one writer and are read here while it writes: only after the end. */
 static void sleep_ms(unsigned ms)
 {
 	poll(NULL, 0, ms);
 }
 
+/* Until every worker has taken all that its load has, which it serves before it stops. */
+static void wait_until_taken(const struct bench *b)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		while (b->load[i].next < b->load[i].count)
+			sleep_ms(1);
+}
+
+/* Counters have one writer and are not read while it writes, but after workers_stop(). */
 static void every_worker_echoes(void **state)
 {
 	for (enum wait_policy wait = WAIT_ADAPTIVE; wait <= WAIT_SPIN; wait++) {
@@ -205,7 +212,7 @@ static void every_worker_echoes(void **state)
 		for (unsigned i = 0; i < WORKERS; i++)
 			b->load[i].port = 8080, b->load[i].count = 1000;
 		run_bench(b, wait);
-		sleep_ms(50);
+		wait_until_taken(b);
 		workers_stop(b->workers);
 		assert_int_equal(SUM(b, 0, rx), 4000);
 		assert_int_equal(SUM(b, 0, tx), 4000);
@@ -243,7 +250,8 @@ static void chat_hears_every_queue(void **state)
 	wait_for_turns(b); /* and the owner what they handed over */
 	for (unsigned i = 0; i < WORKERS; i++)
 		b->load[i].count = 1 + each;
-	sleep_ms(300);
+	wait_until_taken(b);
+	wait_for_turns(b);
 	workers_stop(b->workers);
 	served = WORKERS * (1 + each) - SUM(b, 1, handover_full);
 	assert_int_equal(SUM(b, 1, rx), WORKERS * (1 + each));
@@ -255,17 +263,36 @@ static void chat_hears_every_queue(void **state)
 	close_bench(b);
 }
 
-/* An idle owner sleeps, and is woken by what another worker hands over. */
+/* One more datagram for a worker that may be asleep. */
+static void bring_one(struct bench *b, unsigned worker)
+{
+	const uint64_t ring = 1;
+
+	b->load[worker].count++;
+	assert_int_equal(write(b->doorbells[worker], &ring, sizeof(ring)), sizeof(ring));
+}
+
+/* An idle owner sleeps, and is woken by what another worker hands over. By itself it looks once a
+ * second, and so would take a minute for these messages. */
 static void a_sleeping_owner_is_woken(void **state)
 {
+	const unsigned messages = 60;
 	struct bench *b = open_bench();
-	uint64_t asleep;
+	uint64_t start;
 
+	b->load[1].port = b->load[2].port = 8090;
 	run_bench(b, WAIT_BLOCK);
-	sleep_ms(100);
-	asleep = workers_polls(b->workers, 0);
-	sleep_ms(100);
-	assert_true(workers_polls(b->workers, 0) - asleep < 10);
+	bring_one(b, 2); /* who speaks is a member, and hears the others */
+	while (workers_polls(b->workers, 0) < 2 || b->load[2].next < 1)
+		sleep_ms(1);
+	start = now_ns();
+	for (unsigned n = 0; n < messages; n++) {
+		bring_one(b, 1);
+		while (b->load[0].sent < n)
+			sleep_ms(1);
+	}
+	assert_true(now_ns() - start < 30 * NSEC_PER_SEC);
+	assert_true(workers_polls(b->workers, 0) < 100 * messages); /* it has slept between them */
 	workers_stop(b->workers);
 	close_bench(b);
 }
@@ -278,7 +305,6 @@ static void answers_come_back_from_commands(void **state)
 	struct worker_event *notice = NULL;
 
 	run_bench(b, WAIT_BLOCK);
-	sleep_ms(20);
 	assert_true(workers_command(b->workers, 1, 77, &path, (const uint8_t *)"hello", 5));
 	for (int i = 0; i < 2000 && !(notice = workers_event(b->workers)); i++)
 		sleep_ms(1);
@@ -307,10 +333,10 @@ static void answers_have_room_behind_messages(void **state)
 	run_bench(b, WAIT_SPIN);
 	workers_set_watched(b->workers, true);
 	b->load[0].count = 5000;
-	sleep_ms(100);
+	wait_until_taken(b);
 	for (unsigned i = 0; i < 100; i++)
 		assert_true(workers_command(b->workers, 1, i, &path, (const uint8_t *)"hello", 5));
-	sleep_ms(100);
+	wait_for_turns(b);
 	workers_stop(b->workers);
 	for (; (notice = workers_event(b->workers)); workers_event_done(b->workers)) {
 		if (notice->kind == EVENT_MESSAGE)
@@ -351,7 +377,9 @@ static void stops_under_load(void **state)
 	for (unsigned i = 0; i < WORKERS; i++)
 		b->load[i].port = i % 2 ? 8090 : 8080, b->load[i].count = UINT32_MAX;
 	run_bench(b, WAIT_SPIN);
-	sleep_ms(20);
+	for (unsigned i = 0; i < WORKERS; i++)
+		while (!b->load[i].next)
+			sleep_ms(1);
 	start = now_ns();
 	workers_stop(b->workers);
 	assert_true(now_ns() - start < 10 * NSEC_PER_SEC); /* that it ends, not how fast */
