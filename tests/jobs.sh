@@ -43,6 +43,12 @@ tap_job() {
 	"$@" >"$results/$number" &
 }
 
+# tap_now COMMAND...: the same, not as a job.
+tap_now() {
+	number=$((number + 1))
+	"$@" >"$results/$number"
+}
+
 # tap_end: waits for the jobs and prints their lines in order. Fails when one of them did.
 tap_end() {
 	local i
