@@ -176,7 +176,7 @@ total=0
 while read -r what source address; do
 	for port in 8080 8086 8090; do
 		on switch "$e2e/acl_ratelimit.py" spoof port1 br0 02:00:00:00:00:66 "$source" 40000 "$mac" "$address" $port "b'hello'" \
-			>"$work/spoof.log" 2>&1
+			"port1/$mac/10.80.1.1/8080" >"$work/spoof.log" 2>&1
 		total=$((total + 1))
 		equal "nothing is answered to $what, port $port" "0 $total" \
 			"$(head -n 1 "$work/spoof.log") $(service_counter server source_address)"
