@@ -109,7 +109,7 @@ static void count_lines(char *text, unsigned counts[WORKERS])
 	free(text);
 }
 
-static void test_lines(void **state)
+static void lines_come_at_once(void **state)
 {
 	struct printer *printer;
 	char *text, want[256];
@@ -134,7 +134,7 @@ static void test_lines(void **state)
 	assert_string_equal(stderr_capture(), "");
 }
 
-static void test_json_lines(void **state)
+static void json_lines_come_as_asked(void **state)
 {
 	struct printer *printer;
 	char *text;
@@ -179,7 +179,7 @@ static void *reader(void *arg)
 }
 
 /* What was taken is printed, in order, whatever the pace of the reader. */
-static void test_two_workers(void **state)
+static void the_lines_of_two_workers_come_in_order(void **state)
 {
 	struct producer producers[WORKERS];
 	unsigned counts[WORKERS];
@@ -225,7 +225,7 @@ static unsigned put_for(struct printer *printer, unsigned ms, unsigned *refused)
 
 /* Nobody reads for a while: lines are lost, that is said while it lasts, and the producer does
  * not notice. Then somebody reads: what was taken comes, all of it. */
-static void test_slow_reader(void **state)
+static void a_slow_reader_costs_lines_that_are_counted(void **state)
 {
 	char want[128];
 	unsigned accepted, refused, counts[WORKERS];
@@ -275,7 +275,7 @@ static void stop_in_time(struct printer *printer)
 	assert_in_range(clock_ms() - begin, 0, 700);
 }
 
-static void test_stop_while_stuck(void **state)
+static void a_stuck_pipe_does_not_keep_it_from_stopping(void **state)
 {
 	unsigned accepted, refused, counts[WORKERS];
 	struct printer *printer;
@@ -293,7 +293,7 @@ static void test_stop_while_stuck(void **state)
 }
 
 /* A terminal that nobody reads can hold the thread in write(2). */
-static void test_stop_while_terminal_stuck(void **state)
+static void a_stuck_terminal_does_not_keep_it_from_stopping(void **state)
 {
 	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), fd = -1;
 	struct printer *printer;
@@ -330,7 +330,7 @@ static void check_gone(int fd, const char *why)
 	assert_string_equal(stderr_capture(), want);
 }
 
-static void test_reader_gone(void **state)
+static void a_reader_that_has_gone_is_said_once(void **state)
 {
 	int fds[2];
 
@@ -340,7 +340,7 @@ static void test_reader_gone(void **state)
 	close(fds[1]);
 }
 
-static void test_output_closed(void **state)
+static void a_closed_output_is_said_once(void **state)
 {
 	int fd = dup(STDERR_FILENO);
 
@@ -348,7 +348,7 @@ static void test_output_closed(void **state)
 	check_gone(fd, "Bad file descriptor");
 }
 
-static void test_output_full(void **state)
+static void what_a_full_output_loses_is_counted(void **state)
 {
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 	struct printer *printer;
@@ -366,15 +366,15 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, said_begin, said_end)
 	const struct CMUnitTest tests[] = {
-		CASE(test_lines),
-		CASE(test_json_lines),
-		CASE(test_two_workers),
-		CASE(test_slow_reader),
-		CASE(test_stop_while_stuck),
-		CASE(test_stop_while_terminal_stuck),
-		CASE(test_reader_gone),
-		CASE(test_output_closed),
-		CASE(test_output_full),
+		CASE(lines_come_at_once),
+		CASE(json_lines_come_as_asked),
+		CASE(the_lines_of_two_workers_come_in_order),
+		CASE(a_slow_reader_costs_lines_that_are_counted),
+		CASE(a_stuck_pipe_does_not_keep_it_from_stopping),
+		CASE(a_stuck_terminal_does_not_keep_it_from_stopping),
+		CASE(a_reader_that_has_gone_is_said_once),
+		CASE(a_closed_output_is_said_once),
+		CASE(what_a_full_output_loses_is_counted),
 	};
 
 	setenv("TZ", "CET-1", 1);

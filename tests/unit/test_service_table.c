@@ -57,7 +57,7 @@ static void expect_error(const char *spec, const char *expected)
 		fail_msg("%s: \"%s\" instead of \"%s\"", spec, error, expected);
 }
 
-static void tables_are_sound(void **state)
+static void each_option_has_a_default_a_help_and_a_place(void **state)
 {
 	for (unsigned i = 0; service_table[i]; i++) {
 		const struct udpxdp_service *service = service_table[i];
@@ -76,7 +76,7 @@ static void tables_are_sound(void **state)
 	assert_null(default_services[3]);
 }
 
-static void defaults(void **state)
+static void options_not_given_have_their_defaults(void **state)
 {
 	struct service_config echo = parsed("echo"), broadcast = parsed("broadcast");
 	struct service_config chat = parsed("chat");
@@ -97,7 +97,7 @@ static void defaults(void **state)
 	assert_null(service_history(&broadcast, &sync));
 }
 
-static void options(void **state)
+static void options_given_are_set(void **state)
 {
 	struct service_config echo = parsed("echo:7,stamp=off,loops=allow");
 	struct service_config chat =
@@ -117,7 +117,7 @@ static void options(void **state)
 	assert_int_equal(get_number(&chat, "members"), 8);
 }
 
-static void errors(void **state)
+static void what_is_wrong_is_said(void **state)
 {
 	struct service_config longest;
 	char spec[400], error[400];
@@ -160,7 +160,7 @@ static void errors(void **state)
 	assert_int_equal(service_parse(&longest, spec, error, sizeof(error)), -1);
 }
 
-static void error_is_cut(void **state)
+static void an_error_is_cut_to_its_room(void **state)
 {
 	struct service_config config;
 	char error[16];
@@ -172,7 +172,7 @@ static void error_is_cut(void **state)
 	assert_int_equal(service_parse(&config, "nothing", error, 0), -1);
 }
 
-static void a_port_twice(void **state)
+static void a_port_has_one_service(void **state)
 {
 	struct service_config configs[] = {
 		parsed("echo:7000"), parsed("chat"), parsed("broadcast:7000")};
@@ -201,7 +201,7 @@ static void rooms_keep_separate_files(void **state)
 		assert_int_equal(service_history_named(&configs[i]), i == 2 || i == 3);
 }
 
-static void a_file_twice(void **state)
+static void a_history_has_one_writer(void **state)
 {
 	struct service_config named[] = {parsed("chat,history=a"), parsed("chat:8091,history=a")};
 	struct service_config standard[] = {parsed("chat"), parsed("chat:8091,history=chat.txt")};
@@ -216,7 +216,7 @@ static void a_file_twice(void **state)
 	assert_int_equal(services_check(taken, 3, error, sizeof(error)), -1);
 }
 
-static void as_text(void **state)
+static void services_are_listed_by_name_and_port(void **state)
 {
 	struct service_config configs[] = {parsed("echo"), parsed("chat:1")};
 	char text[64];
@@ -229,7 +229,7 @@ static void as_text(void **state)
 	assert_string_equal(text, "");
 }
 
-static void seeds(void **state)
+static void each_service_with_a_seed_gets_its_own(void **state)
 {
 	struct service_config configs[] = {parsed("echo"), parsed("chat"), parsed("chat:1")};
 	const struct service_config before[] = {configs[0], configs[1], configs[2]};
@@ -249,16 +249,16 @@ static void seeds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables_are_sound),
-		cmocka_unit_test(defaults),
-		cmocka_unit_test(options),
-		cmocka_unit_test(errors),
-		cmocka_unit_test(error_is_cut),
-		cmocka_unit_test(a_port_twice),
+		cmocka_unit_test(each_option_has_a_default_a_help_and_a_place),
+		cmocka_unit_test(options_not_given_have_their_defaults),
+		cmocka_unit_test(options_given_are_set),
+		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(an_error_is_cut_to_its_room),
+		cmocka_unit_test(a_port_has_one_service),
 		cmocka_unit_test(rooms_keep_separate_files),
-		cmocka_unit_test(a_file_twice),
-		cmocka_unit_test(as_text),
-		cmocka_unit_test(seeds),
+		cmocka_unit_test(a_history_has_one_writer),
+		cmocka_unit_test(services_are_listed_by_name_and_port),
+		cmocka_unit_test(each_service_with_a_seed_gets_its_own),
 	};
 
 	return cmocka_run_group_tests_name("service_table", tests, NULL, NULL);
