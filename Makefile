@@ -60,8 +60,8 @@ THREADED := $(patsubst tests/unit/%.c,%,$(wildcard $(addprefix tests/unit/test_,
 HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c tests/bench/*.c))
 BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/bench/*.bpf.c tests/e2e/*.bpf.c))
 
-.PHONY: all program run test test-unit test-bpf test-replay test-e2e test-build unit-build \
-        threaded-build check format asan tsan valgrind fuzz fuzz-build bench lab \
+.PHONY: all program run test test-unit test-bpf test-replay test-e2e test-sanitize test-fuzz test-bench \
+        test-malformed test-build unit-build e2e-build bench-build threaded-build check format asan tsan valgrind fuzz fuzz-build bench lab \
         install-deps install deb deb-test boot-test test-kernels clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -77,10 +77,22 @@ test: install-deps  ## install what is missing, build, run every test layer
 	$(Q)$(MAKE) --no-print-directory all test-build
 	$(Q)BUILD=$(BUILD) tests/run check unit bpf replay e2e sanitize fuzz bench
 
-test-unit test-bpf test-replay test-e2e: all test-build  ## run one layer
+# One layer, and no more built than it needs; sanitize, fuzz and malformed build what they run themselves.
+test-unit: unit-build  ## what every piece of the program does; half a minute
+test-bpf: $(BPFTEST)  ## what the filter does with every kind of frame, run by the kernel; seconds
+test-replay: program  ## captures in, frames out; one case alone: tests/replay/run.sh NAME
+test-e2e: program e2e-build  ## real clients over veth; one script alone: tests/e2e/NAME.sh
+test-sanitize:  ## the unit tests under AddressSanitizer, ThreadSanitizer and valgrind; minutes
+test-fuzz:  ## every fuzzer for 20 seconds
+test-bench: program bench-build  ## that the measurements measure; seconds
+test-malformed:  ## hundreds of malformed captures out of tcpdump's source package, downloaded; minutes
+
+test-unit test-bpf test-replay test-e2e test-sanitize test-fuzz test-bench test-malformed:
 	$(Q)BUILD=$(BUILD) tests/run $(@:test-%=%)
 
 unit-build: $(UNIT)
+e2e-build: $(filter $(BUILD)/tests/e2e/%,$(filter-out %.bpf,$(HELPERS)) $(BPF_HELPERS))
+bench-build: $(filter $(BUILD)/tests/bench/%,$(filter-out %.bpf,$(HELPERS)) $(BPF_HELPERS))
 threaded-build: $(THREADED:%=$(BUILD)/tests/unit/%)
 test-build: $(UNIT) $(BPFTEST) $(filter-out %.bpf,$(HELPERS)) $(BPF_HELPERS)
 

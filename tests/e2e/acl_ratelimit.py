@@ -3,11 +3,14 @@
 """What acl_ratelimit.sh does with datagrams. Every verb prints what it saw, and judges nothing.
 
   acl_ratelimit.py burst SOURCE ADDR PORT COUNT   send COUNT datagrams at once; print how many were answered
-  acl_ratelimit.py spoof IFACE WATCH SOURCE_MAC SOURCE PORT MAC ADDR PORT TEXT
+  acl_ratelimit.py spoof IFACE WATCH SOURCE_MAC SOURCE PORT MAC ADDR PORT TEXT [ECHO...]
                     put a forged datagram with the Python literal TEXT on IFACE, then count the UDP frames that pass WATCH
-                    until it is quiet: prints how many, then each of the first of them
+                    until it is over: prints how many, then each of the first of them. An ECHO is
+                    IFACE/MAC/ADDR/PORT of an echo, one for whoever may have something to say: what
+                    is asked there is answered behind it. Without any it is over when it is quiet.
   acl_ratelimit.py ask ADDR PORT                  for each line of standard input, a Python literal of
-                    bytes, from one socket: print the bytes of the request and of all its answers
+                    bytes, from one socket: print the bytes of the request and of all its answers,
+                    which are those before that of the echo on ADDR that is asked next
   acl_ratelimit.py many_clients ADDR PORT COUNT          as many members join a chat; prints "joined", then stays
 """
 import ast
@@ -18,8 +21,10 @@ import sys
 
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
-SOON = 0.12      # seconds in which an answer comes, if one comes at all
+ECHO_PORT = 8080
+PATIENCE = 5     # seconds for what has to come
 QUIET = 0.4      # seconds without a frame: it is over
+NOBODY_MAC, NOBODY4, NOBODY6 = "02:00:00:00:00:99", "10.80.1.99", "fd00:80:1::99"
 ENDLESS = 2000   # frames after which nobody waits for the end
 
 
@@ -46,16 +51,28 @@ def burst(source, address, port, count):
     sock = udp(address, source)
     for number in range(int(count)):
         sock.sendto(b"%d" % number, (address, int(port)))
-    print(sum(1 for _ in answers(sock)))
+    answered = 0
+    for _ in answers(sock):
+        answered += 1
+        if answered == int(count):
+            sock.settimeout(0.05)  # for one too many
+    print(answered)
 
 
 def ask(address, port):
     sock = udp(address)
-    sock.settimeout(SOON)
-    for line in sys.stdin:
-        request = ast.literal_eval(line)
+    sock.settimeout(PATIENCE)
+    for number, line in enumerate(sys.stdin):
+        request, behind = ast.literal_eval(line), b"behind request %d" % number
         sock.sendto(request, (address, int(port)))
-        print(len(request), sum(len(answer) for answer in answers(sock)), repr(request[:24]), flush=True)
+        sock.sendto(behind, (address, ECHO_PORT))
+        answered = 0
+        while True:
+            answer, source = sock.recvfrom(65536)
+            if source[1] == ECHO_PORT and answer.endswith(behind):
+                break
+            answered += len(answer)
+        print(len(request), answered, repr(request[:24]), flush=True)
 
 
 def many_clients(address, port, count):
@@ -117,15 +134,34 @@ def datagram(source_mac, source, source_port, mac, address, port, payload):
             ip_header + udp_header + payload)
 
 
-def spoof(iface, watch, source_mac, source, source_port, mac, address, port, text):
-    payload = ast.literal_eval(text)
-    if isinstance(payload, str):
-        payload = payload.encode()
-    wire = watcher(watch)
-    injector = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-    injector.bind((iface, 0))
-    injector.send(datagram(source_mac, source, source_port, mac, address, port, payload))
-    seen = []
+def ask_echoes(injector, echoes, count):
+    """Asks each for somebody who is not there; what the answers end with."""
+    asked = set()
+    for number, echo in enumerate(echoes):
+        iface, mac, address, port = echo.split("/")
+        text = b"behind it %d.%d." % (count, number)
+        asked.add(text)
+        injector.sendto(datagram(NOBODY_MAC, NOBODY6 if ":" in address else NOBODY4, 40001, mac,
+                                 address, port, text), (iface, 0))
+    return asked
+
+
+def watch_echoes(wire, injector, echoes, seen):
+    """Until each echo has been asked and answered and nothing else has passed meanwhile."""
+    wire.settimeout(PATIENCE)
+    for count in range(ENDLESS):
+        before, asked = len(seen), ask_echoes(injector, echoes, count)
+        while asked:
+            frame = wire.recv(65536)
+            if frame[:6] == bytes.fromhex(NOBODY_MAC.replace(":", "")):
+                asked = {text for text in asked if text not in frame}
+            elif describe(frame):
+                seen.append(describe(frame))
+        if len(seen) == before or len(seen) >= ENDLESS:
+            return
+
+
+def watch_until_quiet(wire, seen):
     try:
         while len(seen) < ENDLESS:
             said = describe(wire.recv(65536))
@@ -133,6 +169,20 @@ def spoof(iface, watch, source_mac, source, source_port, mac, address, port, tex
                 seen.append(said)
     except socket.timeout:
         pass
+
+
+def spoof(iface, watch, source_mac, source, source_port, mac, address, port, text, *echoes):
+    payload = ast.literal_eval(text)
+    if isinstance(payload, str):
+        payload = payload.encode()
+    wire = watcher(watch)
+    injector = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    injector.sendto(datagram(source_mac, source, source_port, mac, address, port, payload), (iface, 0))
+    seen = []
+    if echoes:
+        watch_echoes(wire, injector, echoes, seen)
+    else:
+        watch_until_quiet(wire, seen)
     print(len(seen))
     for said in seen[:12]:
         print(said)

@@ -12,17 +12,24 @@ for host in plain one; do
 done
 day='(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 1-3][0-9] [0-9:]{8} 2[0-9]{3}'
 
-# watch FILE FILTER: what passes between the first node and the switch, until stop_watch.
+# watch FILE: the announcements between the first node and the switch, until stop_watch.
 watch() {
-	spawn "$work/tcpdump.log" switch tcpdump -i port1 --immediate-mode -U -n -w "$1" "$2"
+	watched=$1
+	spawn "$work/tcpdump.log" switch tcpdump -i port1 --immediate-mode -U -n -w "$1" "udp port 8086 or icmp"
 	watcher=$pid
 	require wait_for 5 grep -q listening "$work/tcpdump.log"
 }
 
+# What was on the wire before this ping is in the file when the ping is.
 stop_watch() {
-	sleep 0.3
+	require on one ping -q -c 1 -W 5 10.80.86.4
+	require wait_for 5 holds_ping
 	kill -INT "$watcher"
 	finish "$watcher" 5
+}
+
+holds_ping() {
+	tcpdump -r "$watched" icmp 2>/dev/null | grep -q reply
 }
 
 count() {
@@ -37,7 +44,7 @@ for node in one two three; do
 	server_start $node --service broadcast --verbose
 done
 
-watch "$work/nodes.pcap" "udp port 8086"
+watch "$work/nodes.pcap"
 on one "$udpxdp" broadcast --control "$(control one)" "lunch is ready" >"$work/console.log" 2>&1
 equal "the console ends well" 0 $?
 stop_watch

@@ -30,6 +30,7 @@ class Server(threading.Thread):
         self.port = self.socket.getsockname()[1]
         self.answers = answers
         self.seen = []
+        self.sent = 0
         self.start()
 
     def run(self):
@@ -37,8 +38,25 @@ class Server(threading.Thread):
             data, peer = self.socket.recvfrom(70000)
             self.seen.append(data)
             for delay, answer in self.answers(data):
-                threading.Timer(delay, self.socket.sendto, (answer, peer)).start() \
-                    if delay else self.socket.sendto(answer, peer)
+                if delay:
+                    threading.Timer(delay, self.socket.sendto, (answer, peer)).start()
+                else:
+                    self.socket.sendto(answer, peer)
+                    self.sent += 1
+
+    def await_seen(self, count):
+        wait_until(lambda: len(self.seen) >= count, f"{count} datagrams", lambda: self.seen)
+
+    def await_sent(self, count):
+        wait_until(lambda: self.sent >= count, f"{count} answers", lambda: self.sent)
+
+
+def wait_until(holds, what, seen, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come; seen: {seen()!r}")
+        time.sleep(0.01)
 
 
 def echo(data):
@@ -165,11 +183,11 @@ def stale_datagrams_are_drained():
     with subprocess.Popen([PROGRAM, "client", "127.0.0.1", str(server.port)],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
-        for line in (b"first\n", b"second\n"):
+        for number, line in enumerate((b"first\n", b"second\n"), 1):
             process.stdin.write(line)
             process.stdin.flush()
             expect(process.stdout.readline(), line, "the answer")
-            time.sleep(0.2)
+            server.await_sent(3 * number)
         process.stdin.close()
         expect(process.wait(5), 0, "exit status")
         expect(process.stderr.read().count(b"late, 2 datagrams, the last: extra two"), 1,
@@ -209,10 +227,7 @@ def interrupted(lines, status):
                           stderr=subprocess.PIPE) as process:
         process.stdin.write(b"".join(line + b"\n" for line in lines))
         process.stdin.flush()
-        deadline = time.monotonic() + 10
-        while len(server.seen) < len(lines) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.1)
+        server.await_seen(len(lines))
         process.send_signal(signal.SIGINT)
         expect(process.wait(5), status, "exit status")
         expect(process.stdout.read(), b"ok\n", "standard output")
@@ -230,11 +245,8 @@ def interrupt_piped_after_a_loss():
 
 def wait_for_editing(fd):
     """The prompt appears a moment before the terminal passes on single characters."""
-    deadline = time.monotonic() + 5
-    while termios.tcgetattr(fd)[3] & termios.ICANON:
-        if time.monotonic() > deadline:
-            raise AssertionError("the line is not edited: the terminal's modes are untouched")
-        time.sleep(0.01)
+    wait_until(lambda: not termios.tcgetattr(fd)[3] & termios.ICANON, "editing of the line",
+               lambda: "the terminal's modes are untouched")
 
 
 class Terminal:
@@ -326,22 +338,23 @@ def terminal_no_answer():
     expect(terminal.end(), 0, "exit status")
 
 
-def terminal_interrupt(typed):
+def terminal_interrupt_at_the_prompt():
     terminal = Terminal(Server(lambda data: []).port, "-t", "5")
     terminal.prompt()
-    terminal.type(typed)
-    time.sleep(0.3)
+    terminal.type(b"half a li")
+    terminal.until(b"half a li")
     terminal.type(b"\x03")
-    status = terminal.end()
-    expect(status, 0, "exit status")
-
-
-def terminal_interrupt_at_the_prompt():
-    terminal_interrupt(b"half a li")
+    expect(terminal.end(), 0, "exit status")
 
 
 def terminal_interrupt_while_waiting():
-    terminal_interrupt(b"hello\r")
+    server = Server(lambda data: [])
+    terminal = Terminal(server.port, "-t", "5")
+    terminal.prompt()
+    terminal.type(b"hello\r")
+    server.await_seen(1)
+    terminal.type(b"\x03")
+    expect(terminal.end(), 0, "exit status")
 
 
 def terminal_modes_are_restored():

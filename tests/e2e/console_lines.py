@@ -382,9 +382,14 @@ class Terminal:
 
     def ended(self, status):
         self.has(f"[ended {status}]")
-        time.sleep(0.1)
-        before, after = (open(f"{WORK}/{self.name}.{when}").read() for when in ("before", "after"))
-        expect(after, before, "the terminal's modes")
+
+        def modes(when):
+            with open(f"{WORK}/{self.name}.{when}", encoding="ascii") as file:
+                return file.read()
+
+        wait_until(lambda: os.path.exists(f"{WORK}/{self.name}.after") and modes("after"),
+                   "the terminal's modes", lambda: "nothing")
+        expect(modes("after"), modes("before"), "the terminal's modes")
 
 
 def typing_while_messages_arrive():

@@ -153,7 +153,11 @@ mkfifo "$work/fifo"
 "$udpxdp" chat --control "$(control server)" <"$work/fifo" >"$work/console.log" 2>&1 &
 console=$!
 exec {input}>"$work/fifo"
-sleep 0.5
+hears() {
+	talk 0 1
+	grep -q 'line 0' "$work/console.log"
+}
+require wait_for 5 hears
 kill -STOP $console
 talk 0 8000
 echo_went_on "a flooded control socket and a frozen console"

@@ -144,6 +144,21 @@ is_gone() {
 	! alive "$1"
 }
 
+# cpu_ticks PID: the CPU time that it has used, in ticks of 10 ms.
+cpu_ticks() {
+	cut -d' ' -f14,15 "/proc/$1/stat" | tr ' ' + | bc
+}
+
+# idles PID: of half a second of looking at it, it has used no more than 20 ms.
+idles() {
+	local before
+	before=$(cpu_ticks "$1")
+	for _ in {1..25}; do
+		sleep 0.02
+		[ "$(cpu_ticks "$1")" -le $((before + 2)) ] || return
+	done
+}
+
 # finish PID SECONDS: waits for a process of ours to end; returns its exit status, 124 if it had
 # to be killed.
 finish() {
@@ -259,6 +274,11 @@ service_counter() {
 # port_counter HOST PORT FIELD: its sum over the CPUs.
 port_counter() {
 	pinned "$1" port_counters | jq "[.[] | select(.key == $2) | .values[].value.$3] | add // 0"
+}
+
+# has_heard HOST COUNT [SERVICE:PORT]: its workers have taken that many datagrams at least.
+has_heard() {
+	[ "$(service_counter "$1" rx "${3:-}")" -ge "$2" ]
 }
 
 # verdict HOST REASON: how many frames the filter gave this reason, as udpxdp names it.

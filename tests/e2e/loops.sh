@@ -23,6 +23,10 @@ for host in a b c; do
 			require on "$host" ip neigh replace "$address" lladdr "${mac[$other]}" dev eth0 nud permanent
 		done
 	done
+	# Who asks the echoes behind what is forged, and is not there.
+	for address in 10.80.1.99 fd00:80:1::99; do
+		require on $host ip neigh replace $address lladdr 02:00:00:00:00:99 dev eth0 nud permanent
+	done
 done
 
 # start: udpxdp on a and b. b serves on ports of its own as well, so that a cannot
@@ -43,8 +47,12 @@ stop() {
 forge() {
 	local family=$1 from=$2 from_port=$3 to=$4 to_port=$5 text=$6
 	local -n address=$family
+	local echo echoes=()
+	for echo in "${listeners[@]}"; do
+		echoes+=("${port[${echo% *}]}/${mac[${echo% *}]}/${address[${echo% *}]}/${echo#* }")
+	done
 	on switch "$e2e/acl_ratelimit.py" spoof "${port[$to]}" br0 "${mac[$from]}" "${address[$from]}" "$from_port" \
-		"${mac[$to]}" "${address[$to]}" "$to_port" "$text" >"$work/spoof.log" 2>&1
+		"${mac[$to]}" "${address[$to]}" "$to_port" "$text" "${echoes[@]}" >"$work/spoof.log" 2>&1
 	frames=$(head -n 1 "$work/spoof.log")
 }
 
@@ -69,6 +77,8 @@ for kind in 7 7777 7778; do
 	wait_for 5 grep -q ready "$work/echo$kind.log" || bail "a plain echo" "$(cat "$work/echo$kind.log")"
 done
 
+# An echo on each host and on each socket of c: when these have answered, everything before has been.
+listeners=("a 8080" "b 8080" "c 7" "c 7777" "c 7778")
 start
 for family in v4 v6; do
 	before=$(loops_counted)
@@ -104,6 +114,7 @@ stop
 
 # What nothing in a datagram can tell from a question: an echo without stamps, asked by a plain
 # echo on a high port. A limit ends even that, since what it drops is not answered.
+everyone=("${listeners[@]}") listeners=() # asking them would count
 server_start a --limit 1/20 -s "echo:8081,stamp=off"
 forge v4 c 7777 a 8081 "b'hello'"
 check "echo without stamps and a plain echo on a high port: --limit ends it, after $frames frames" \
@@ -117,6 +128,7 @@ check "echo without stamps and another on a port unknown here: --limit ends it, 
 	test "$frames" -ge 36 -a "$frames" -le 60
 equal "by dropping one frame, too" 1 "$(verdict a FRAME_RATE_LIMITED)"
 stop
+listeners=("${everyone[@]}")
 
 # A chat in which others are members already when somebody speaks: two plain echoes, two rooms of
 # another udpxdp whose members are this room, and people in each.

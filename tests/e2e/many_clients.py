@@ -5,8 +5,8 @@
   many_clients.py HOST PORT MEMBERS MESSAGES
 
 MEMBERS sockets join, then say MESSAGES numbered lines in turn; every one must get what each of
-the others says, in order. Prints one line of JSON: expected, received, out of order, and what this
-host's kernel dropped because a socket was full. Ends with status 0 when nothing came out of
+the others says, in order. Prints one line of JSON: expected, received, out of order, what this
+host's kernel dropped because a socket was full, and how many answers to /who there were. Ends with status 0 when nothing came out of
 order, twice or from nowhere.
 """
 import json
@@ -56,6 +56,19 @@ def dropped():
     return int(dict(zip(names, values))["RcvbufErrors"])
 
 
+def await_members(member, count):
+    """Asks who is there until everybody is; how often that was answered."""
+    answers = 0
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        member.socket.send(b"/who")
+        if select.select([member.socket], [], [], 1)[0]:
+            answers += 1
+            if member.socket.recv(2048).startswith(b"* %d here" % count):
+                return answers
+    raise SystemExit("%d members did not join" % count)
+
+
 def drain(poll, by_fd, wanted, silence):
     """Takes what comes, until that much is there or nothing has come for so many seconds."""
     taken = 0
@@ -78,7 +91,7 @@ def main():
     before = dropped()
     for m in members:
         m.socket.send(b"")  # whoever speaks is a member; nothing said, nothing relayed
-    time.sleep(0.3)
+    answers = await_members(members[0], count)
     for number in range(messages):
         members[number % count].socket.send(b"m %d" % number)
         if number % BATCH == BATCH - 1:
@@ -88,7 +101,7 @@ def main():
     wrong = sum(m.wrong for m in members)
     expected = messages * (count - 1)
     print(json.dumps({"expected": expected, "received": received, "wrong": wrong,
-                      "dropped_here": dropped() - before}))
+                      "dropped_here": dropped() - before, "answers": answers}))
     return wrong != 0
 
 

@@ -95,12 +95,15 @@ check "no longer than the kernel tries, and it tries again each time ($took ms)"
 
 forget
 patience 1000
+spawn "$work/asked.log" b tcpdump -lni eth0 -c 2 "arp and arp[24:4] = 0x0a50013c"
+asked=$pid
+require wait_for 5 grep -q listening "$work/asked.log"
 resolve 10.80.1.60 >"$work/late.out" &
 pid=$!
-sleep 1.2
+require finish "$asked" 5
 require address b eth0 10.80.1.60/24
 wait "$pid"
-equal "a neighbour that appears after a second" \
+equal "a neighbour that appears after two questions" \
 	"10.80.1.60: from 10.80.1.1 $(mac a eth0) to $(mac b eth0)" "$(cat "$work/late.out")"
 
 forget

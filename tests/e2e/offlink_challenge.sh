@@ -50,13 +50,12 @@ equal "and is not challenged" 0 "$(service_counter server unconfirmed)"
 for address in 10.80.1.1 fd00:80:1::1; do
 	talk far $address "I am from far away" >"$work/talk.log"
 	matches "$address: who is not has to repeat a word" '^\* to join, send: [a-z2-9]{8}$' "$(cat "$work/talk.log")"
-	sleep 0.1
-	check "$address: till then nobody hears it" test "$(grep -c 'far away' "$work/member.log")" = 0
 	talk far $address "hello" "wrongone" "still not me" >"$work/talk.log"
 	equal "$address: a wrong word does not do" 3 "$(grep -c '^\* to join' "$work/talk.log")"
 	talk far $address "let me in" "WORD" "now from $address" "/who" >"$work/talk.log"
 	matches "$address: the word does" '^\* welcome: [23] here$' "$(cat "$work/talk.log")"
 	check "$address: then it is heard" wait_for 3 heard "now from $address"
+	check "$address: till then nobody heard it" test "$(grep -c 'far away' "$work/member.log")" = 0
 done
 check "what was said before never was" test "$(grep -cE 'far away|still not|let me in' "$work/member.log")" = 0
 equal "each refusal is counted" 10 "$(service_counter server unconfirmed)"

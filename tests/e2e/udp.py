@@ -133,10 +133,8 @@ class Exchange:
                     break
                 outstanding = 0  # lost: the window opens again
                 last = now
-        # Whatever comes twice, or comes late, comes now.
-        time.sleep(self.args.linger)
-        for flow in self.flows:
-            self.take(flow)
+        while any(self.take(self.by_fd[fd]) for fd, _ in self.poll.poll(self.args.linger * 1000)):
+            pass  # what comes twice, or comes late, comes now
         answered = sum(flow.answered for flow in self.flows)
         print(json.dumps({
             "sent": sent, "answered": answered, "wrong": self.wrong_count, "examples": self.wrong,

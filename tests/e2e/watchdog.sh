@@ -11,14 +11,20 @@ require wire server:eth0 client:eth0 rx=2 tx=2
 require address server eth0 10.82.0.1/24
 require address client eth0 10.82.0.2/24
 
-# The service manager's end: a line for each message, with the second when it came.
+# The service manager's end: a line for each message, with the second when it came; STARVED when
+# none has come for three.
 cat >"$work/manager.py" <<'END'
 import os, socket, sys, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(sys.argv[1])
 os.chmod(sys.argv[1], 0o777)  # systemd's is, too
+s.settimeout(3)
 while True:
-    for line in s.recv(4096).decode().splitlines():
+    try:
+        lines = s.recv(4096).decode().splitlines()
+    except socket.timeout:
+        lines = ["STARVED"]
+    for line in lines:
         print("%.3f %s" % (time.monotonic(), line), flush=True)
 END
 # Stops one thread, says so, and lets it go when standard input ends.
@@ -43,6 +49,8 @@ said=$work/said
 wait_for 5 test -S "$work/notify" || bail "a service manager listens" "$(cat "$said")"
 fed() { grep -c ' WATCHDOG=1$' "$said"; }
 fed_more() { [ "$(fed)" -ge "$1" ]; }
+starved() { tail -n 1 "$said" | grep -q ' STARVED$'; }
+stopped() { [[ $(ps -o state= -p "$1") == T* ]]; }
 
 export NOTIFY_SOCKET=$work/notify WATCHDOG_USEC=5000000
 server_start server
@@ -65,24 +73,26 @@ holder=$!
 exec 9>"$work/hold"
 rm "$work/hold"
 wait_for 5 grep -q stopped "$work/stopped" || bail "one thread stops" "$(cat "$work/stopped")"
-sleep 1.2 # one more feeding may be due for what it did before
 : >"$said"
-sleep 4
-equal "a worker that is stuck starves it" 0 "$(fed)"
+check "a worker that is stuck starves it" wait_for 10 starved
+check "after one feeding for what it did before, at most" test "$(fed)" -le 1
+is_stuck() { grep -q 'worker 1 is stuck' "$(server_err server)"; }
+wait_for 5 is_stuck
 equal "which is said once, with its number" 1 "$(grep -c \
 	'^udpxdp: worker 1 is stuck: it has not turned for 3 s; the watchdog is not fed$' \
 	"$(server_err server)")"
 check "the other threads still run" alive "$main"
 
+: >"$said"
 exec 9>&-
 finish "$holder" 5
 check "it is fed again when the worker goes on" wait_for 5 fed_more 2
 
 kill -STOP "$main"
-sleep 1.2
+require wait_for 5 stopped "$main"
 : >"$said"
-sleep 2
-equal "a process that is stopped starves it" 0 "$(fed)"
+check "a process that is stopped starves it" wait_for 10 starved
+equal "at once" 0 "$(fed)"
 kill -CONT "$main"
 check "and feeds it again when it goes on" wait_for 5 fed_more 1
 
@@ -93,7 +103,8 @@ matches "it says that it stops" ' STOPPING=1$' "$(cat "$said")"
 : >"$said"
 unset WATCHDOG_USEC
 server_start server
-sleep 2.5
+require wait_for 5 grep -q ' READY=1$' "$said"
+wait_for 10 starved
 equal "nobody is fed who did not ask" "0 1" "$(fed) $(grep -c ' READY=1$' "$said")"
 
 done_testing

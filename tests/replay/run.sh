@@ -5,10 +5,11 @@
 #
 #   tests/replay/run.sh [CASE...]            run the cases of tests/replay/cases, all by default
 #   tests/replay/run.sh --update             write tests/replay/golden anew
+#   tests/replay/run.sh --help               this, and the names of the cases
 #
-# What is golden was never recorded from udpxdp. Echo: oracle.py works it out from the capture.
-# Chat and broadcast: dialogues.py says, by hand, who hears what. --update asks these two (the
-# captures themselves are made by recipes.py and dialogues.py: /usr/bin/python3 and scapy).
+# What is golden was never recorded from udpxdp: for each case its row says which oracle knows what is
+# right. --update asks them (the captures themselves are made by recipes.py and dialogues.py, which
+# needs /usr/bin/python3 and scapy).
 #
 # In golden: CASE.pcap, the frames sent; CASE.txt, standard output and the summary; CASE.FILE, the
 # history file of that name.
@@ -18,29 +19,31 @@ root=$PWD
 udpxdp=$(realpath "${BUILD:-build}")/udpxdp
 fixtures=$root/tests/fixtures/replay
 golden=$root/tests/replay/golden
-judge=$root/tests/replay/oracle.py
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+oracle=$root/tests/replay/oracle.py
+# shellcheck source=tests/jobs.sh
+. tests/jobs.sh
+work=$results/work
+mkdir "$work"
 
 # report STATUS NAME [FILE]: a test line; the file says what is wrong.
 report() {
-	number=$((number + 1))
+	tap_now tap_result "$@"
+}
+
+tap_result() {
 	if [ "$1" = 0 ]; then
 		echo "ok $number - $2"
-		return
+	else
+		echo "not ok $number - $2"
+		[ -z "${3:-}" ] || head -c 4000 "$3" | sed 's/^/# /'
 	fi
-	failures=$((failures + 1))
-	echo "not ok $number - $2"
-	if [ -n "${3:-}" ]; then head -c 4000 "$3" | sed 's/^/# /'; fi
 }
 
 skip() {
-	number=$((number + 1))
-	echo "ok $number - $1 # SKIP $2"
+	tap_now echo "ok $((number + 1)) - $1 # SKIP $2"
 }
 
-# each_case FUNCTION [CASE...]: calls FUNCTION NAME CAPTURE ZONE OPTION... for those cases.
+# each_case FUNCTION [CASE...]: calls FUNCTION NAME CAPTURE ORACLE ZONE OPTION... for those cases.
 each_case() {
 	local call=$1 line
 	shift
@@ -52,23 +55,51 @@ each_case() {
 	done <tests/replay/cases
 }
 
-is_echo() {
-	[[ $1 != chat_* && $1 != broadcast_* ]]
+predict() { # NAME CAPTURE ORACLE ZONE OPTION... into $predicted
+	local name=$1 capture=$2 whose=$3 zone=$4
+	shift 4
+	[ "$whose" = worked_out ] || return 0
+	wait_for_room 2
+	TZ=$zone python3 "$oracle" predict "$capture" "$predicted/$name.pcap" "$predicted/$name.txt" "$@" &
 }
 
-predict() { # NAME CAPTURE ZONE OPTION... into $predicted
-	local name=$1 capture=$2 zone=$3
-	shift 3
-	is_echo "$name" || return 0
-	TZ=$zone python3 "$judge" predict "$capture" "$predicted/$name.pcap" "$predicted/$name.txt" "$@"
+name_of() {
+	echo "$1"
 }
+
+usage() {
+	sed -n '5,/^set -u/{ /^#/s/^# \{0,1\}//p }' tests/replay/run.sh
+	echo "cases:"
+	each_case name_of | column -c 100 | expand
+}
+
+case ${1:-} in
+-h | --help)
+	usage
+	exit
+	;;
+-*)
+	if [ "$1" != --update ] || [ $# != 1 ]; then
+		usage >&2
+		exit 2
+	fi
+	;;
+esac
+for name; do
+	if [[ $name != -* ]] && [ -z "$(each_case name_of "$name")" ]; then
+		echo "tests/replay/run.sh: no case '$name'; --help lists them" >&2
+		exit 2
+	fi
+done
 
 if [ "${1:-}" = --update ]; then
+	/usr/bin/python3 "$fixtures/recipes.py" || exit 1
 	rm -rf "$golden"
 	mkdir "$golden"
-	/usr/bin/python3 "$fixtures/recipes.py" && /usr/bin/python3 "$fixtures/dialogues.py" || exit 1
+	/usr/bin/python3 "$fixtures/dialogues.py" || exit 1
 	predicted=$golden
 	each_case predict
+	wait
 	exit
 fi
 
@@ -85,10 +116,15 @@ replay() {
 	return $status
 }
 
-run_case() { # NAME CAPTURE ZONE OPTION...
-	local name=$1 why=$work/$1/why file other status=0
+run_case() {
+	tap_job replay_case "$@"
+}
+
+replay_case() { # NAME CAPTURE ORACLE ZONE OPTION...
+	local name=$1 capture=$2 why=$work/$1/why file other status=0
 	local run=$work/$name/1 again=$work/$name/2
-	shift
+	shift 3
+	set -- "$capture" "$@"
 	mkdir "$work/$name"
 	replay "$run" "$@" || { echo "exit status $?" >>"$why"; cat "$run/err.txt" >>"$why"; }
 	replay "$again" "$@"
@@ -101,7 +137,7 @@ run_case() { # NAME CAPTURE ZONE OPTION...
 		if [ ! -e "$other" ]; then
 			echo "${file##*/}: should not be there"
 		elif [[ $file == */pcap ]]; then
-			cmp -s "$file" "$other" || python3 "$judge" compare "$other" "$file" || true
+			cmp -s "$file" "$other" || python3 "$oracle" compare "$other" "$file" || true
 		else
 			diff -u "$other" "$file"
 		fi
@@ -111,24 +147,26 @@ run_case() { # NAME CAPTURE ZONE OPTION...
 	done
 	cmp -s "$run/pcap" "$golden/$name.pcap" || echo "the frames differ" >>"$why"
 	[ ! -s "$why" ] || status=1
-	report $status "$name" "$why"
+	tap_result $status "$name" "$why"
 }
 
 each_case run_case "$@"
 if [ $# != 0 ]; then
-	echo "1..$number"
-	exit $((failures != 0))
+	tap_end
+	exit
 fi
+wait
 
 # ---- is what is golden right? ------------------------------------------------------------
 
 predicted=$work/predicted
 mkdir "$predicted"
 each_case predict
+wait
 for file in "$predicted"/*; do
 	cmp "$file" "$golden/${file##*/}"
 done >"$work/why" 2>&1
-report "$([ ! -s "$work/why" ]; echo $?)" "golden echoes are what the judge works out" "$work/why"
+report "$([ ! -s "$work/why" ]; echo $?)" "golden echoes are what the oracle works out" "$work/why"
 
 if /usr/bin/python3 -c 'import scapy' 2>/dev/null; then
 	mkdir "$work/inputs" "$work/dialogues"
@@ -299,5 +337,4 @@ for signal in INT TERM PIPE; do
 		[ -z "$(ls interrupted)" ]; echo $?)" "ended by SIG$signal"
 done 2>/dev/null
 
-echo "1..$number"
-exit $((failures != 0))
+tap_end

@@ -18,7 +18,7 @@
 
 /* ---- percentiles --------------------------------------------------------------------- */
 
-static void empty_histogram(void **state)
+static void an_empty_histogram_is_zero(void **state)
 {
 	struct histogram *h = calloc(1, sizeof(*h));
 
@@ -28,7 +28,7 @@ static void empty_histogram(void **state)
 }
 
 /* Small values have a bucket each: 1 to 100 has the percentiles that its numbers say. */
-static void exact_percentiles(void **state)
+static void percentiles_of_small_values_are_exact(void **state)
 {
 	struct histogram *h = calloc(1, sizeof(*h));
 
@@ -54,7 +54,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* Against the sorted values themselves: never below, and at most 1/128 above. */
-static void percentiles_of_a_wide_set(void **state)
+static void percentiles_are_at_most_a_128th_too_large(void **state)
 {
 	enum { N = 100000 };
 	static const double percents[] = {0.1, 1, 10, 25, 50, 75, 90, 99, 99.9, 99.99, 100};
@@ -81,7 +81,7 @@ static void percentiles_of_a_wide_set(void **state)
 	free(h);
 }
 
-static void values_beyond_the_scale(void **state)
+static void values_beyond_the_scale_count_as_the_largest(void **state)
 {
 	struct histogram *h = calloc(1, sizeof(*h));
 
@@ -145,7 +145,7 @@ static void assert_tally(const struct tally *t, uint64_t received, uint64_t late
 	assert_int_equal(t->latency.count, received);
 }
 
-static void all_answered(void **state)
+static void answers_leave_nothing_outstanding(void **state)
 {
 	struct rig *rig = *state;
 
@@ -158,7 +158,7 @@ static void all_answered(void **state)
 }
 
 /* Of each ten: one is lost, one comes twice, two come swapped. */
-static void lossy_peer(void **state)
+static void losses_duplicates_and_disorder_are_told_apart(void **state)
 {
 	struct rig *rig = *state;
 
@@ -175,7 +175,7 @@ static void lossy_peer(void **state)
 }
 
 /* The first half is given up; what then comes of it is late once, and a duplicate after. */
-static void late_answers(void **state)
+static void what_was_given_up_is_late_once(void **state)
 {
 	struct rig *rig = *state;
 
@@ -189,7 +189,7 @@ static void late_answers(void **state)
 }
 
 /* A stamp in front is the server's; anything else that differs by a bit is wrong. */
-static void wrong_answers(void **state)
+static void any_wrong_bit_is_a_wrong_answer(void **state)
 {
 	static const char stamp[] = "【Mon Nov 23 02:00:00 2026】 ";
 	struct rig *rig = *state;
@@ -222,7 +222,7 @@ static void wrong_answers(void **state)
 }
 
 /* The answer to another flow's request, or to one never sent, is wrong. */
-static void foreign_answers(void **state)
+static void the_answer_to_another_is_wrong(void **state)
 {
 	struct rig *rig = *state;
 	struct flow other;
@@ -239,7 +239,7 @@ static void foreign_answers(void **state)
 }
 
 /* More requests than are remembered: the oldest are given up, and the books still balance. */
-static void memory_overrun(void **state)
+static void more_than_is_remembered_is_given_up(void **state)
 {
 	static uint8_t requests[200][SIZE];
 	struct tally tally = {0};
@@ -420,16 +420,18 @@ static void open_loop_keeps_its_rate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty_histogram),
-		cmocka_unit_test(exact_percentiles),
-		cmocka_unit_test(percentiles_of_a_wide_set),
-		cmocka_unit_test(values_beyond_the_scale),
-		cmocka_unit_test_setup_teardown(all_answered, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(lossy_peer, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(late_answers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(wrong_answers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(foreign_answers, set_up, tear_down),
-		cmocka_unit_test(memory_overrun),
+		cmocka_unit_test(an_empty_histogram_is_zero),
+		cmocka_unit_test(percentiles_of_small_values_are_exact),
+		cmocka_unit_test(percentiles_are_at_most_a_128th_too_large),
+		cmocka_unit_test(values_beyond_the_scale_count_as_the_largest),
+		cmocka_unit_test_setup_teardown(
+			answers_leave_nothing_outstanding, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			losses_duplicates_and_disorder_are_told_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_given_up_is_late_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(any_wrong_bit_is_a_wrong_answer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_answer_to_another_is_wrong, set_up, tear_down),
+		cmocka_unit_test(more_than_is_remembered_is_given_up),
 		cmocka_unit_test(answers_to_a_payload),
 		cmocka_unit_test(any_answer),
 		cmocka_unit_test(closed_loop_recovers),

@@ -27,7 +27,7 @@ static struct udpxdp_host *ipv6_only(void)
 	return udpxdp_host_new(fake_mac, 1500, &addr, 1);
 }
 
-static void announces(void **state)
+static void an_announcement_goes_to_everybody_with_ttl_1(void **state)
 {
 	static const uint8_t everybody_mac[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct udpxdp_endpoint everybody = {
@@ -53,7 +53,7 @@ static void announces(void **state)
 	node_stop(&node);
 }
 
-static void another_port(void **state)
+static void announces_from_and_to_its_own_port(void **state)
 {
 	struct node node;
 
@@ -118,7 +118,7 @@ static void answer_keeps_the_tags(void **state)
 	node_stop(&node);
 }
 
-static void answer_off(void **state)
+static void answer_off_hears_and_keeps_silent(void **state)
 {
 	struct node node;
 
@@ -131,7 +131,7 @@ static void answer_off(void **state)
 	node_stop(&node);
 }
 
-static void off_subnet(void **state)
+static void nobody_off_the_subnet_is_answered(void **state)
 {
 	struct node node;
 
@@ -160,7 +160,7 @@ static void a_reply_is_not_answered(void **state)
 	node_stop(&node);
 }
 
-static void no_ipv4(void **state)
+static void without_an_ipv4_address_it_neither_announces_nor_answers(void **state)
 {
 	struct node node;
 
@@ -173,7 +173,7 @@ static void no_ipv4(void **state)
 	node_stop(&node);
 }
 
-static void too_big(void **state)
+static void what_does_not_fit_the_mtu_is_refused(void **state)
 {
 	static char text[UDPXDP_PAYLOAD_MAX + 1];
 	size_t most = 1500 - 28 - strlen(STAMP);
@@ -200,7 +200,7 @@ static void too_big(void **state)
 	node_stop(&node);
 }
 
-static void no_frame(void **state)
+static void without_a_frame_it_is_refused_and_counted(void **state)
 {
 	struct node node;
 
@@ -212,7 +212,7 @@ static void no_frame(void **state)
 }
 
 /* Three nodes on one segment: an announcement makes one answer a node, and then it is quiet. */
-static void no_loop(void **state)
+static void three_nodes_answer_once_and_are_quiet(void **state)
 {
 	enum { NODES = 3 };
 	struct node nodes[NODES];
@@ -245,18 +245,18 @@ static void no_loop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(announces),
-		cmocka_unit_test(another_port),
+		cmocka_unit_test(an_announcement_goes_to_everybody_with_ttl_1),
+		cmocka_unit_test(announces_from_and_to_its_own_port),
 		cmocka_unit_test(stamp_follows_the_second),
 		cmocka_unit_test(answers_an_announcement),
 		cmocka_unit_test(answer_keeps_the_tags),
-		cmocka_unit_test(answer_off),
-		cmocka_unit_test(off_subnet),
+		cmocka_unit_test(answer_off_hears_and_keeps_silent),
+		cmocka_unit_test(nobody_off_the_subnet_is_answered),
 		cmocka_unit_test(a_reply_is_not_answered),
-		cmocka_unit_test(no_ipv4),
-		cmocka_unit_test(too_big),
-		cmocka_unit_test(no_frame),
-		cmocka_unit_test(no_loop),
+		cmocka_unit_test(without_an_ipv4_address_it_neither_announces_nor_answers),
+		cmocka_unit_test(what_does_not_fit_the_mtu_is_refused),
+		cmocka_unit_test(without_a_frame_it_is_refused_and_counted),
+		cmocka_unit_test(three_nodes_answer_once_and_are_quiet),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -159,7 +159,7 @@ static void drain(struct frame_io *io)
 
 /* ---- the tests ----------------------------------------------------------------------- */
 
-static void test_both_directions(void **state)
+static void both_directions_are_captured_as_they_were(void **state)
 {
 	struct capture_file *file = open_capture("c.pcap");
 	struct source *s = source_new(0, 3, 60);
@@ -221,7 +221,7 @@ static size_t count_in(const char *name)
 	return count;
 }
 
-static void test_flush(void **state)
+static void a_wait_or_a_second_brings_frames_to_the_file(void **state)
 {
 	struct capture_file *file = open_capture("c.pcap");
 	struct source *s = source_new(0, 3, 60);
@@ -267,7 +267,7 @@ static void *work(void *arg)
 #define WORKERS 2
 #define EACH 2000u
 
-static void test_threads(void **state)
+static void the_frames_of_all_workers_are_there_in_order(void **state)
 {
 	struct capture_file *file = open_capture("c.pcap");
 	struct worker workers[WORKERS];
@@ -310,7 +310,7 @@ static void add(struct source *s, struct frame_io *io, uint32_t count)
 	drain(io);
 }
 
-static void test_reopen(void **state)
+static void a_renamed_file_is_begun_anew(void **state)
 {
 	struct capture_file *file = open_capture("c.pcap");
 	struct source *s = source_new(0, 0, 60);
@@ -340,7 +340,7 @@ static void test_reopen(void **state)
 	free_packets(out);
 }
 
-static void test_reopen_fails_and_recovers(void **state)
+static void a_file_that_cannot_be_reopened_is_tried_again(void **state)
 {
 	char path[128], want[512];
 	struct capture_file *file;
@@ -379,7 +379,7 @@ static void test_reopen_fails_and_recovers(void **state)
 	rmdir(in_directory("moved"));
 }
 
-static void test_full_disk(void **state)
+static void frames_that_a_full_disk_loses_are_counted(void **state)
 {
 	struct capture_file *file;
 	struct source *s = source_new(0, 0, 1000);
@@ -434,7 +434,7 @@ static void test_full_disk(void **state)
 	assert_int_equal(kept, 150 - lost);
 }
 
-static void test_not_opened(void **state)
+static void what_cannot_be_opened_is_refused(void **state)
 {
 	char error[512] = "";
 
@@ -457,13 +457,13 @@ static void test_not_opened(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_both_directions),
-		TEST(test_flush),
-		TEST(test_threads),
-		TEST(test_reopen),
-		TEST(test_reopen_fails_and_recovers),
-		TEST(test_full_disk),
-		TEST(test_not_opened),
+		TEST(both_directions_are_captured_as_they_were),
+		TEST(a_wait_or_a_second_brings_frames_to_the_file),
+		TEST(the_frames_of_all_workers_are_there_in_order),
+		TEST(a_renamed_file_is_begun_anew),
+		TEST(a_file_that_cannot_be_reopened_is_tried_again),
+		TEST(frames_that_a_full_disk_loses_are_counted),
+		TEST(what_cannot_be_opened_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("capture", tests, NULL, NULL);

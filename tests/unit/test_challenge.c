@@ -28,7 +28,7 @@ static struct challenge *gate_with(uint64_t a, uint64_t b)
 }
 
 /* The designers' vectors: key 00 01 .. 0f, message 00 01 .. */
-static void siphash_vectors(void **state)
+static void siphash_agrees_with_its_vectors(void **state)
 {
 	const struct udpxdp_seed key = {{0x0706050403020100, 0x0f0e0d0c0b0a0908}};
 	const uint64_t words[3] = {0x0706050403020100, 0x0f0e0d0c0b0a0908, 0x1716151413121110};
@@ -39,7 +39,7 @@ static void siphash_vectors(void **state)
 	assert_true(siphash(&key, words, 3) == 0xb8ad50c6f649af94);
 }
 
-static void identities(void **state)
+static void an_identity_is_address_and_port_under_a_key(void **state)
 {
 	struct challenge *a = gate_with(1, 2), *b = gate_with(1, 3);
 	struct udpxdp_endpoint one = peer(1, 1000), two = peer(1, 1001), three = peer(2, 1000);
@@ -61,7 +61,7 @@ static bool knows(const struct challenge *challenge, struct udpxdp_endpoint p, u
 		challenge, &p, second * SEC, (const uint8_t *)token, CHALLENGE_TOKEN_LEN);
 }
 
-static void tokens(void **state)
+static void a_token_is_for_one_peer_and_two_periods(void **state)
 {
 	const uint64_t start = 64 * 1000;
 	struct challenge *a = gate_with(1, 2), *b = gate_with(2, 1);
@@ -104,7 +104,7 @@ static void the_first_period_has_no_predecessor(void **state)
 	free(challenge);
 }
 
-static void invitations(void **state)
+static void who_was_allowed_is_until_it_ends(void **state)
 {
 	struct challenge *challenge = gate_with(1, 2);
 
@@ -144,11 +144,11 @@ static void refusals_are_few(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(siphash_vectors),
-		cmocka_unit_test(identities),
-		cmocka_unit_test(tokens),
+		cmocka_unit_test(siphash_agrees_with_its_vectors),
+		cmocka_unit_test(an_identity_is_address_and_port_under_a_key),
+		cmocka_unit_test(a_token_is_for_one_peer_and_two_periods),
 		cmocka_unit_test(the_first_period_has_no_predecessor),
-		cmocka_unit_test(invitations),
+		cmocka_unit_test(who_was_allowed_is_until_it_ends),
 		cmocka_unit_test(refusals_are_few),
 	};
 

@@ -93,7 +93,7 @@ static void relays_to_the_others(void **state)
 	node_stop(&node);
 }
 
-static void each_by_its_own_path(void **state)
+static void members_hear_by_the_path_they_spoke_by(void **state)
 {
 	struct node node = room_of("chat", 1, ann);
 	struct udpxdp_datagram d = node_datagram(&node, bob, "x", 1);
@@ -146,7 +146,7 @@ static void empty_datagram_joins(void **state)
 	node_stop(&node);
 }
 
-static void bytes_as_sent(void **state)
+static void bytes_are_relayed_as_they_were_sent(void **state)
 {
 	static const char hostile[] = "a\0b\x1b]0;x\x07\x1b[2J\r\n\xe2\x80\xae\xc2\x9b\x7f\n\n";
 	struct node node = room_of("chat", 2, ann, bob);
@@ -161,7 +161,7 @@ static void bytes_as_sent(void **state)
 	node_stop(&node);
 }
 
-static void nicks(void **state)
+static void a_nick_is_of_one_member_until_it_is_free(void **state)
 {
 	struct node node = room_of("chat", 2, ann, bob);
 
@@ -180,7 +180,7 @@ static void nicks(void **state)
 	node_stop(&node);
 }
 
-static void nicks_that_are_none(void **state)
+static void a_nick_is_one_printing_word_and_no_address(void **state)
 {
 	static const char *const names[] = {
 		"/nick",
@@ -213,7 +213,7 @@ static void nicks_that_are_none(void **state)
 	node_stop(&node);
 }
 
-static void who(void **state)
+static void who_lists_everybody_by_name(void **state)
 {
 	struct node node = room_of("chat", 2, ann, eve);
 
@@ -259,7 +259,7 @@ static void who_is_bounded(void **state)
 	}
 }
 
-static void other_commands(void **state)
+static void other_commands_and_what_is_none_are_answered(void **state)
 {
 	struct node node = room_of("chat", 2, ann, bob);
 
@@ -311,7 +311,7 @@ static void idle_members_leave(void **state)
 	node_stop(&node);
 }
 
-static void clock_set_back(void **state)
+static void a_clock_set_back_expels_nobody(void **state)
 {
 	struct node node = room_of("chat,idle=10", 2, ann, bob);
 
@@ -325,7 +325,7 @@ static void clock_set_back(void **state)
 	node_stop(&node);
 }
 
-static void full_room(void **state)
+static void a_full_room_admits_when_somebody_leaves(void **state)
 {
 	struct node node = room_of("chat,members=2,idle=10", 2, ann, bob);
 
@@ -340,7 +340,7 @@ static void full_room(void **state)
 	node_stop(&node);
 }
 
-static void invalid_text(void **state)
+static void text_that_is_not_utf8_is_refused(void **state)
 {
 	static const char *const texts[] = {
 		"\xff",
@@ -380,7 +380,7 @@ static void refusals_are_told_a_few_times(void **state)
 	node_stop(&node);
 }
 
-static void too_long(void **state)
+static void what_does_not_fit_the_mtu_is_refused(void **state)
 {
 	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 	struct node node = room_of("chat", 2, ann, bob);
@@ -408,7 +408,7 @@ static void too_long(void **state)
 	node_stop(&node);
 }
 
-static void longest_datagram(void **state)
+static void the_longest_datagram_is_relayed(void **state)
 {
 	static uint8_t text[65527]; /* the most that IPv6 carries is more than IPv4's */
 	struct node node;
@@ -424,7 +424,7 @@ static void longest_datagram(void **state)
 	node_stop(&node);
 }
 
-static void no_frames(void **state)
+static void each_relay_without_a_frame_is_counted(void **state)
 {
 	struct node node = room_of("chat", 3, ann, bob, eve);
 
@@ -436,7 +436,7 @@ static void no_frames(void **state)
 }
 
 /* Everybody hears everybody else, each speaker's messages in order. */
-static void two_hundred_members(void **state)
+static void two_hundred_members_hear_each_other_in_order(void **state)
 {
 	enum { MEMBERS = 200, MESSAGES = 50 };
 	static unsigned next[MEMBERS][MEMBERS];
@@ -470,7 +470,7 @@ static void two_hundred_members(void **state)
 	node_stop(&node);
 }
 
-static void console_line(void **state)
+static void a_console_speaks_to_one_peer_who_is_then_welcome(void **state)
 {
 	struct node node = room_of("chat:9000", 1, ann);
 
@@ -488,7 +488,7 @@ static void console_line(void **state)
 	node_stop(&node);
 }
 
-static void console_line_that_cannot_go(void **state)
+static void a_console_hears_why_its_line_cannot_go(void **state)
 {
 	static char text[1474];
 	struct node node = chat_with("chat");
@@ -510,27 +510,27 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(relays_to_the_others),
-		cmocka_unit_test(each_by_its_own_path),
+		cmocka_unit_test(members_hear_by_the_path_they_spoke_by),
 		cmocka_unit_test(a_port_is_a_member),
 		cmocka_unit_test(empty_datagram_joins),
-		cmocka_unit_test(bytes_as_sent),
-		cmocka_unit_test(nicks),
-		cmocka_unit_test(nicks_that_are_none),
-		cmocka_unit_test(who),
+		cmocka_unit_test(bytes_are_relayed_as_they_were_sent),
+		cmocka_unit_test(a_nick_is_of_one_member_until_it_is_free),
+		cmocka_unit_test(a_nick_is_one_printing_word_and_no_address),
+		cmocka_unit_test(who_lists_everybody_by_name),
 		cmocka_unit_test(who_is_bounded),
-		cmocka_unit_test(other_commands),
+		cmocka_unit_test(other_commands_and_what_is_none_are_answered),
 		cmocka_unit_test(answers_end_as_the_question),
 		cmocka_unit_test(idle_members_leave),
-		cmocka_unit_test(clock_set_back),
-		cmocka_unit_test(full_room),
-		cmocka_unit_test(invalid_text),
+		cmocka_unit_test(a_clock_set_back_expels_nobody),
+		cmocka_unit_test(a_full_room_admits_when_somebody_leaves),
+		cmocka_unit_test(text_that_is_not_utf8_is_refused),
 		cmocka_unit_test(refusals_are_told_a_few_times),
-		cmocka_unit_test(too_long),
-		cmocka_unit_test(longest_datagram),
-		cmocka_unit_test(no_frames),
-		cmocka_unit_test(two_hundred_members),
-		cmocka_unit_test(console_line),
-		cmocka_unit_test(console_line_that_cannot_go),
+		cmocka_unit_test(what_does_not_fit_the_mtu_is_refused),
+		cmocka_unit_test(the_longest_datagram_is_relayed),
+		cmocka_unit_test(each_relay_without_a_frame_is_counted),
+		cmocka_unit_test(two_hundred_members_hear_each_other_in_order),
+		cmocka_unit_test(a_console_speaks_to_one_peer_who_is_then_welcome),
+		cmocka_unit_test(a_console_hears_why_its_line_cannot_go),
 	};
 
 	return cmocka_run_group_tests_name("chat", tests, NULL, NULL);

@@ -105,7 +105,7 @@ static void a_token_grows_old(void **state)
 	node_stop(&node);
 }
 
-static void commands_need_it_too(void **state)
+static void commands_are_challenged_too(void **state)
 {
 	static const char *const commands[] = {"/who", "/nick far", "/quit", "/help"};
 	struct node node = room("chat");
@@ -119,7 +119,7 @@ static void commands_need_it_too(void **state)
 	node_stop(&node);
 }
 
-static void again_after_leaving(void **state)
+static void who_has_left_is_challenged_again(void **state)
 {
 	const struct udpxdp_endpoint far = off_link(5, 4000);
 	struct node node = room("chat,idle=10");
@@ -135,7 +135,7 @@ static void again_after_leaving(void **state)
 	node_stop(&node);
 }
 
-static void full_room(void **state)
+static void a_full_room_is_said_after_the_challenge(void **state)
 {
 	const struct udpxdp_endpoint far = off_link(5, 4000);
 	struct node node = room("chat,members=1");
@@ -168,7 +168,7 @@ static void who_was_spoken_to_is_welcome(void **state)
 	node_stop(&node);
 }
 
-static void not_asked_for(void **state)
+static void nobody_is_challenged_when_off_or_replaying(void **state)
 {
 	const struct udpxdp_endpoint far = off_link(5, 4000);
 	struct node off = room("chat,challenge=off"), replay = room("chat");
@@ -198,7 +198,7 @@ static void tokens_depend_on_the_seed(void **state)
 }
 
 /* A flood of forged sources is answered with no more bytes than it brought, but for a constant. */
-static void forged_sources(void **state)
+static void forged_sources_fill_no_room_and_get_few_answers(void **state)
 {
 	struct node node = room("chat,members=2");
 
@@ -223,13 +223,13 @@ int main(void)
 		cmocka_unit_test(echoes_the_token),
 		cmocka_unit_test(a_token_is_for_one),
 		cmocka_unit_test(a_token_grows_old),
-		cmocka_unit_test(commands_need_it_too),
-		cmocka_unit_test(again_after_leaving),
-		cmocka_unit_test(full_room),
+		cmocka_unit_test(commands_are_challenged_too),
+		cmocka_unit_test(who_has_left_is_challenged_again),
+		cmocka_unit_test(a_full_room_is_said_after_the_challenge),
 		cmocka_unit_test(who_was_spoken_to_is_welcome),
-		cmocka_unit_test(not_asked_for),
+		cmocka_unit_test(nobody_is_challenged_when_off_or_replaying),
 		cmocka_unit_test(tokens_depend_on_the_seed),
-		cmocka_unit_test(forged_sources),
+		cmocka_unit_test(forged_sources_fill_no_room_and_get_few_answers),
 	};
 
 	return cmocka_run_group_tests_name("chat_challenge", tests, NULL, NULL);

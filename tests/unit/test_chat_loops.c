@@ -229,14 +229,14 @@ static void provoke(
 		}
 }
 
-static void chat_and_chat(void **state)
+static void chat_and_chat_end(void **state)
 {
 	provoke("chat", 8090, "chat", 8090, 6);
 	provoke("chat:8090", 8090, "chat:9000", 9000, 6);
 	provoke("chat,members=1", 8090, "chat,members=1", 8090, 6);
 }
 
-static void chat_and_echo(void **state)
+static void chat_and_echo_end(void **state)
 {
 	provoke("chat", 8090, "echo", 8080, 8);
 	provoke("chat", 8090, "echo,stamp=off,loops=allow", 8080, 10);
@@ -246,7 +246,7 @@ static void chat_and_echo(void **state)
 }
 
 /* One that makes each answer wrong anew does loop, but slowly. */
-static void chat_and_a_mangler(void **state)
+static void chat_and_a_mangler_end_slowly(void **state)
 {
 	struct segment s = {.count = 0};
 	struct host *room = add_host(&s, "chat", 8090);
@@ -295,7 +295,7 @@ static uint16_t own_port(unsigned i)
 	return (uint16_t)(9000 + i);
 }
 
-static void rooms_in_a_mesh(void **state)
+static void rooms_in_a_mesh_pass_nothing_on(void **state)
 {
 	for (unsigned rooms = 2; rooms <= 5; rooms++) {
 		/* The person's message, and one relay to each other room: no room passes on. */
@@ -307,7 +307,7 @@ static void rooms_in_a_mesh(void **state)
 	}
 }
 
-static void echoes_in_a_room(void **state)
+static void echoes_in_a_room_end(void **state)
 {
 	struct segment s = {.count = 0};
 	struct host *room = add_host(&s, "chat", 8090);
@@ -324,7 +324,7 @@ static void echoes_in_a_room(void **state)
 }
 
 /* Persons at three consoles who write to each other's rooms hear each message once. */
-static void three_consoles(void **state)
+static void three_consoles_hear_each_other_once(void **state)
 {
 	struct segment s = {.count = 0};
 	struct host *rooms[3];
@@ -351,12 +351,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_what_could_loop),
 		cmocka_unit_test(takes_what_only_looks_like_it),
-		cmocka_unit_test(chat_and_chat),
-		cmocka_unit_test(chat_and_echo),
-		cmocka_unit_test(chat_and_a_mangler),
-		cmocka_unit_test(rooms_in_a_mesh),
-		cmocka_unit_test(echoes_in_a_room),
-		cmocka_unit_test(three_consoles),
+		cmocka_unit_test(chat_and_chat_end),
+		cmocka_unit_test(chat_and_echo_end),
+		cmocka_unit_test(chat_and_a_mangler_end_slowly),
+		cmocka_unit_test(rooms_in_a_mesh_pass_nothing_on),
+		cmocka_unit_test(echoes_in_a_room_end),
+		cmocka_unit_test(three_consoles_hear_each_other_once),
 	};
 
 	setenv("TZ", "UTC", 1);

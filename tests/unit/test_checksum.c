@@ -31,14 +31,14 @@ static bool congruent(uint32_t ours, uint32_t book)
 	return PACKET_BE16(ours) % 0xffff == book % 0xffff;
 }
 
-static void rfc1071_example(void **state)
+static void agrees_with_the_example_of_rfc1071(void **state)
 {
 	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
 
 	assert_int_equal(PACKET_BE16(checksum_sum(example, sizeof(example))), 0xddf2);
 }
 
-static void ipv4_header_example(void **state)
+static void agrees_with_a_known_ipv4_header(void **state)
 {
 	/* A header whose checksum, 0xb861, is printed in many a textbook. */
 	static const uint8_t header[] = {0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0,
@@ -47,7 +47,7 @@ static void ipv4_header_example(void **state)
 	assert_int_equal((uint16_t)~PACKET_BE16(checksum_sum(header, sizeof(header))), 0xb861);
 }
 
-static void every_length_and_offset(void **state)
+static void agrees_by_the_book_at_every_length_and_offset(void **state)
 {
 	uint8_t bytes[300];
 	uint32_t x = 1;
@@ -60,7 +60,7 @@ static void every_length_and_offset(void **state)
 				by_the_book(bytes + offset, len)));
 }
 
-static void carries(void **state)
+static void no_carry_is_lost(void **state)
 {
 	uint8_t ones[1500], edge[65] = {};
 
@@ -143,7 +143,7 @@ static struct udpxdp_path example_path(bool ipv4)
 	return path;
 }
 
-static void round_trips(void **state)
+static void what_is_built_is_classified_as_it_was_meant(void **state)
 {
 	_Alignas(2) uint8_t frame[1600];
 	uint8_t payload[1400];
@@ -214,13 +214,13 @@ static void ttl_is_taken_from_the_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rfc1071_example),
-		cmocka_unit_test(ipv4_header_example),
-		cmocka_unit_test(every_length_and_offset),
-		cmocka_unit_test(carries),
+		cmocka_unit_test(agrees_with_the_example_of_rfc1071),
+		cmocka_unit_test(agrees_with_a_known_ipv4_header),
+		cmocka_unit_test(agrees_by_the_book_at_every_length_and_offset),
+		cmocka_unit_test(no_carry_is_lost),
 		cmocka_unit_test(joins_at_odd_offsets),
 		cmocka_unit_test(prefix_is_cut_and_summed),
-		cmocka_unit_test(round_trips),
+		cmocka_unit_test(what_is_built_is_classified_as_it_was_meant),
 		cmocka_unit_test(zero_checksum_is_sent_as_ones),
 		cmocka_unit_test(ttl_is_taken_from_the_path),
 	};

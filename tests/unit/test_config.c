@@ -74,7 +74,7 @@ static void check_wrong(
 #define WRONG(file, number, expected) \
 	check_wrong(file, sizeof(file) - 1, number, expected, __LINE__)
 
-static void lines(void **state)
+static void a_line_is_a_name_or_a_name_and_a_value(void **state)
 {
 	READS("", "");
 	READS("\n\n \n\t\n", "");
@@ -108,7 +108,7 @@ static void foreign_files(void **state)
 		1, "a NUL byte: not a text file in UTF-8");
 }
 
-static void comments(void **state)
+static void a_comment_begins_at_a_word(void **state)
 {
 	READS("# a = b\n", "");
 	READS("#", "");
@@ -118,7 +118,7 @@ static void comments(void **state)
 	READS("file = a\t#b\n", "file=a;");
 }
 
-static void wrong_lines(void **state)
+static void a_wrong_line_is_said_with_its_number(void **state)
 {
 	WRONG("bad", 1, "bad: refused");
 	WRONG("a = b\n\n# more\nbad = 1\nalso bad\n", 4, "bad: refused");
@@ -138,7 +138,7 @@ static int set_option(void *options, const char *name, const char *value, char *
 	return options_set(&serve_verb, options, name, value, error, size);
 }
 
-static void options_of_serve(void **state)
+static void options_of_serve_are_set(void **state)
 {
 	static const char file[] = "# comment\n"
 				   "interface = eth7\n"
@@ -222,7 +222,7 @@ static void check_refused(const char *line, const char *expected)
 	assert_string_equal(error, expected);
 }
 
-static void wrong_options_of_serve(void **state)
+static void wrong_options_of_serve_are_refused(void **state)
 {
 	check_refused("ifcae = eth0", "ifcae: unknown");
 	check_refused("i = eth0", "i: unknown");
@@ -249,7 +249,7 @@ static void wrong_options_of_serve(void **state)
 
 /* ---- files --------------------------------------------------------------------------- */
 
-static void files(void **state)
+static void a_file_is_read_whole_or_refused(void **state)
 {
 	char path[] = "/tmp/udpxdp-test-config-XXXXXX", error[256], *text;
 	int fd = mkstemp(path);
@@ -288,14 +288,14 @@ static void files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lines),
-		cmocka_unit_test(comments),
+		cmocka_unit_test(a_line_is_a_name_or_a_name_and_a_value),
+		cmocka_unit_test(a_comment_begins_at_a_word),
 		cmocka_unit_test(foreign_files),
-		cmocka_unit_test(wrong_lines),
-		cmocka_unit_test(options_of_serve),
+		cmocka_unit_test(a_wrong_line_is_said_with_its_number),
+		cmocka_unit_test(options_of_serve_are_set),
 		cmocka_unit_test(print_and_quiet),
-		cmocka_unit_test(wrong_options_of_serve),
-		cmocka_unit_test(files),
+		cmocka_unit_test(wrong_options_of_serve_are_refused),
+		cmocka_unit_test(a_file_is_read_whole_or_refused),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -180,7 +180,7 @@ static int watch(struct fixture *f, const char *service)
 
 /* ---- the socket ----------------------------------------------------------------------- */
 
-static void modes_of_socket_and_directory(void **state)
+static void socket_and_directory_have_their_modes(void **state)
 {
 	struct fixture *f = *state;
 	struct stat status;
@@ -256,7 +256,7 @@ static void what_is_no_socket_stays(void **state)
 	unlink(path);
 }
 
-static void impossible_paths(void **state)
+static void impossible_paths_are_refused(void **state)
 {
 	struct fixture *f = *state;
 	char path[300];
@@ -271,7 +271,7 @@ static void impossible_paths(void **state)
 
 /* ---- requests ------------------------------------------------------------------------- */
 
-static void watching_a_service(void **state)
+static void a_service_that_exists_is_watched(void **state)
 {
 	struct fixture *f = *state;
 	int fd = connect_to(f->path);
@@ -373,7 +373,7 @@ static void answers_keep_the_order_of_requests(void **state)
 	close(fd);
 }
 
-static void answer_to_one_who_has_gone(void **state)
+static void the_answer_to_one_who_has_gone_is_dropped(void **state)
 {
 	struct fixture *f = *state;
 	int fd = watch(f, "chat:8090"), next;
@@ -484,7 +484,7 @@ static void noise_is_an_error(void **state)
 	close(fd);
 }
 
-static void sizes_of_requests(void **state)
+static void requests_longer_than_the_largest_are_errors(void **state)
 {
 	static char packet[CONTROL_PACKET_MAX + 1000];
 	static const char line[] = "announce\n";
@@ -515,7 +515,7 @@ static void sizes_of_requests(void **state)
 
 /* ---- messages ------------------------------------------------------------------------- */
 
-static void messages_to_who_watches(void **state)
+static void messages_go_to_who_watches(void **state)
 {
 	struct fixture *f = *state;
 	struct udpxdp_message message = {.time_ns = 1700000000123456789,
@@ -553,7 +553,7 @@ static void messages_to_who_watches(void **state)
 	close(silent);
 }
 
-static void longest_message(void **state)
+static void the_longest_message_goes_whole(void **state)
 {
 	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 	struct fixture *f = *state;
@@ -674,7 +674,7 @@ static void errors_are_outstanding_too(void **state)
 }
 
 /* One that hangs up while its requests are held back is noticed once they are not. */
-static void hanging_up_while_held_back(void **state)
+static void hanging_up_while_held_back_is_noticed(void **state)
 {
 	struct fixture *f = *state;
 	int fd = watch(f, "chat:8090");
@@ -751,29 +751,29 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(modes_of_socket_and_directory),
+		T(socket_and_directory_have_their_modes),
 		T(close_removes_the_socket),
 		T(close_leaves_the_socket_of_another),
 		T(live_socket_is_busy),
 		T(stale_socket_is_replaced),
 		T(what_is_no_socket_stays),
-		T(impossible_paths),
-		T(watching_a_service),
+		T(impossible_paths_are_refused),
+		T(a_service_that_exists_is_watched),
 		T(requests_are_passed_on),
 		T(errors_of_the_server_come_back),
 		T(answers_keep_the_order_of_requests),
-		T(answer_to_one_who_has_gone),
+		T(the_answer_to_one_who_has_gone_is_dropped),
 		T(requests_before_hanging_up_count),
 		T(garbage_is_an_error),
 		T(noise_is_an_error),
-		T(sizes_of_requests),
-		T(messages_to_who_watches),
-		T(longest_message),
+		T(requests_longer_than_the_largest_are_errors),
+		T(messages_go_to_who_watches),
+		T(the_longest_message_goes_whole),
 		T(frozen_console_is_cut_off),
 		T(answers_count_as_messages),
 		T(outstanding_requests_are_bounded),
 		T(errors_are_outstanding_too),
-		T(hanging_up_while_held_back),
+		T(hanging_up_while_held_back_is_noticed),
 		T(flood_starves_nobody),
 		T(consoles_are_bounded),
 		T(close_ends_consoles),

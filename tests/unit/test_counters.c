@@ -83,7 +83,7 @@ static void sums_over_workers(void **state)
 	assert_int_equal(counters_by_service(&(struct counters){}, totals), 0);
 }
 
-static void rates(void **state)
+static void a_rate_is_what_was_added_a_second(void **state)
 {
 	assert_true(stats_rate(110, 10, 2) == 50);
 	assert_true(stats_rate(10, 10, 2) == 0);
@@ -114,7 +114,7 @@ static void prints(printer *print, const struct stats_view *view, const char *ex
 	free(text);
 }
 
-static void table(void **state)
+static void table_shows_what_has_counted(void **state)
 {
 	prints(stats_print_table, &(struct stats_view){.iface = "eth0", .now = &now},
 		"eth0\n"
@@ -139,7 +139,7 @@ static void table(void **state)
 		"services\n");
 }
 
-static void table_with_rates(void **state)
+static void table_shows_rates_between_two_readings(void **state)
 {
 	const struct counters quiet = {.time_ns = 1, .port_count = 0};
 
@@ -180,7 +180,7 @@ static unsigned lines_in(const char *text)
 	return lines;
 }
 
-static void table_of_everything(void **state)
+static void table_of_all_shows_every_reason(void **state)
 {
 	char *text = print_with(
 		stats_print_table, &(struct stats_view){.iface = "eth0", .now = &now, .all = true});
@@ -222,7 +222,7 @@ static void same_json(json_t *actual, const char *expected)
 	free(text);
 }
 
-static void json(void **state)
+static void json_has_every_counter(void **state)
 {
 	json_t *root = json_of(&(struct stats_view){.iface = "eth0", .now = &now}, 0);
 	json_t *list, *echo, *worker;
@@ -260,7 +260,7 @@ static void json(void **state)
 	json_decref(root);
 }
 
-static void json_with_rates(void **state)
+static void json_has_rates_between_two_readings(void **state)
 {
 	const struct stats_view view = {
 		.iface = "quote\" and \\", .now = &now, .before = &earlier, .compact = true};
@@ -289,7 +289,7 @@ static void has_line(const char *text, const char *line)
 }
 
 /* Every sample follows the HELP and TYPE of its family, and no family comes twice. */
-static void prometheus(void **state)
+static void prometheus_explains_each_family_once(void **state)
 {
 	char *text = print_with(
 		stats_print_prometheus, &(struct stats_view){.iface = "a\"b\\c\nd", .now = &now});
@@ -334,13 +334,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sums_over_cpus),
 		cmocka_unit_test(sums_over_workers),
-		cmocka_unit_test(rates),
-		cmocka_unit_test(table),
-		cmocka_unit_test(table_with_rates),
-		cmocka_unit_test(table_of_everything),
-		cmocka_unit_test(json),
-		cmocka_unit_test(json_with_rates),
-		cmocka_unit_test(prometheus),
+		cmocka_unit_test(a_rate_is_what_was_added_a_second),
+		cmocka_unit_test(table_shows_what_has_counted),
+		cmocka_unit_test(table_shows_rates_between_two_readings),
+		cmocka_unit_test(table_of_all_shows_every_reason),
+		cmocka_unit_test(json_has_every_counter),
+		cmocka_unit_test(json_has_rates_between_two_readings),
+		cmocka_unit_test(prometheus_explains_each_family_once),
 	};
 
 	return cmocka_run_group_tests_name("counters", tests, NULL, NULL);

@@ -28,7 +28,7 @@ static void check(escaper *escape, const char *text, size_t len, const char *exp
 		fail_msg("line %d: got %s instead of %s", line, out, expected);
 }
 
-static void quoted(void **state)
+static void quoted_text_is_one_line_between_quotes(void **state)
 {
 	QUOTED("", "\"\"");
 	QUOTED("hello", "\"hello\"");
@@ -54,7 +54,7 @@ static void quoted(void **state)
 	QUOTED("\xe2\x80", "\"\\xe2\\x80\"");
 }
 
-static void safe(void **state)
+static void safe_text_steers_no_terminal(void **state)
 {
 	SAFE("", "");
 	SAFE("say \"hi\" \\o/", "say \"hi\" \\o/");
@@ -63,7 +63,7 @@ static void safe(void **state)
 	SAFE("\u5f20\u4e09\xff\n", "\u5f20\u4e09\\xff\\n");
 }
 
-static void one_line(void **state)
+static void a_line_ends_where_the_text_ends(void **state)
 {
 	LINE("", "");
 	LINE("hello", "hello");
@@ -84,7 +84,7 @@ static void one_line(void **state)
 	LINE("\xe2\x80\n", "\\xe2\\x80");
 }
 
-static void json(void **state)
+static void json_strings_hold_any_bytes(void **state)
 {
 	JSON("", "\"\"");
 	JSON("say \"hi\" \\o/", "\"say \\\"hi\\\" \\\\o/\"");
@@ -107,7 +107,7 @@ static bool ends_with(const char *out, size_t used, const char *end)
 }
 
 /* At every size: never a byte more than that, whole characters and escapes, marked as cut. */
-static void cut(void **state)
+static void what_is_cut_is_whole_characters_and_marked(void **state)
 {
 	static const char text[] = "a\u5f20\x1b\u202e\xff"
 				   "b";
@@ -166,11 +166,11 @@ static void any_bytes_stay_safe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(quoted),
-		cmocka_unit_test(safe),
-		cmocka_unit_test(one_line),
-		cmocka_unit_test(json),
-		cmocka_unit_test(cut),
+		cmocka_unit_test(quoted_text_is_one_line_between_quotes),
+		cmocka_unit_test(safe_text_steers_no_terminal),
+		cmocka_unit_test(a_line_ends_where_the_text_ends),
+		cmocka_unit_test(json_strings_hold_any_bytes),
+		cmocka_unit_test(what_is_cut_is_whole_characters_and_marked),
 		cmocka_unit_test(any_bytes_stay_safe),
 	};
 

@@ -139,7 +139,7 @@ static struct history *start(void)
 
 /* ---- bytes ------------------------------------------------------------------------------ */
 
-static void test_bytes(void **state)
+static void lines_have_the_bytes_of_the_tutorial(void **state)
 {
 	static const char want[] = LINE
 		"hello\n"
@@ -178,7 +178,7 @@ static void test_bytes(void **state)
 	assert_string_equal(stderr_capture(), "");
 }
 
-static void test_after_half_a_line(void **state)
+static void half_a_line_of_another_gets_an_end(void **state)
 {
 	FILE *file = fopen(path, "w");
 	struct history *history;
@@ -195,7 +195,7 @@ static void test_after_half_a_line(void **state)
 	free(text);
 }
 
-static void test_burst(void **state)
+static void ten_thousand_messages_at_once_are_kept(void **state)
 {
 	struct history *history = start();
 	uint64_t begin = clock_ms();
@@ -237,7 +237,7 @@ static void on_hangup(int signal)
 }
 
 /* Renamed and reopened again and again, as log rotation does, while messages come. */
-static void test_rotation_under_load(void **state)
+static void rotation_under_load_loses_nothing(void **state)
 {
 	struct history *history = start();
 	struct load load = {.history = history, .messages = 50000};
@@ -276,7 +276,7 @@ static void test_rotation_under_load(void **state)
 }
 
 /* The new file cannot be opened: the old one goes on being used until it can. */
-static void test_reopen_fails(void **state)
+static void the_old_file_is_used_until_the_new_one_opens(void **state)
 {
 	struct history *history = start();
 	unsigned next;
@@ -298,7 +298,7 @@ static void test_reopen_fails(void **state)
 	assert_int_equal(check_file(path, next, false), 1001);
 }
 
-static void test_deleted(void **state)
+static void a_deleted_file_is_made_anew(void **state)
 {
 	struct history *history = start();
 
@@ -315,7 +315,7 @@ static void test_deleted(void **state)
 
 /* ---- trouble ---------------------------------------------------------------------------- */
 
-static void test_directory_gone_and_back(void **state)
+static void a_directory_that_comes_back_is_used_again(void **state)
 {
 	char where[64];
 	struct history *history;
@@ -342,7 +342,7 @@ static void test_directory_gone_and_back(void **state)
 
 /* It cannot be opened for longer than the memory lasts: old messages are lost and counted, the
  * newest are written when it can. */
-static void test_cannot_be_opened(void **state)
+static void what_memory_cannot_hold_is_counted_as_lost(void **state)
 {
 	unsigned messages = 40000, lost, lines;
 	struct history *history;
@@ -372,7 +372,7 @@ static void test_cannot_be_opened(void **state)
 	assert_int_equal(said_count("udpxdp: "), 2);
 }
 
-static void test_not_permitted(void **state)
+static void what_may_not_be_opened_is_said(void **state)
 {
 	struct history *history;
 
@@ -411,7 +411,7 @@ static unsigned fill(struct history *history)
 
 /* A full disk: no half line is ever left, nothing is lost that memory can keep, and when there
  * is room again everything is there once. */
-static void test_full_disk(void **state)
+static void a_full_disk_tears_and_loses_nothing(void **state)
 {
 	unsigned n, written;
 	struct history *history;
@@ -438,7 +438,7 @@ static void test_full_disk(void **state)
 }
 
 /* A disk that stays full: what is lost is counted, and the end does not wait for it. */
-static void test_full_disk_to_the_end(void **state)
+static void a_full_disk_does_not_keep_it_from_stopping(void **state)
 {
 	unsigned n, written;
 	struct history *history;
@@ -474,7 +474,7 @@ static bool set_append_only(bool on)
 }
 
 /* What cannot be taken back out of the file is completed, not written again. */
-static void test_append_only(void **state)
+static void what_cannot_be_taken_back_is_completed(void **state)
 {
 	struct rlimit before, limit;
 	struct history *history;
@@ -547,18 +547,18 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
 	const struct CMUnitTest tests[] = {
-		CASE(test_bytes),
-		CASE(test_after_half_a_line),
-		CASE(test_burst),
-		CASE(test_rotation_under_load),
-		CASE(test_reopen_fails),
-		CASE(test_deleted),
-		CASE(test_directory_gone_and_back),
-		CASE(test_cannot_be_opened),
-		CASE(test_not_permitted),
-		CASE(test_full_disk),
-		CASE(test_full_disk_to_the_end),
-		CASE(test_append_only),
+		CASE(lines_have_the_bytes_of_the_tutorial),
+		CASE(half_a_line_of_another_gets_an_end),
+		CASE(ten_thousand_messages_at_once_are_kept),
+		CASE(rotation_under_load_loses_nothing),
+		CASE(the_old_file_is_used_until_the_new_one_opens),
+		CASE(a_deleted_file_is_made_anew),
+		CASE(a_directory_that_comes_back_is_used_again),
+		CASE(what_memory_cannot_hold_is_counted_as_lost),
+		CASE(what_may_not_be_opened_is_said),
+		CASE(a_full_disk_tears_and_loses_nothing),
+		CASE(a_full_disk_does_not_keep_it_from_stopping),
+		CASE(what_cannot_be_taken_back_is_completed),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

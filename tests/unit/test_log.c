@@ -71,20 +71,31 @@ static void a_reader_that_does_not_read(void **state)
 	assert_memory_equal(text, "udpxdp: now somebody does\n", len);
 }
 
-static void errno_is_kept(void **state)
+/* Without a standard error nothing is said and the caller's errno stays; what is said once there is
+ * one again is not what was said before. */
+static void a_closed_standard_error_loses_the_line_alone(void **state)
 {
+	static const char want[] = "udpxdp: to somebody\n";
+	char text[256];
+	int error;
+
 	close(STDERR_FILENO);
-	errno = EXDEV;
+	errno = EDOM;
 	log_line("to nobody at all");
-	assert_int_equal(errno, EXDEV);
+	error = errno;
 	dup2(pipe_fds[1], STDERR_FILENO);
+	log_line("to somebody");
+	assert_int_equal(error, EDOM);
+	assert_int_equal(drain(text, sizeof(text)), strlen(want));
+	assert_memory_equal(text, want, strlen(want));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_reader_that_does_not_read, begin, end),
-		cmocka_unit_test_setup_teardown(errno_is_kept, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_closed_standard_error_loses_the_line_alone, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

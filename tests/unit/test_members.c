@@ -80,7 +80,7 @@ static void compare(const struct members *members, const struct plain plain[PEER
 	assert_int_equal(ring, here);
 }
 
-static void like_a_plain_list(void **state)
+static void behaves_like_a_plain_list(void **state)
 {
 	struct members *members = room_for(CAPACITY);
 	struct plain plain[PEERS] = {{0}};
@@ -124,7 +124,7 @@ static void like_a_plain_list(void **state)
 	free(members);
 }
 
-static void in_order_of_joining(void **state)
+static void lists_in_order_of_joining(void **state)
 {
 	struct members *members = room_for(PEERS);
 
@@ -143,7 +143,7 @@ static void in_order_of_joining(void **state)
 	free(members);
 }
 
-static void names(void **state)
+static void a_name_is_found_whole_and_while_its_member_is_here(void **state)
 {
 	struct members *members = room_for(2);
 	struct udpxdp_path path = path_of(1, 0);
@@ -162,7 +162,7 @@ static void names(void **state)
 	free(members);
 }
 
-static void one_and_most(void **state)
+static void holds_one_or_65536(void **state)
 {
 	struct members *one = room_for(1), *most = room_for(65536);
 	struct udpxdp_path path = path_of(0, 0), other = path_of(1, 0);
@@ -186,7 +186,7 @@ static void one_and_most(void **state)
 	free(most);
 }
 
-static void rewound(void **state)
+static void a_clock_set_back_rewinds_who_was_seen_later(void **state)
 {
 	struct members *members = room_for(3);
 
@@ -208,11 +208,11 @@ static void rewound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(like_a_plain_list),
-		cmocka_unit_test(in_order_of_joining),
-		cmocka_unit_test(names),
-		cmocka_unit_test(one_and_most),
-		cmocka_unit_test(rewound),
+		cmocka_unit_test(behaves_like_a_plain_list),
+		cmocka_unit_test(lists_in_order_of_joining),
+		cmocka_unit_test(a_name_is_found_whole_and_while_its_member_is_here),
+		cmocka_unit_test(holds_one_or_65536),
+		cmocka_unit_test(a_clock_set_back_rewinds_who_was_seen_later),
 	};
 
 	return cmocka_run_group_tests_name("members", tests, NULL, NULL);

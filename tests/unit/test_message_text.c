@@ -61,7 +61,7 @@ static void set_zone(const char *zone)
 	message_text_line(line, sizeof(line), "", &other); /* another second: nothing is kept */
 }
 
-static void test_printed_line(void **state)
+static void a_printed_line_has_time_service_direction_peer_and_text(void **state)
 {
 	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
 
@@ -77,7 +77,7 @@ static void test_printed_line(void **state)
 		"\"a\\\"b\\\\c\\n\\x1b[31m\\xff\"\n");
 }
 
-static void test_zones(void **state)
+static void a_time_has_the_offset_of_its_zone(void **state)
 {
 	struct udpxdp_message m = message("x", UDPXDP_RECEIVED, THEN);
 
@@ -93,7 +93,7 @@ static void test_zones(void **state)
 }
 
 /* The change to winter time in the middle of a run: 2026-10-25 01:00 UTC in central Europe. */
-static void test_zone_changes(void **state)
+static void a_change_of_the_clocks_is_followed(void **state)
 {
 	uint64_t change = 1792890000ull * NSEC_PER_SEC;
 	struct udpxdp_message before = message("x", UDPXDP_RECEIVED, change - 1);
@@ -108,7 +108,7 @@ static void test_zone_changes(void **state)
 		"2026-10-25T02:59:59.999999+02:00 echo recv 10.0.0.2:4711 \"x\"\n");
 }
 
-static void test_printed_line_is_cut(void **state)
+static void a_printed_line_is_cut_and_marked(void **state)
 {
 	char *text = malloc(UDPXDP_PAYLOAD_MAX + 1), line[2 * MESSAGE_TEXT_LINE_MAX];
 	struct udpxdp_message m = message("", UDPXDP_RECEIVED, THEN);
@@ -139,7 +139,7 @@ static void test_printed_line_is_cut(void **state)
 static const struct udpxdp_service chat = {.name = "chat", .port = 8090};
 static const struct service_config chat_9000 = {.service = &chat, .port = 9000};
 
-static void test_json_line(void **state)
+static void a_json_line_has_the_same(void **state)
 {
 	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
 	char line[MESSAGE_TEXT_LINE_MAX + 1];
@@ -159,7 +159,7 @@ static void test_json_line(void **state)
 }
 
 /* Another's reader takes every line, whatever the bytes and however many of them. */
-static void test_json_of_any_bytes(void **state)
+static void a_json_line_is_valid_whatever_the_bytes(void **state)
 {
 	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 	char line[MESSAGE_TEXT_LINE_MAX];
@@ -204,7 +204,7 @@ static void test_json_of_any_bytes(void **state)
 	}
 }
 
-static void test_history_line(void **state)
+static void a_history_line_is_what_it_was_in_the_tutorial(void **state)
 {
 	struct udpxdp_message m = message("hello", UDPXDP_RECEIVED, THEN);
 
@@ -222,7 +222,7 @@ static void test_history_line(void **state)
 			  "two\\nlines\\r\\n\\x1b[0m\\x7f\n");
 }
 
-static void test_history_line_is_whole(void **state)
+static void a_history_line_is_never_cut(void **state)
 {
 	uint8_t *text = malloc(UDPXDP_PAYLOAD_MAX);
 	char *line = malloc(MESSAGE_TEXT_HISTORY_MAX);
@@ -246,7 +246,7 @@ static void test_history_line_is_whole(void **state)
 	free(line);
 }
 
-static void test_labels(void **state)
+static void a_label_has_the_port_where_two_bear_the_name(void **state)
 {
 	static const struct udpxdp_service echo = {.name = "echo"},
 					   broadcast = {.name = "broadcast"};
@@ -269,7 +269,7 @@ static void test_labels(void **state)
 
 /* Every length around the edges of cells goes through whole, until the queue is full; a message
  * that has no room leaves nothing behind. */
-static void test_message_queue(void **state)
+static void messages_of_every_length_pass_whole_or_not_at_all(void **state)
 {
 	struct message_queue *queue = message_queue_new(15, 2000);
 	uint8_t text[4000];
@@ -307,16 +307,16 @@ static void test_message_queue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_printed_line),
-		cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_zone_changes),
-		cmocka_unit_test(test_printed_line_is_cut),
-		cmocka_unit_test(test_json_line),
-		cmocka_unit_test(test_json_of_any_bytes),
-		cmocka_unit_test(test_history_line),
-		cmocka_unit_test(test_history_line_is_whole),
-		cmocka_unit_test(test_labels),
-		cmocka_unit_test(test_message_queue),
+		cmocka_unit_test(a_printed_line_has_time_service_direction_peer_and_text),
+		cmocka_unit_test(a_time_has_the_offset_of_its_zone),
+		cmocka_unit_test(a_change_of_the_clocks_is_followed),
+		cmocka_unit_test(a_printed_line_is_cut_and_marked),
+		cmocka_unit_test(a_json_line_has_the_same),
+		cmocka_unit_test(a_json_line_is_valid_whatever_the_bytes),
+		cmocka_unit_test(a_history_line_is_what_it_was_in_the_tutorial),
+		cmocka_unit_test(a_history_line_is_never_cut),
+		cmocka_unit_test(a_label_has_the_port_where_two_bear_the_name),
+		cmocka_unit_test(messages_of_every_length_pass_whole_or_not_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,7 +193,7 @@ static void ends(int status, int fd, const char *expected, ...)
 #define FAILS(message, ...) \
 	ends(EXIT_USAGE, STDERR_FILENO, "udpxdp: " message SEE, __VA_ARGS__, NULL)
 
-static void every_kind(void **state)
+static void every_kind_of_option_is_set(void **state)
 {
 	struct config c;
 	char *operands[ARGS_MAX];
@@ -229,7 +229,7 @@ static void every_kind(void **state)
 	assert_string_equal(c.path, "/123456");
 }
 
-static void seconds(void **state)
+static void seconds_have_fractions_and_bounds(void **state)
 {
 	struct config c;
 	char *operands[ARGS_MAX];
@@ -261,7 +261,7 @@ static void seconds(void **state)
 	NOT_SECONDS("99999999999999999999999");
 }
 
-static void abbreviations_and_aliases(void **state)
+static void abbreviations_and_aliases_name_the_option(void **state)
 {
 	struct config c;
 	char *operands[ARGS_MAX];
@@ -280,7 +280,7 @@ static void abbreviations_and_aliases(void **state)
 	FAILS("option --ver: could be --verbose or --version", "--ver", "h");
 }
 
-static void permutation(void **state)
+static void options_and_operands_come_in_any_order(void **state)
 {
 	struct config c;
 	char *operands[ARGS_MAX];
@@ -301,7 +301,7 @@ static void permutation(void **state)
 	assert_string_equal(operands[0], "-");
 }
 
-static void errors(void **state)
+static void what_is_wrong_is_said(void **state)
 {
 	FAILS("option --foo: unknown", "--foo", "h");
 	FAILS("option --foo: unknown", "--foo=bar", "h");
@@ -336,7 +336,7 @@ static void errors(void **state)
 	ends(EXIT_USAGE, STDERR_FILENO, "udpxdp: HOST: not given" SEE, "-q", NULL);
 }
 
-static void help_and_version(void **state)
+static void help_and_version_are_printed(void **state)
 {
 	static const char help[] =
 		"Usage: udpxdp test [OPTION...] HOST [PORT]\n"
@@ -421,7 +421,7 @@ static void no_limit_on_operands(void **state)
 	assert_int_equal(options_parse(&any, NULL, 4, argv), 1);
 }
 
-static void configuration_file(void **state)
+static void a_configuration_file_sets_the_same_options(void **state)
 {
 	struct config c = {};
 	char error[128] = "";
@@ -473,16 +473,16 @@ static void configuration_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_kind),
-		cmocka_unit_test(seconds),
-		cmocka_unit_test(abbreviations_and_aliases),
-		cmocka_unit_test(permutation),
-		cmocka_unit_test(errors),
-		cmocka_unit_test(help_and_version),
+		cmocka_unit_test(every_kind_of_option_is_set),
+		cmocka_unit_test(seconds_have_fractions_and_bounds),
+		cmocka_unit_test(abbreviations_and_aliases_name_the_option),
+		cmocka_unit_test(options_and_operands_come_in_any_order),
+		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(help_and_version_are_printed),
 		cmocka_unit_test(read_then_set),
 		cmocka_unit_test(instead_of_operands),
 		cmocka_unit_test(no_limit_on_operands),
-		cmocka_unit_test(configuration_file),
+		cmocka_unit_test(a_configuration_file_sets_the_same_options),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -44,7 +44,7 @@ static const uint32_t lengths[] = {0, 1, 13, 14, 60, 61, 1514, 9014, 65535, 6555
 
 #define LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
 
-static void test_round_trip(void **state)
+static void frames_of_every_length_come_back_as_they_were(void **state)
 {
 	FILE *file = create("in.pcap");
 	uint8_t *data = malloc(262144);
@@ -77,7 +77,7 @@ static void test_round_trip(void **state)
 	free_packets(out);
 }
 
-static void test_same_twice(void **state)
+static void the_same_input_gives_the_same_bytes(void **state)
 {
 	char *files[2];
 	long sizes[2];
@@ -117,7 +117,7 @@ static uint64_t first_time(const char *name)
 	return time_ns;
 }
 
-static void test_formats(void **state)
+static void all_byte_orders_and_resolutions_are_read(void **state)
 {
 	static const struct {
 		uint32_t magic;
@@ -140,7 +140,7 @@ static void test_formats(void **state)
 	}
 }
 
-static void test_after_2038(void **state)
+static void times_after_2038_are_kept(void **state)
 {
 	static const uint32_t seconds[] = {0, 0x7fffffff, 0x80000000, 0xffffffff};
 
@@ -195,7 +195,7 @@ static void write_pcapng(const char *name, uint8_t resolution, uint64_t units, u
 	fclose(file);
 }
 
-static void test_pcapng(void **state)
+static void pcapng_is_read(void **state)
 {
 	write_pcapng("in.pcapng", 9, START * SECOND + 987654321, 1);
 	assert_true(first_time("in.pcapng") == START * SECOND + 987654321);
@@ -203,7 +203,7 @@ static void test_pcapng(void **state)
 	assert_true(first_time("in.pcapng") == START * SECOND + 987654000);
 }
 
-static void test_batches_end_with_the_second(void **state)
+static void batches_end_with_the_second(void **state)
 {
 	static const uint32_t seconds[] = {5, 5, 5, 6, 9, 9, 8};
 	static const int batches[] = {3, 1, 2, 1};
@@ -239,7 +239,7 @@ static void test_batches_end_with_the_second(void **state)
 
 /* ---- buffers ------------------------------------------------------------------------- */
 
-static void test_lent_frames(void **state)
+static void received_frames_may_be_sent_changed(void **state)
 {
 	struct frame frames[FRAME_BATCH];
 	struct frame_io *io;
@@ -279,7 +279,7 @@ static void test_lent_frames(void **state)
 	free_packets(out);
 }
 
-static void test_allocated_frames(void **state)
+static void frames_of_its_own_are_bounded(void **state)
 {
 	struct frame frames[FRAME_BATCH], built[1025], untouched;
 	struct frame_io *io;
@@ -361,7 +361,7 @@ static void cut(const char *name, long size)
 	assert_int_equal(truncate(in_directory(name), size), 0);
 }
 
-static void test_truncated(void **state)
+static void a_truncated_capture_is_refused_where_it_ends(void **state)
 {
 	write_pcap("in.pcap", 100, 50, START);
 	cut("in.pcap", 24 + 100 * 66 - 1);
@@ -376,7 +376,7 @@ static void test_truncated(void **state)
 	assert_refused("in.pcap", 0, "packet 1 of");
 }
 
-static void test_snapped(void **state)
+static void parts_of_frames_are_refused(void **state)
 {
 	static const uint32_t sizes[][2] = {{60, 1514}, {0, 60}, {60, 14}};
 
@@ -395,7 +395,7 @@ static void test_snapped(void **state)
 	}
 }
 
-static void test_damaged(void **state)
+static void a_damaged_capture_is_refused(void **state)
 {
 	FILE *file = create("in.pcap");
 	uint8_t data[60] = "";
@@ -423,7 +423,7 @@ static void assert_not_opened(const char *in, const char *out, const char *why)
 	assert_int_equal(entries(), before);
 }
 
-static void test_not_opened(void **state)
+static void what_cannot_be_opened_is_refused(void **state)
 {
 	FILE *file = create("text");
 
@@ -441,7 +441,7 @@ static void test_not_opened(void **state)
 	assert_not_opened(in_directory("in.pcap"), in_directory("out"), "truncated");
 }
 
-static void test_not_ethernet(void **state)
+static void other_links_than_ethernet_are_refused(void **state)
 {
 	static const struct {
 		uint32_t type;
@@ -463,7 +463,7 @@ static void test_not_ethernet(void **state)
 
 /* ---- where the output goes ----------------------------------------------------------- */
 
-static void test_discard(void **state)
+static void a_discarded_output_leaves_nothing(void **state)
 {
 	struct frame_io *io;
 
@@ -475,7 +475,7 @@ static void test_discard(void **state)
 	assert_int_equal(entries(), 1);
 }
 
-static void test_nothing_under_the_name_before_the_end(void **state)
+static void nothing_is_under_the_name_before_the_end(void **state)
 {
 	struct frame_io *io;
 
@@ -488,7 +488,7 @@ static void test_nothing_under_the_name_before_the_end(void **state)
 	assert_int_equal(entries(), 2);
 }
 
-static void test_mode(void **state)
+static void the_output_has_the_mode_of_the_mask(void **state)
 {
 	mode_t mask = umask(027);
 	struct frame_io *io;
@@ -502,7 +502,7 @@ static void test_mode(void **state)
 	assert_int_equal(st.st_mode & 07777, 0640);
 }
 
-static void test_symbolic_link(void **state)
+static void a_symbolic_link_is_followed(void **state)
 {
 	struct packets *out;
 	struct frame_io *io;
@@ -521,7 +521,7 @@ static void test_symbolic_link(void **state)
 	free_packets(out);
 }
 
-static void test_onto_itself(void **state)
+static void a_capture_may_be_replaced_by_its_answers(void **state)
 {
 	struct packets *out;
 	struct frame_io *io;
@@ -536,7 +536,7 @@ static void test_onto_itself(void **state)
 	free_packets(out);
 }
 
-static void test_device(void **state)
+static void a_device_stays_a_device(void **state)
 {
 	struct frame_io *io;
 	struct stat st;
@@ -552,7 +552,7 @@ static void test_device(void **state)
 	assert_int_equal(entries(), 2);
 }
 
-static void test_full_device(void **state)
+static void a_full_device_is_an_error(void **state)
 {
 	struct frame_io *io;
 
@@ -575,7 +575,7 @@ static void test_full_device(void **state)
 	assert_int_equal(entries(), 2);
 }
 
-static void test_full_disk(void **state)
+static void a_full_disk_is_an_error(void **state)
 {
 	char in[64] = "/tmp/udpxdp-test-in-XXXXXX", error[512] = "";
 	struct frame_io *io;
@@ -605,27 +605,27 @@ static void test_full_disk(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_round_trip),
-		TEST(test_same_twice),
-		TEST(test_formats),
-		TEST(test_after_2038),
-		TEST(test_pcapng),
-		TEST(test_batches_end_with_the_second),
-		TEST(test_lent_frames),
-		TEST(test_allocated_frames),
-		TEST(test_truncated),
-		TEST(test_snapped),
-		TEST(test_damaged),
-		TEST(test_not_opened),
-		TEST(test_not_ethernet),
-		TEST(test_discard),
-		TEST(test_nothing_under_the_name_before_the_end),
-		TEST(test_mode),
-		TEST(test_symbolic_link),
-		TEST(test_onto_itself),
-		TEST(test_device),
-		TEST(test_full_device),
-		TEST(test_full_disk),
+		TEST(frames_of_every_length_come_back_as_they_were),
+		TEST(the_same_input_gives_the_same_bytes),
+		TEST(all_byte_orders_and_resolutions_are_read),
+		TEST(times_after_2038_are_kept),
+		TEST(pcapng_is_read),
+		TEST(batches_end_with_the_second),
+		TEST(received_frames_may_be_sent_changed),
+		TEST(frames_of_its_own_are_bounded),
+		TEST(a_truncated_capture_is_refused_where_it_ends),
+		TEST(parts_of_frames_are_refused),
+		TEST(a_damaged_capture_is_refused),
+		TEST(what_cannot_be_opened_is_refused),
+		TEST(other_links_than_ethernet_are_refused),
+		TEST(a_discarded_output_leaves_nothing),
+		TEST(nothing_is_under_the_name_before_the_end),
+		TEST(the_output_has_the_mode_of_the_mask),
+		TEST(a_symbolic_link_is_followed),
+		TEST(a_capture_may_be_replaced_by_its_answers),
+		TEST(a_device_stays_a_device),
+		TEST(a_full_device_is_an_error),
+		TEST(a_full_disk_is_an_error),
 	};
 
 	return cmocka_run_group_tests_name("pcap", tests, NULL, NULL);

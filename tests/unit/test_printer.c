@@ -111,7 +111,7 @@ static void count_lines(char *text, unsigned counts[WORKERS])
 	free(text);
 }
 
-static void test_lines(void **state)
+static void lines_come_at_once(void **state)
 {
 	struct printer *printer;
 	char *text, want[256];
@@ -136,7 +136,7 @@ static void test_lines(void **state)
 	assert_string_equal(stderr_capture(), "");
 }
 
-static void test_json_lines(void **state)
+static void json_lines_come_as_asked(void **state)
 {
 	struct printer *printer;
 	char *text;
@@ -170,7 +170,7 @@ static unsigned left_out(void)
 
 /* More comes than is to be printed: the first of each second are, the others are reported as left
  * out, once a second while it lasts and at the end. None is lost. */
-static void test_rate(void **state)
+static void what_exceeds_the_rate_is_counted_as_left_out(void **state)
 {
 	unsigned accepted = 0, counts[WORKERS], n, seconds;
 	uint64_t begin = clock_ms(), end = begin + 2 * WAIT_MS;
@@ -231,7 +231,7 @@ static void *reader(void *arg)
 }
 
 /* What was taken is printed, in order, whatever the pace of the reader. */
-static void test_two_workers(void **state)
+static void the_lines_of_two_workers_come_in_order(void **state)
 {
 	struct producer producers[WORKERS];
 	unsigned counts[WORKERS];
@@ -277,7 +277,7 @@ static unsigned put_for(struct printer *printer, unsigned ms, unsigned *refused)
 
 /* Nobody reads for a while: lines are lost, that is said while it lasts, and the producer does
  * not notice. Then somebody reads: what was taken comes, all of it. */
-static void test_slow_reader(void **state)
+static void a_slow_reader_costs_lines_that_are_counted(void **state)
 {
 	char want[128];
 	unsigned accepted, refused, counts[WORKERS];
@@ -327,7 +327,7 @@ static void stop_in_time(struct printer *printer)
 	assert_in_range(clock_ms() - begin, 0, 700);
 }
 
-static void test_stop_while_stuck(void **state)
+static void a_stuck_pipe_does_not_keep_it_from_stopping(void **state)
 {
 	unsigned accepted, refused, counts[WORKERS];
 	struct printer *printer;
@@ -345,7 +345,7 @@ static void test_stop_while_stuck(void **state)
 }
 
 /* A terminal that nobody reads can hold the thread in write(2). */
-static void test_stop_while_terminal_stuck(void **state)
+static void a_stuck_terminal_does_not_keep_it_from_stopping(void **state)
 {
 	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), fd = -1;
 	struct printer *printer;
@@ -380,7 +380,7 @@ static void check_gone(int fd, const char *why)
 	assert_string_equal(stderr_capture(), want);
 }
 
-static void test_reader_gone(void **state)
+static void a_reader_that_has_gone_is_said_once(void **state)
 {
 	int fds[2];
 
@@ -390,7 +390,7 @@ static void test_reader_gone(void **state)
 	close(fds[1]);
 }
 
-static void test_output_closed(void **state)
+static void a_closed_output_is_said_once(void **state)
 {
 	int fd = dup(STDERR_FILENO);
 
@@ -398,7 +398,7 @@ static void test_output_closed(void **state)
 	check_gone(fd, "Bad file descriptor");
 }
 
-static void test_output_full(void **state)
+static void what_a_full_output_loses_is_counted(void **state)
 {
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 	struct printer *printer;
@@ -416,16 +416,16 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, said_begin, said_end)
 	const struct CMUnitTest tests[] = {
-		CASE(test_lines),
-		CASE(test_json_lines),
-		CASE(test_rate),
-		CASE(test_two_workers),
-		CASE(test_slow_reader),
-		CASE(test_stop_while_stuck),
-		CASE(test_stop_while_terminal_stuck),
-		CASE(test_reader_gone),
-		CASE(test_output_closed),
-		CASE(test_output_full),
+		CASE(lines_come_at_once),
+		CASE(json_lines_come_as_asked),
+		CASE(what_exceeds_the_rate_is_counted_as_left_out),
+		CASE(the_lines_of_two_workers_come_in_order),
+		CASE(a_slow_reader_costs_lines_that_are_counted),
+		CASE(a_stuck_pipe_does_not_keep_it_from_stopping),
+		CASE(a_stuck_terminal_does_not_keep_it_from_stopping),
+		CASE(a_reader_that_has_gone_is_said_once),
+		CASE(a_closed_output_is_said_once),
+		CASE(what_a_full_output_loses_is_counted),
 	};
 
 	setenv("TZ", "CET-1", 1);

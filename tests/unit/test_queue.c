@@ -79,17 +79,17 @@ static void pass_many(size_t capacity)
 	queue_free(queue);
 }
 
-static void test_two_threads_small(void **state)
+static void two_threads_pass_all_in_order_through_3(void **state)
 {
 	pass_many(3);
 }
 
-static void test_two_threads_large(void **state)
+static void two_threads_pass_all_in_order_through_many(void **state)
 {
 	pass_many(1023);
 }
 
-static void test_full_and_empty(void **state)
+static void full_and_empty_are_told_apart(void **state)
 {
 	struct queue *queue = queue_new(7, sizeof(struct item));
 
@@ -117,7 +117,7 @@ static void test_full_and_empty(void **state)
 	queue_free(queue);
 }
 
-static void test_reserve_is_kept(void **state)
+static void what_is_reserved_is_there_when_it_is_pushed(void **state)
 {
 	struct queue *queue = queue_new(3, 1);
 	void *record = queue_reserve(queue);
@@ -135,7 +135,7 @@ static void test_reserve_is_kept(void **state)
 	queue_free(queue);
 }
 
-static void test_capacity(void **state)
+static void capacity_is_rounded_up_and_records_aligned(void **state)
 {
 	static const struct {
 		size_t asked, got;
@@ -159,7 +159,7 @@ static void test_capacity(void **state)
 	}
 }
 
-static void test_impossible(void **state)
+static void impossible_sizes_are_refused(void **state)
 {
 	static const struct {
 		size_t capacity, size;
@@ -175,12 +175,12 @@ static void test_impossible(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full_and_empty),
-		cmocka_unit_test(test_reserve_is_kept),
-		cmocka_unit_test(test_capacity),
-		cmocka_unit_test(test_impossible),
-		cmocka_unit_test(test_two_threads_small),
-		cmocka_unit_test(test_two_threads_large),
+		cmocka_unit_test(full_and_empty_are_told_apart),
+		cmocka_unit_test(what_is_reserved_is_there_when_it_is_pushed),
+		cmocka_unit_test(capacity_is_rounded_up_and_records_aligned),
+		cmocka_unit_test(impossible_sizes_are_refused),
+		cmocka_unit_test(two_threads_pass_all_in_order_through_3),
+		cmocka_unit_test(two_threads_pass_all_in_order_through_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

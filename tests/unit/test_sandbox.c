@@ -115,7 +115,7 @@ static void run_process(void)
 	must(!ask_for_queues(fd) || errno == EOPNOTSUPP);
 }
 
-static void the_process(void **state)
+static void the_process_may_do_no_more_than_it_needs(void **state)
 {
 	in_a_child(run_process);
 }
@@ -173,7 +173,7 @@ static void run_threads(void)
 	must(socket(AF_INET, SOCK_DGRAM, 0) >= 0);
 }
 
-static void its_threads(void **state)
+static void its_threads_may_do_less(void **state)
 {
 	in_a_child(run_threads);
 }
@@ -215,14 +215,14 @@ static void run_monitor(void)
 	refused(setuid(1));
 }
 
-static void the_monitor(void **state)
+static void the_monitor_may_open_and_remove_and_no_more(void **state)
 {
 	in_a_child(run_monitor);
 }
 
 /* ---- users ---- */
 
-static void which_user(void **state)
+static void a_user_that_does_not_exist_is_a_usage_error(void **state)
 {
 	char error[256];
 
@@ -254,11 +254,11 @@ static void a_plain_user_stays_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_process),
-		cmocka_unit_test(its_threads),
+		cmocka_unit_test(the_process_may_do_no_more_than_it_needs),
+		cmocka_unit_test(its_threads_may_do_less),
 		cmocka_unit_test(without_a_sandbox_nothing_is_taken),
-		cmocka_unit_test(the_monitor),
-		cmocka_unit_test(which_user),
+		cmocka_unit_test(the_monitor_may_open_and_remove_and_no_more),
+		cmocka_unit_test(a_user_that_does_not_exist_is_a_usage_error),
 		cmocka_unit_test(a_plain_user_stays_one),
 	};
 

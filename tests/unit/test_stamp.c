@@ -24,7 +24,7 @@ static void expect_ctime(time_t seconds)
 	assert_true(udpxdp_stamp_starts(stamp, len));
 }
 
-static void is_ctime(void **state)
+static void is_what_ctime_says(void **state)
 {
 	static const char *const zones[] = {
 		"UTC", "CET-1CEST,M3.5.0,M10.5.0/3", "<+08>-8", "<-0330>3:30"};
@@ -42,7 +42,7 @@ static void is_ctime(void **state)
 	}
 }
 
-static void known_value(void **state)
+static void a_known_second_has_its_stamp(void **state)
 {
 	static const char expected[] = "\u3010Mon Nov 23 02:00:00 2026\u3011";
 	uint8_t stamp[UDPXDP_STAMP_MAX];
@@ -59,7 +59,7 @@ static bool starts(const char *text)
 	return udpxdp_stamp_starts((const uint8_t *)text, strlen(text));
 }
 
-static void recognised(void **state)
+static void stamps_are_recognised(void **state)
 {
 	assert_true(starts("\u3010Mon Nov 23 02:00:00 2026\u3011"));
 	assert_true(starts("\u3010Mon Nov 23 02:00:00 2026\u3011 hello"));
@@ -69,7 +69,7 @@ static void recognised(void **state)
 		starts("\u3010Mon Nov 23 02:00:00 2026\u3011\u3010Mon Nov 23 02:00:00 2026\u3011"));
 }
 
-static void not_recognised(void **state)
+static void what_is_no_stamp_is_not_recognised(void **state)
 {
 	static const char *const samples[] = {
 		"",
@@ -103,7 +103,7 @@ static void not_recognised(void **state)
 }
 
 /* No prefix of a stamp is one, and no byte beyond len is read. */
-static void every_prefix(void **state)
+static void no_prefix_of_a_stamp_is_one(void **state)
 {
 	static const char stamp[] = "\u3010Mon Nov 23 02:00:00 2026\u3011";
 
@@ -119,11 +119,11 @@ static void every_prefix(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(is_ctime),
-		cmocka_unit_test(known_value),
-		cmocka_unit_test(recognised),
-		cmocka_unit_test(not_recognised),
-		cmocka_unit_test(every_prefix),
+		cmocka_unit_test(is_what_ctime_says),
+		cmocka_unit_test(a_known_second_has_its_stamp),
+		cmocka_unit_test(stamps_are_recognised),
+		cmocka_unit_test(what_is_no_stamp_is_not_recognised),
+		cmocka_unit_test(no_prefix_of_a_stamp_is_one),
 	};
 
 	return cmocka_run_group_tests_name("stamp", tests, NULL, NULL);

@@ -34,7 +34,7 @@ static bool word(struct sample s)
 	return udpxdp_text_is_word((const uint8_t *)s.text, s.len);
 }
 
-static void well_formed(void **state)
+static void well_formed_utf8_is_accepted(void **state)
 {
 	static const struct sample samples[] = {
 		SAMPLE(""),
@@ -57,7 +57,7 @@ static void well_formed(void **state)
 		assert_true(utf8(samples[i]));
 }
 
-static void not_well_formed(void **state)
+static void what_is_not_well_formed_is_refused(void **state)
 {
 	static const struct sample samples[] = {
 		SAMPLE("\x80"),
@@ -115,7 +115,7 @@ static bool rfc3629(const uint8_t *b, size_t len)
 	return true;
 }
 
-static void all_short_sequences(void **state)
+static void agrees_with_rfc3629_on_all_of_three_bytes(void **state)
 {
 	for (uint32_t n = 0; n < 1u << 24; n++) {
 		uint8_t b[3] = {(uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
@@ -125,7 +125,7 @@ static void all_short_sequences(void **state)
 	}
 }
 
-static void longest_text(void **state)
+static void the_longest_text_is_judged_to_its_end(void **state)
 {
 	static uint8_t text[UDPXDP_PAYLOAD_MAX];
 
@@ -137,7 +137,7 @@ static void longest_text(void **state)
 	assert_false(udpxdp_text_is_printable(text, sizeof(text)));
 }
 
-static void prints(void **state)
+static void printing_text_has_no_controls(void **state)
 {
 	static const struct sample yes[] = {
 		SAMPLE("a"),
@@ -179,7 +179,7 @@ static void prints(void **state)
 	}
 }
 
-static void words(void **state)
+static void a_word_has_no_spaces_of_any_kind(void **state)
 {
 	static const struct sample spaced[] = {
 		SAMPLE(" "),
@@ -208,7 +208,7 @@ static void expect_addr(
 	assert_string_equal(text, with_port);
 }
 
-static void addresses(void **state)
+static void addresses_are_written_by_rfc5952(void **state)
 {
 	const struct udpxdp_addr v4 = udpxdp_addr_ipv4(10, 0, 0, 2),
 				 top = udpxdp_addr_ipv4(255, 255, 255, 255);
@@ -233,13 +233,13 @@ static void addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(well_formed),
-		cmocka_unit_test(not_well_formed),
-		cmocka_unit_test(all_short_sequences),
-		cmocka_unit_test(longest_text),
-		cmocka_unit_test(prints),
-		cmocka_unit_test(words),
-		cmocka_unit_test(addresses),
+		cmocka_unit_test(well_formed_utf8_is_accepted),
+		cmocka_unit_test(what_is_not_well_formed_is_refused),
+		cmocka_unit_test(agrees_with_rfc3629_on_all_of_three_bytes),
+		cmocka_unit_test(the_longest_text_is_judged_to_its_end),
+		cmocka_unit_test(printing_text_has_no_controls),
+		cmocka_unit_test(a_word_has_no_spaces_of_any_kind),
+		cmocka_unit_test(addresses_are_written_by_rfc5952),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
