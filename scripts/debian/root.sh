@@ -4,24 +4,22 @@
 # A Debian made for a test, from the mirror that this machine's own apt uses. For scripts that have
 # sourced tests/e2e/lib.sh.
 
+# shellcheck source=scripts/debian/apt.sh
+. scripts/debian/apt.sh
+
 # make_debian ROOT PACKAGE,PACKAGE... [SUITE [CACHE]]: of this machine's own release, or another;
 # CACHE is an absolute path of a directory that keeps the packages.
 make_debian() {
-	local root=$1 packages=$2 ours suite repositories mirror uri name
-	ours=$(. /etc/os-release && echo "$VERSION_CODENAME")
-	suite=${3:-$ours}
+	local root=$1 packages=$2 suite=${3:-$(. /etc/os-release && echo "$VERSION_CODENAME")} found mirror uri name
 	command -v debootstrap >/dev/null || bail "there is debootstrap" "apt-get install debootstrap"
-	# A line "URI SUITE" for each of apt's Debian repositories of this release, made the other's.
-	repositories=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(CREATED_BY)' |
-		awk -v ours="$ours" -v suite="$suite" '$3 == "main" && $4 == "Packages" &&
-			$2 ~ "^" ours "(-|$)" && !seen[$2]++ { sub("^" ours, suite, $2); print $1, $2 }')
-	mirror=$(awk -v suite="$suite" '$2 == suite { print $1 }' <<<"$repositories")
-	[ -n "$mirror" ] || bail "apt knows a mirror of $ours" "$(apt-get indextargets | grep -i uri)"
+	found=$(repositories "$suite")
+	mirror=$(awk -v suite="$suite" '$2 == suite { print $1 }' <<<"$found")
+	[ -n "$mirror" ] || bail "apt knows a mirror of $suite" "$(apt-get indextargets | grep -i uri)"
 	require debootstrap --variant=minbase ${packages:+"--include=$packages"} ${4:+"--cache-dir=$4"} \
 		"$suite" "$root" "$mirror"
 	while read -r uri name; do
 		echo "deb $uri $name main"
-	done <<<"$repositories" >"$root/etc/apt/sources.list"
+	done <<<"$found" >"$root/etc/apt/sources.list"
 	cp /etc/resolv.conf "$root/etc/resolv.conf"
 	require inside "$root" apt-get update -qq
 }
