@@ -6,8 +6,8 @@
 # and one line, and leaves an output only with 0. One that is refused, for its link type or because
 # it holds no whole frames, is tried again as frames of Ethernet, which none may be refused as.
 #
-# The package comes from this machine's own Debian mirror, through an apt configuration that lives
-# in $BUILD/malformed and touches nothing else. CORPUS=DIR tries the captures in DIR instead.
+# The package comes from this machine's own Debian mirror, through an apt that lives in
+# $BUILD/malformed and touches nothing else. CORPUS=DIR tries the captures in DIR instead.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath -m "${BUILD:-build}")
@@ -19,31 +19,28 @@ skip() {
 	exit 0
 }
 
-# One line for apt: where this machine gets Debian's packages from, as a source of sources.
-source_line() {
-	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg options=
-	[ ! -e $keyring ] || options="[signed-by=$keyring] "
-	# shellcheck disable=SC2016 # apt's variables, not the shell's
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
-		'Created-By: Packages' 'Origin: Debian' 'Component: main' 2>/dev/null |
-		head -n 1 | sed "s|^|deb-src $options|"
+# shellcheck source=scripts/debian/apt.sh
+. scripts/debian/apt.sh
+apt=$dir/apt
+
+# fetch_source SUITE: tcpdump's source package of that release, into $dir/source.
+fetch_source() {
+	write_sources "$1" && sed -i 's/^deb /deb-src /' "$apt/sources.list" || return
+	rm -rf "$dir/source" && mkdir -p "$dir/source" && cd "$dir/source" || return
+	apt_seconds=60 private_apt apt-get -qq update &&
+		apt_seconds=40 private_apt apt-get -qq source --download-only tcpdump
 }
 
 fetch() {
-	local apt=$dir/apt
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$dir/source"
-	source_line >"$apt/sources.list"
-	[ -s "$apt/sources.list" ] || skip "apt knows no Debian mirror"
-	# The user that apt downloads as may not enter the directory: it stays the one who asks.
-	printf '%s\n' "Dir::Etc::sourcelist \"$apt/sources.list\";" 'Dir::Etc::sourceparts "/dev/null";' \
-		"Dir::State::lists \"$apt/lists\";" "Dir::Cache \"$apt/cache\";" \
-		'APT::Sandbox::User "";' 'Acquire::Languages "none";' 'Acquire::Retries "1";' \
-		'Acquire::http::Timeout "20";' >"$apt/apt.conf"
-	export APT_CONFIG=$apt/apt.conf
-	(cd "$dir/source" && timeout 100 apt-get -qq update &&
-		timeout 50 apt-get -qq source --download-only tcpdump) >"$dir/apt.log" 2>&1 ||
-		skip "apt has no source package of tcpdump: $(grep -m 1 '^[EW]:' "$dir/apt.log")"
-	unset APT_CONFIG
+	local suite why=
+	mkdir -p "$apt"
+	# Any release's will do, and not every mirror has the sources of every release.
+	for suite in "$(. /etc/os-release && echo "$VERSION_CODENAME")" bookworm trixie; do
+		(fetch_source "$suite") >"$dir/apt.log" 2>&1 && break
+		why=${why:-$(grep -m 1 '^[EW]:' "$dir/apt.log")}
+	done
+	[ -n "$(find "$dir/source" -name '*.orig.tar.*' 2>/dev/null)" ] ||
+		skip "apt has no source package of tcpdump: $why"
 	mkdir -p "$dir/unpacked"
 	tar -xf "$dir"/source/tcpdump_*.orig.tar.* -C "$dir/unpacked" --strip-components=1 --wildcards \
 		'*/tests/*.pcap' '*/tests/*.pcapng' >"$dir/tar.log" 2>&1
