@@ -76,7 +76,8 @@ program: $(BUILD)/udpxdp
 
 run:  ## install what is missing, build, show all services in a laboratory; IFACE=eth0 serves that interface
 	$(Q)scripts/install-deps run
-	$(Q)$(MAKE) --no-print-directory $(JOBS) all
+	@echo "building $(BUILD)/udpxdp"
+	$(Q)$(MAKE) --no-print-directory $(JOBS) say=@: all
 	$(Q)BUILD=$(BUILD) scripts/run $(IFACE)
 
 test:  ## install what is missing, build, run every test layer

@@ -23,7 +23,7 @@ repositories() {
 write_sources() {
 	local suite uri name keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=
 	[ ! -e $keyring ] || signed="[signed-by=$keyring] "
-	mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+	mkdir -p "${apt:?}/lists/partial" "$apt/archives/partial"
 	for suite; do
 		repositories "$suite" | while read -r uri name; do echo "deb $signed$uri $name main"; done
 	done >"$apt/sources.list"
