@@ -20,6 +20,7 @@ ROOT     := $(DESTDIR)$(PREFIX)
 IFACE    ?=
 TIME     ?= 60
 SUITE    ?= trixie
+ARCH     ?= arm64
 
 # Root by plain su has a user's PATH, in which dpkg, ip and others are not found.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -67,7 +68,7 @@ BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/
 
 .PHONY: all program run test test-unit test-bpf test-replay test-e2e test-build unit-build bench-build \
         threaded-build check format asan tsan valgrind fuzz fuzz-build bench lab \
-        install-deps install deb deb-test boot-test distro-test test-kernels clean help
+        install-deps install deb deb-test boot-test distro-test cross test-kernels clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -151,6 +152,10 @@ test-kernels:  ## boot Debian's kernels in QEMU, run the filter's tests and serv
 distro-test:  ## the two commands, run and test, in a fresh Debian: SUITE=trixie or bookworm; half an hour
 	$(Q)scripts/install-deps run debootstrap git
 	$(Q)BUILD=$(BUILD) scripts/distro-test $(SUITE)
+
+cross:  ## build for another architecture, run unit and replay tests under emulation: ARCH=arm64
+	$(Q)scripts/install-deps run dpkg-dev
+	$(Q)BUILD=$(BUILD) scripts/cross $(ARCH)
 
 clean:  ## remove everything that was built
 	$(Q)rm -rf $(BUILD) compile_commands.json
