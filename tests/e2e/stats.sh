@@ -35,6 +35,7 @@ stats() { on a "$udpxdp" stats "$@"; }
 # hold DIR: starts the stand-in on a; $holding is its pid, 9 is its standard input.
 hold() {
 	require mkfifo "$work/in"
+	: >"$work/hold.log" # not the ready line of the one before
 	nsenter --net="$(netns_path a)" -- "$holder" eth0.5 10.9.0.1 "$1" \
 		<"$work/in" >"$work/hold.log" 2>&1 &
 	holding=$!
