@@ -43,7 +43,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 }
 
 /* A frame that was given away is gone: to touch it again is a use after free. */
-static void release(struct accounting_io *m, const struct frame *frame)
+static void take_back(struct accounting_io *m, const struct frame *frame)
 {
 	require(m->out, frame->data, 0);
 	m->out--;
@@ -53,7 +53,7 @@ static void release(struct accounting_io *m, const struct frame *frame)
 static void release(struct frame_io *io, const struct frame *frame)
 {
 	require(frame->is_rx, frame->data, 0);
-	release((struct accounting_io *)io, frame);
+	take_back((struct accounting_io *)io, frame);
 }
 
 static bool allocate(struct frame_io *io, struct frame *frame)
@@ -80,7 +80,7 @@ static bool send_frame(struct frame_io *io, const struct frame *frame)
 	require(frame->data >= block_of(frame), NULL, 0);
 	m->sent(m->context, frame);
 	m->unflushed++;
-	release(m, frame);
+	take_back(m, frame);
 	return true;
 }
 
