@@ -35,9 +35,9 @@ inside() {
 
 # as_machine ROOT CACHE COMMAND...: runs it there as on a machine that systemd has booted: the root a
 # mount point, a bpf file system that only root may enter, /run a tmpfs, processes of its own, and
-# nothing of the environment. apt keeps its packages in CACHE.
+# nothing of the environment. apt keeps its packages in CACHE. All of it ends with the caller.
 as_machine() {
-	unshare --mount --pid --fork --kill-child sh -ec 'root=$1 cache=$2
+	setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child sh -ec 'root=$1 cache=$2
 		shift 2
 		mount --bind "$root" "$root"
 		cd "$root"
