@@ -12,11 +12,15 @@ CC       ?= cc
 CLANG    ?= clang
 CLANG_FORMAT ?= clang-format
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+# What installs and builds in one step uses all CPUs, unless make was told how many.
+JOBS      = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 ROOT     := $(DESTDIR)$(PREFIX)
 IFACE    ?=
 TIME     ?= 60
+SUITE    ?= trixie
+ARCH     ?= arm64
 
 # Root by plain su has a user's PATH, in which dpkg, ip and others are not found.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -28,7 +32,9 @@ LIBS     := libxdp libbpf libpcap libmnl jansson libseccomp libcap-ng libsystemd
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS))
 PKG_LIBS   = $(shell pkg-config --libs $(LIBS)) -lck -lm
 
-WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+# Warnings are errors in `make check`, not to who builds with a compiler that nobody here has seen.
+WERROR   ?=
+WARNINGS := -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wno-unused-parameter
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -DUDPXDP_VERSION=\"$(VERSION)\" \
@@ -38,7 +44,7 @@ ifneq ($(SANITIZE),)
 ALL_CFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 ALL_LDFLAGS += -fsanitize=$(SANITIZE)
 endif
-BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -Werror -Iinclude \
+BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra $(WERROR) -Iinclude \
               -I/usr/include/$(shell uname -m)-linux-gnu -ffile-prefix-map=$(CURDIR)=.
 
 ifeq ($(V),1)
@@ -62,19 +68,22 @@ BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/
 
 .PHONY: all program run test test-unit test-bpf test-replay test-e2e test-sanitize test-fuzz test-bench \
         test-malformed test-build unit-build e2e-build bench-build threaded-build check format asan tsan valgrind fuzz fuzz-build bench lab \
-        install-deps install deb deb-test boot-test test-kernels clean help
+        install-deps install deb deb-test boot-test distro-test cross test-kernels clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: program compile_commands.json  ## build the program (the default)
 program: $(BUILD)/udpxdp
 
-run: install-deps  ## install what is missing, build, show all services in a laboratory; IFACE=eth0 serves that interface
-	$(Q)$(MAKE) --no-print-directory all
+run:  ## install what is missing, build, show all services in a laboratory; IFACE=eth0 serves that interface
+	$(Q)scripts/install-deps run
+	@echo "building $(BUILD)/udpxdp"
+	$(Q)$(MAKE) --no-print-directory $(JOBS) say=@: all
 	$(Q)BUILD=$(BUILD) scripts/run $(IFACE)
 
-test: install-deps  ## install what is missing, build, run every test layer
-	$(Q)$(MAKE) --no-print-directory all test-build
+test:  ## install what is missing, build, run every test layer
+	$(Q)scripts/install-deps test
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all test-build
 	$(Q)BUILD=$(BUILD) tests/run check unit bpf replay e2e sanitize fuzz bench
 
 # One layer, and no more built than it needs; sanitize, fuzz and malformed build what they run themselves.
@@ -112,15 +121,16 @@ tsan valgrind: all  ## what threads share, under ThreadSanitizer; the unit tests
 fuzz: all  ## fuzz every target for TIME seconds (default 60)
 	$(Q)BUILD=$(BUILD) tests/fuzz/run $(TIME)
 
-bench: install-deps  ## measure against socket servers: ratios in one run, three to four minutes
-	$(Q)$(MAKE) --no-print-directory all test-build
+bench:  ## measure against socket servers: ratios in one run, three to four minutes
+	$(Q)scripts/install-deps bench
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all bench-build
 	$(Q)BUILD=$(BUILD) tests/bench/run
 
 lab: all  ## a shell in the laboratory of namespaces; removed at exit
 	$(Q)BUILD=$(BUILD) scripts/lab shell
 
-install-deps:  ## install the Debian packages that are missing
-	$(Q)scripts/install-deps $(EXTRA)
+install-deps:  ## install the Debian packages that are missing, for all that can be made
+	$(Q)scripts/install-deps all
 
 install: all  ## install to $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(BUILD)/udpxdp $(ROOT)/sbin/udpxdp
@@ -135,20 +145,28 @@ install: all  ## install to $(DESTDIR)$(PREFIX)
 deb:  ## build a Debian package: build/deb/udpxdp_VERSION_ARCH.deb
 	$(Q)BUILD=$(BUILD) scripts/deb
 
-deb-test: EXTRA := debootstrap
-deb-test: install-deps  ## install the package in a fresh Debian, run it there, purge it; minutes
+deb-test:  ## install the package in a fresh Debian, run it there, purge it; minutes
+	$(Q)scripts/install-deps test debootstrap
 	$(Q)$(MAKE) --no-print-directory deb
 	$(Q)BUILD=$(BUILD) scripts/deb-test
 
-boot-test: EXTRA := debootstrap qemu-system-x86 e2fsprogs
-boot-test: install-deps  ## boot a Debian with the package in QEMU, have systemd run the service; minutes
+boot-test:  ## boot a Debian with the package in QEMU, have systemd run the service; minutes
+	$(Q)scripts/install-deps test debootstrap qemu-system-x86 e2fsprogs
 	$(Q)$(MAKE) --no-print-directory deb
 	$(Q)BUILD=$(BUILD) scripts/boot-test
 
-test-kernels: EXTRA := qemu-system-x86 busybox-static cpio kmod xz-utils
-test-kernels: install-deps  ## boot Debian's kernels in QEMU, run the filter's tests and serve in each; at most 15 minutes
+test-kernels:  ## boot Debian's kernels in QEMU, run the filter's tests and serve in each; at most 15 minutes
+	$(Q)scripts/install-deps test qemu-system-x86 busybox-static cpio kmod xz-utils
 	$(Q)$(MAKE) --no-print-directory all test-build
 	$(Q)BUILD=$(BUILD) tests/kernels/run
+
+distro-test:  ## the two commands, run and test, in a fresh Debian: SUITE=trixie or bookworm; half an hour
+	$(Q)scripts/install-deps run debootstrap git
+	$(Q)BUILD=$(BUILD) scripts/distro-test $(SUITE)
+
+cross:  ## build for another architecture, run unit and replay tests under emulation: ARCH=arm64
+	$(Q)scripts/install-deps run dpkg-dev
+	$(Q)BUILD=$(BUILD) scripts/cross $(ARCH)
 
 clean:  ## remove everything that was built
 	$(Q)rm -rf $(BUILD) compile_commands.json

@@ -16,8 +16,10 @@ hosts() {
 	for name; do
 		ip netns add "$NETNS-$name" || return
 		on "$name" ip link set lo up || return
+		# IPv4's settings begin as this machine's own.
 		on "$name" sysctl -qw net.ipv6.conf.default.accept_dad=0 \
-			net.ipv6.conf.default.router_solicitations=0 || return
+			net.ipv6.conf.default.router_solicitations=0 net.ipv4.ip_forward=0 \
+			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 || return
 	done
 }
 
@@ -94,5 +96,6 @@ no_hosts() {
 
 # The counters are pinned in the bpf file system.
 mount_bpffs() {
-	[ "$(stat -f -c %T /sys/fs/bpf 2>/dev/null)" = bpf_fs ] || mount -t bpf bpf /sys/fs/bpf
+	local mounted='[ "$(stat -f -c %T /sys/fs/bpf 2>/dev/null)" = bpf_fs ]'
+	flock /sys sh -c "$mounted || mount -t bpf bpf /sys/fs/bpf" # once, whoever else is at it
 }

@@ -41,7 +41,7 @@ def user_and_system(pid):
 
 
 def softirq_threads():
-    """The kernel's softirq thread of each of the two CPUs."""
+    """The kernel's softirq thread of each CPU; in a container there are none, and what they do is others'."""
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -68,7 +68,8 @@ class Watch:
         return {
             "wall": time.monotonic(),
             "busy": [busy(cpu) for cpu in (CLIENT_CPU, SERVER_CPU)],
-            "softirq": [process_seconds(SOFTIRQ[cpu]) for cpu in (CLIENT_CPU, SERVER_CPU)],
+            "softirq": [process_seconds(SOFTIRQ[cpu]) if cpu in SOFTIRQ else 0
+                        for cpu in (CLIENT_CPU, SERVER_CPU)],
             "server": process_seconds(self.server_pid) if self.server_pid else 0,
             "ticks": user_and_system(self.server_pid) if self.server_pid else (0, 0),
             "children": sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]),

@@ -8,14 +8,6 @@
 
 v4=10.80.9.1 small=$work/small
 
-unmount() {
-	local status=$?
-	umount "$small" 2>/dev/null
-	(exit $status)
-	clean_up
-}
-trap unmount EXIT
-
 require hosts server client
 require wire server:eth0 client:eth0
 require address server eth0 $v4/24

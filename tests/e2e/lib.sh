@@ -9,6 +9,7 @@
 #   E2E_KEEP=1  leave the working directory behind
 
 set -u -o pipefail
+umask 022
 e2e=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 BUILD=$(realpath -m "${BUILD:-$e2e/../../build}")
 udpxdp=$BUILD/udpxdp
@@ -108,6 +109,17 @@ bail() {
 # require COMMAND...: for what a test is built on, not what it tests.
 require() {
 	"$@" >"$work/output" 2>&1 || bail "set up: $*" "$(cat "$work/output")"
+}
+
+# has_mounts: may it have mounts of its own? Not in a chroot that is no mount point.
+has_mounts() {
+	unshare --mount true 2>/dev/null
+}
+
+# own_bpffs: mounts one at $work/bpf that everybody may enter, as few may the machine's: where systemd
+# mounts it that has mode 700.
+own_bpffs() {
+	mkdir "$work/bpf" && mount -t bpf -o mode=1777 bpf "$work/bpf"
 }
 
 # ---- processes ----------------------------------------------------------------------------
@@ -313,6 +325,7 @@ clean_up() {
 		done
 	fi
 	no_hosts
+	awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/self/mounts | sort -r | xargs -r umount
 	for dir in /sys/fs/bpf/"$NETNS"-*; do
 		[ -d "$dir" ] && rm -r "$dir"
 	done

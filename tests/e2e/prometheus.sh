@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: MIT
 #
 # What `stats --prometheus` prints, judged by Prometheus' own promtool. Where that is not installed
-# it is taken out of Debian's package, kept beside the build, and its server never installed.
+# it is taken out of Debian's package, which before Debian 13 is the server's, and kept beside the build.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 find_promtool() {
-	local tool=$BUILD/tools/promtool
+	local tool=$BUILD/tools/promtool package=promtool
 	promtool=$(command -v promtool) && return
 	promtool=$tool
 	[ ! -x "$tool" ] || return 0
 	mkdir -p "$BUILD/tools" "$work/fetched"
 	cd "$work/fetched" || return
-	timeout 90 apt-get download -qq prometheus &&
-		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >"$tool.new" &&
+	[ -n "$(apt-cache madison promtool)" ] || package=prometheus
+	timeout 90 apt-get download -qq $package &&
+		dpkg-deb --fsys-tarfile ${package}_*.deb | tar -xO ./usr/bin/promtool >"$tool.new" &&
 		chmod +x "$tool.new" && mv "$tool.new" "$tool"
 	local status=$?
 	cd "$OLDPWD" && rm -rf "$work/fetched" "$tool.new"

@@ -245,15 +245,16 @@ cat >"$udpxdp" <<-END
 	exec ${plain[*]} --inh-caps=-all,$granted --ambient-caps=-all,$granted $work/udpxdp "\$@"
 END
 chmod 755 "$udpxdp"
-require mkdir -m 755 "/sys/fs/bpf/$NETNS-roots" "/sys/fs/bpf/$NETNS-theirs"
-require chown nobody "/sys/fs/bpf/$NETNS-theirs"
-server_start server --control "$work/theirs/control.sock" --pin-dir "/sys/fs/bpf/$NETNS-roots/server" \
+require own_bpffs
+require mkdir -m 755 "$work/bpf/roots" "$work/bpf/theirs"
+require chown nobody "$work/bpf/theirs"
+server_start server --control "$work/theirs/control.sock" --pin-dir "$work/bpf/roots/server" \
 	-s echo -s "chat,history=$work/theirs/chat.txt" -w "$work/theirs/all.pcap"
 pid=${server_pid[server]}
 equal "a plain user with ambient capabilities: what is left of them" \
 	"$(expected "$nobody" "$group" "")" "$(threads "$pid")"
 matches "a plain user: counters are not pinned, and that is said" \
-	"^udpxdp: counters are not pinned in .*$NETNS-roots/server: Permission denied" "$(cat "$(server_err server)")"
+	"^udpxdp: counters are not pinned in .*/bpf/roots/server: Permission denied" "$(cat "$(server_err server)")"
 equal "a plain user needs no monitor" "" "$(monitor_of "$pid")"
 check "a plain user: echo works" exchange
 equal "a plain user: stats finds the counters through the program" "50" \
@@ -264,22 +265,26 @@ equal "a plain user: its console works" 0 $?
 check "a plain user: SIGTERM ends it with status 0" server_stop server
 check "a plain user: the control socket has gone" test ! -e "$work/theirs/control.sock"
 
-# Without --control: where it is by default only root may make it.
-spawn "$work/default.err" server "$udpxdp" --iface eth0 --pin-dir "/sys/fs/bpf/$NETNS-theirs/server" \
-	--quiet -s echo -s chat,history=off
-check "a plain user, with defaults: it serves" wait_for 20 grep -q '^udpxdp: ready' "$work/default.err"
-equal "a plain user, with defaults: there are no consoles, and that is said" 1 \
-	"$(grep -cE '^udpxdp: no consoles: making /run/udpxdp/eth0.sock failed: ' "$work/default.err")"
-check "a plain user, with defaults: echo works" exchange
-check "a plain user, with defaults: chat works" speak hello
-kill "$pid"
-finish "$pid" 10
-equal "a plain user, with defaults: it ends with status 0" 0 $?
+# Without --control: where it is by default only root may make it, as /run is made by systemd.
+if has_mounts; then
+	spawn "$work/default.err" server unshare --mount sh -c 'mount -t tmpfs -o mode=755 none /run && exec "$@"' - \
+		"$udpxdp" --iface eth0 --pin-dir "$work/bpf/theirs/server" --quiet -s echo -s chat,history=off
+	check "a plain user, with defaults: it serves" wait_for 20 grep -q '^udpxdp: ready' "$work/default.err"
+	equal "a plain user, with defaults: there are no consoles, and that is said" 1 \
+		"$(grep -cE '^udpxdp: no consoles: making /run/udpxdp/eth0.sock failed: ' "$work/default.err")"
+	check "a plain user, with defaults: echo works" exchange
+	check "a plain user, with defaults: chat works" speak hello
+	kill "$pid"
+	finish "$pid" 10
+	equal "a plain user, with defaults: it ends with status 0" 0 $?
+else
+	skip "a plain user, with defaults" "no mounts of its own: this is a chroot that is no mount point"
+fi
 
-server_start server --control "$work/theirs/control.sock" --pin-dir "/sys/fs/bpf/$NETNS-theirs/server" -s echo
+server_start server --control "$work/theirs/control.sock" --pin-dir "$work/bpf/theirs/server" -s echo
 equal "a plain user: the counters are pinned where it may" 3 \
-	"$(find "/sys/fs/bpf/$NETNS-theirs/server" -type f | wc -l)"
+	"$(find "$work/bpf/theirs/server" -type f | wc -l)"
 server_stop server || not_ok "a plain user: it ends well"
-check "a plain user: and the pins are removed" test ! -e "/sys/fs/bpf/$NETNS-theirs/server"
+check "a plain user: and the pins are removed" test ! -e "$work/bpf/theirs/server"
 
 done_testing

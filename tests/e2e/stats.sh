@@ -35,6 +35,7 @@ stats() { on a "$udpxdp" stats "$@"; }
 # hold DIR: starts the stand-in on a; $holding is its pid, 9 is its standard input.
 hold() {
 	require mkfifo "$work/in"
+	: >"$work/hold.log" # not the ready line of the one before
 	nsenter --net="$(netns_path a)" -- "$holder" eth0.5 10.9.0.1 "$1" \
 		<"$work/in" >"$work/hold.log" 2>&1 &
 	holding=$!
@@ -158,10 +159,13 @@ equal "ip netns exec: the same" "$(stats -j | jq -cS .)" \
 mkdir $root/eth7
 equal "what a dead one left is no second server" "$(stats -j -i eth0.5 | jq -cS .)" \
 	"$(stats -j | jq -cS .)"
-exec 8<$root/eth7
-flock 8
+flock --no-fork $root/eth7 sleep 60 & # /proc/locks of a container has only those of the living
+second=$!
+is_locked() { ! flock --nonblock $root/eth7 true; }
+wait_for 5 is_locked
 fails "several servers" 2 "eth0_5, eth7; choose one with -i"
-exec 8<&-
+kill $second
+finish $second 5
 rmdir $root/eth7
 
 # ---- the server ends while stats runs ----

@@ -51,8 +51,7 @@ for verb in $verbs; do
 	prints "udpxdp $verb --version" '^udpxdp [0-9]+\.[0-9]+\.[0-9]+$' "$verb" --version
 	refuses "udpxdp $verb: an unknown option" \
 		"^udpxdp: option --nonsense: unknown; see udpxdp $verb --help$" "$verb" --nonsense
-	wide=$("$udpxdp" "$verb" --help | awk 'length > 100')
-	[ -z "$wide" ]
+	wide=$("$udpxdp" "$verb" --help | awk 'length > 100 { print; wide = 1 } END { exit wide }')
 	result "udpxdp $verb --help: no line is too wide" $? "$wide"
 done
 prints "the overview has serve's first option" '^  -i, --iface IFACE' --help

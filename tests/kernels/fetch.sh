@@ -1,50 +1,23 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
-# Debian's kernels of several releases, from the mirror that this machine's own apt uses. apt is
-# given lists and directories of its own below $kernels: the machine's are not touched. Sourced by run.
+# Debian's kernels of several releases, kept in $kernels. Sourced by run.
 : "${kernels:?}"
+apt=$kernels/apt
+# shellcheck source=scripts/debian/apt.sh
+. scripts/debian/apt.sh
 
 suites="bullseye bookworm trixie trixie-backports sid experimental"
-
-private_apt() {
-	local command=$1
-	shift
-	# Suites that are no longer cared for have an expired Valid-Until; their signatures still hold.
-	"$command" -o "Dir::Etc::SourceList=$kernels/apt/sources.list" -o Dir::Etc::SourceParts=- \
-		-o "Dir::State=$kernels/apt" -o "Dir::Cache=$kernels/apt" -o Dir::State::status=/dev/null \
-		-o Dir::Cache::pkgcache=pkgcache.bin -o Acquire::Check-Valid-Until=false \
-		-o APT::Sandbox::User=root "$@"
-}
-
-# write_sources: the repositories of those suites, where this machine has its own release from.
-write_sources() {
-	local codename targets main security suite keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=
-	[ ! -e $keyring ] || signed="[signed-by=$keyring] "
-	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-	targets=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(CREATED_BY)' |
-		awk '$3 == "main" && $4 == "Packages"')
-	main=$(awk -v suite="$codename" '$2 == suite { print $1; exit }' <<<"$targets")
-	security=$(awk -v suite="$codename-security" '$2 == suite { print $1; exit }' <<<"$targets")
-	[ -n "$main" ] || return
-	for suite in $suites; do
-		echo "deb $signed$main $suite main"
-		case $suite in
-		*-* | sid | experimental) ;;
-		*) [ -z "$security" ] || echo "deb $signed$security $suite-security main" ;;
-		esac
-	done
-}
 
 # list_releases: makes $kernels/releases, once a day: what `uname -r` says of every kernel to be had.
 # What a suite is left out for, a missing key or signature not least, is said.
 list_releases() {
 	[ -z "$(find "$kernels/releases" -mmin -1440 2>/dev/null)" ] || return 0
-	mkdir -p "$kernels/apt/lists/partial" "$kernels/apt/archives/partial"
 	note "reading what kernels there are"
-	write_sources >"$kernels/apt/sources.list" || note "apt knows no mirror of this Debian"
-	private_apt apt-get update -q >"$kernels/apt/log" 2>&1
-	grep '^[WE]:' "$kernels/apt/log" | while IFS= read -r line; do note "  $line"; done
+	# shellcheck disable=SC2086 # one a word
+	write_sources $suites || note "apt knows no mirror of this Debian"
+	private_apt apt-get update -q >"$apt/log" 2>&1
+	grep '^[WE]:' "$apt/log" | while IFS= read -r line; do note "  $line"; done
 	# Three numbers: a package of fewer is another's second name, or a release candidate.
 	private_apt apt-cache pkgnames linux-image- |
 		sed -nE 's/^linux-image-([0-9]+\.[0-9]+\.[0-9]+.*-cloud-amd64)$/\1/p' | sort -V >"$kernels/releases.new"
@@ -76,7 +49,7 @@ fetch_kernel() {
 	# Newer releases are made of several packages.
 	for package in image base binary modules; do
 		[ -n "$(private_apt apt-cache show "linux-$package-$release" 2>/dev/null)" ] || continue
-		(cd "$new" && private_apt apt-get download -q "linux-$package-$release") >>"$kernels/apt/log" 2>&1 || return
+		(cd "$new" && private_apt apt-get download -q "linux-$package-$release") >>"$apt/log" 2>&1 || return
 	done
 	for package in "$new"/*.deb; do
 		dpkg-deb -x "$package" "$new/root" || return

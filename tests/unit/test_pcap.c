@@ -541,8 +541,10 @@ static void a_device_stays_a_device(void **state)
 	struct frame_io *io;
 	struct stat st;
 
-	if (!make_device("null", 3))
+	if (!make_device("null", 3)) {
+		print_message("no device can be made here\n");
 		skip();
+	}
 	write_pcap("in.pcap", 10, 60, START);
 	io = open_files("in.pcap", "null");
 	assert_int_equal(reflect(io), 10);
@@ -556,8 +558,10 @@ static void a_full_device_is_an_error(void **state)
 {
 	struct frame_io *io;
 
-	if (!make_device("full", 7))
+	if (!make_device("full", 7)) {
+		print_message("no device can be made here\n");
 		skip();
+	}
 	/* A little, which is only written at the end. */
 	write_pcap("in.pcap", 10, 60, START);
 	io = open_files("in.pcap", "full");
@@ -588,6 +592,7 @@ static void a_full_disk_is_an_error(void **state)
 	assert_int_equal(rename(in_directory("in.pcap"), in), 0);
 	if (!mount_small("64k")) {
 		unlink(in);
+		print_message("no mount namespace here\n");
 		skip();
 	}
 	io = pcap_io_open(in, in_directory("out.pcap"), error, sizeof(error));

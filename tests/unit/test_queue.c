@@ -12,8 +12,6 @@
 
 #include "base/queue.h"
 
-#define MANY 1000000u
-
 struct item {
 	uint64_t number;
 	uint32_t words[7]; /* each derived from number: a torn record shows */
@@ -45,24 +43,28 @@ static bool put(struct queue *queue, uint64_t number)
 	return true;
 }
 
+static uint64_t many;
+
 static void *produce(void *arg)
 {
-	for (uint64_t i = 0; i < MANY; i++)
+	for (uint64_t i = 0; i < many; i++)
 		while (!put(arg, i))
 			sched_yield();
 	return NULL;
 }
 
-/* A tiny queue makes both ends meet its edges all the time; a larger one lets them run apart. */
-static void pass_many(size_t capacity)
+/* A tiny queue makes both ends meet its edges all the time, each time with a switch of threads
+ * where CPUs are few; a larger one lets them run apart. */
+static void pass(size_t capacity, uint64_t items)
 {
 	struct queue *queue = queue_new(capacity, sizeof(struct item));
 	uint64_t bad = 0, next = 0;
 	pthread_t thread;
 
+	many = items;
 	assert_non_null(queue);
 	assert_int_equal(pthread_create(&thread, NULL, produce, queue), 0);
-	while (next < MANY) {
+	while (next < many) {
 		const struct item *item = queue_peek(queue);
 
 		if (!item) {
@@ -81,12 +83,12 @@ static void pass_many(size_t capacity)
 
 static void two_threads_pass_all_in_order_through_3(void **state)
 {
-	pass_many(3);
+	pass(3, 50000);
 }
 
 static void two_threads_pass_all_in_order_through_many(void **state)
 {
-	pass_many(1023);
+	pass(1023, 1000000);
 }
 
 static void full_and_empty_are_told_apart(void **state)

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#define KEEP_ERRNO __attribute__((cleanup(keep_errno_restore))) const int kept_errno = errno
+#define KEEP_ERRNO __attribute__((unused, cleanup(keep_errno_restore))) const int kept_errno = errno
 
 static inline void keep_errno_restore(const int *kept)
 {
