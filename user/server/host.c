@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/internal.h"
 #include "base/log.h"
@@ -133,13 +134,29 @@ void server_on_addresses(void *context)
 	server_check_ipv4(s, net);
 	server_update_filter(s, s->net, net);
 	s->net = net;
-	workers_set_net(s->workers, net);
+	workers_set_host(s->workers, net, s->hostname);
+}
+
+/* Its name goes with the addresses, as one snapshot. */
+static bool hostname_has_changed(struct server *s)
+{
+	char name[sizeof(s->hostname)] = "";
+
+	gethostname(name, sizeof(name) - 1);
+	if (!strcmp(name, s->hostname))
+		return false;
+	log_verbose("the host's name is %s now", name);
+	memcpy(s->hostname, name, sizeof(name));
+	return true;
 }
 
 void server_periodic(struct server *s)
 {
+	bool renamed = hostname_has_changed(s);
+
+	workers_publish_host(s->workers);
 	if (filter_is_attached(s->filter))
 		count_queues(s);
-	if (s->stale || !filter_is_attached(s->filter))
+	if (renamed || s->stale || !filter_is_attached(s->filter))
 		server_on_addresses(s);
 }

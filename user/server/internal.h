@@ -4,6 +4,7 @@
 #ifndef UDPXDP_SERVER_INTERNAL_H
 #define UDPXDP_SERVER_INTERNAL_H
 
+#include <limits.h>
 #include <systemd/sd-event.h>
 
 #include "server/server.h"
@@ -15,7 +16,7 @@
 
 struct server {
 	const struct server_config *config;
-	char hostname[256];
+	char hostname[HOST_NAME_MAX + 1];
 	uint32_t mtu_max; /* what the umem was sized for */
 	sd_event *loop;
 	struct filter *filter;
