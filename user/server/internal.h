@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the server share: server.c runs it, server_start.c puts it together,
- * server_host.c follows the host, server_consoles.c answers the consoles. */
+/* What the parts of the server share: server.c runs it, start.c puts it together,
+ * host.c follows the host, consoles.c answers the consoles. */
 #ifndef UDPXDP_SERVER_INTERNAL_H
 #define UDPXDP_SERVER_INTERNAL_H
 
@@ -32,10 +32,11 @@ struct server {
 	struct watchdog watchdog;
 	int event_fd;
 	const struct udpxdp_host *net; /* as the filter knows it; owned by workers */
+	char iface[IF_NAMESIZE];       /* its name now: it may be renamed while it is served */
 	bool was_up, said_no_ipv4, said_full;
-	bool stale;      /* the addresses could not be read when they changed last */
-	bool mtu_beyond; /* what the umem was sized for */
-	unsigned queues; /* of the interface, as known last */
+	bool stale;               /* the addresses could not be read when they changed last */
+	bool mtu_beyond;          /* what the umem was sized for */
+	struct xsk_queues queues; /* of the interface, as known last */
 };
 
 /* Opens, attaches and starts everything; *net is taken. Returns the exit status, an error line
@@ -48,6 +49,11 @@ void server_stop(struct server *server);
 /* Brings the filter from one snapshot (NULL: nothing) to another. */
 void server_update_filter(
 	struct server *server, const struct udpxdp_host *old, const struct udpxdp_host *net);
+
+static inline bool server_is_up(const struct link_facts *link)
+{
+	return link->up && link->carrier;
+}
 
 /* Once a second: is the interface still as it was? */
 void server_periodic(struct server *server);

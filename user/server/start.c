@@ -13,9 +13,26 @@
 #include "privsep/sandbox.h"
 #include "services/service_table.h"
 
-static int failed(const char *what, const char *advice)
+static const char *advice(int error)
 {
-	log_line("%s failed: %s; %s", what, strerror(errno), advice);
+	switch (error) {
+	case ENOMEM:
+		return "free some memory";
+	case EMFILE:
+	case ENFILE:
+		return "raise the limit of open files (ulimit -n, LimitNOFILE=)";
+	case EAGAIN:
+		return "raise the limit of processes (ulimit -u, LimitNPROC=)";
+	case ENAMETOOLONG:
+		return "use a shorter path";
+	default:
+		return "see udpxdp -vv for details";
+	}
+}
+
+static int start_failed(const char *what)
+{
+	log_line("%s failed: %s; %s", what, strerror(errno), advice(errno));
 	return EXIT_RUNTIME;
 }
 
@@ -42,7 +59,7 @@ static int make_loop(struct server *s)
 	if (error >= 0)
 		return EXIT_CLEAN;
 	errno = -error;
-	return failed("making the event loop", "is the system out of memory?");
+	return start_failed("making the event loop");
 }
 
 /* Loading through the dispatcher attaches, and so decides about the mode. */
@@ -101,10 +118,10 @@ static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_co
 	for (unsigned i = 0; i < c->service_count; i++)
 		if (filter_serve_port(s->filter, c->services[i].port,
 			    c->services[i].service->wants_broadcast) < 0)
-			return failed("filling the filter's maps", "see udpxdp -vv");
+			return start_failed("filling the filter's maps");
 	for (unsigned i = 0; i < c->rule_count; i++)
 		if (filter_set_rule(s->filter, &c->rules[i].key, c->rules[i].verdict) < 0)
-			return failed("filling the filter's maps", "see udpxdp -vv");
+			return start_failed("filling the filter's maps");
 	if (!filter_pin(s->filter, c->pin_dir))
 		return EXIT_CLEAN;
 	if (errno == EBUSY) {
@@ -158,7 +175,7 @@ static int open_capture(struct server *s)
 	if (!s->config->capture)
 		return EXIT_CLEAN;
 	if (monitor_register(s->config->capture) < 0)
-		return failed("preparing the capture", "give a shorter path");
+		return start_failed("preparing the capture");
 	s->capture = capture_open(s->config->capture, monitor_open, error, sizeof(error));
 	if (s->capture)
 		return EXIT_CLEAN;
@@ -198,7 +215,7 @@ static int enter_sandbox(struct server *s)
 		return EXIT_CLEAN;
 	}
 	if (instruct_monitor(s) < 0)
-		return failed("preparing the sandbox", "give shorter paths");
+		return start_failed("preparing the sandbox");
 	if (!sandbox_enter(s->config->user, error, sizeof(error)))
 		return EXIT_CLEAN;
 	log_line("entering the sandbox failed: %s; give another --user, or --no-sandbox to serve "
@@ -216,11 +233,11 @@ static int open_outputs(struct server *s, unsigned workers)
 		const char *path = service_history(&c->services[i], &sync);
 
 		if (path && !(s->histories[i] = history_start(path, sync)))
-			return failed("starting the history", "is the system out of memory?");
+			return start_failed("starting the history");
 	}
 	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
 				   STDOUT_FILENO, c->log_format)))
-		return failed("starting the printer", "is the system out of memory?");
+		return start_failed("starting the printer");
 	return EXIT_CLEAN;
 }
 
@@ -231,7 +248,7 @@ static int decorate(struct server *s)
 
 		s->afxdp[i] = io;
 		if (s->capture && !(io = capture_wrap(io, s->capture)))
-			return failed("starting the capture", "is the system out of memory?");
+			return start_failed("starting the capture");
 		s->sockets.ios[i] = io;
 	}
 	return EXIT_CLEAN;
@@ -286,8 +303,7 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 		config.wait = WAIT_BLOCK;
 	memcpy(config.histories, s->histories, sizeof(config.histories));
 	s->workers = workers_start(&config);
-	return s->workers ? EXIT_CLEAN
-			  : failed("starting the workers", "is the system out of memory?");
+	return s->workers ? EXIT_CLEAN : start_failed("starting the workers");
 }
 
 static int watch_host(struct server *s)
@@ -297,7 +313,7 @@ static int watch_host(struct server *s)
 	s->addresses = addresses_watch(s->loop, server_on_addresses, s);
 	s->neighbours = neighbours_open(s->loop, s->config->ifindex);
 	if (!s->addresses || !s->neighbours)
-		return failed("listening to rtnetlink", "see udpxdp -vv");
+		return start_failed("listening to rtnetlink");
 	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
 	if (error >= 0)
 		error = sd_event_add_time_relative(
@@ -305,14 +321,46 @@ static int watch_host(struct server *s)
 	if (error >= 0)
 		return EXIT_CLEAN;
 	errno = -error;
-	return failed("making the event loop", "is the system out of memory?");
+	return start_failed("making the event loop");
+}
+
+/* *most becomes the number of queues that there is to serve, from the first that is asked for. */
+static int count_queues(struct server *s, unsigned *most)
+{
+	const struct server_config *c = s->config;
+	const bool all = c->last_queue == MAX_QUEUES - 1; /* wherever they end */
+	const unsigned asked = all ? c->first_queue : c->last_queue;
+	const struct xsk_queues *queues = &s->queues;
+	unsigned served;
+
+	s->queues = xsk_queues_count(c->ifindex);
+	served = xsk_queues_served(queues);
+	*most = served < MAX_QUEUES ? served : MAX_QUEUES;
+	if (!queues->exact)
+		return EXIT_CLEAN;
+	if (asked >= queues->rx) {
+		log_line("queue %u does not exist: %s has %u; use other --queues", asked, s->iface,
+			queues->rx);
+		return EXIT_INTERFACE;
+	}
+	if (asked >= served) {
+		log_line("queue %u cannot be served: %s has only %u TX queues to answer on; use "
+			 "other --queues",
+			asked, s->iface, queues->tx);
+		return EXIT_INTERFACE;
+	}
+	if (all && queues->rx > *most)
+		log_line("%s has %u RX and %u TX queues: serving %u; frames on the other RX queues "
+			 "go to the kernel; change their numbers with ethtool -L",
+			s->iface, queues->rx, queues->tx, *most);
+	return EXIT_CLEAN;
 }
 
 int server_start(struct server *s, struct udpxdp_host **net)
 {
 	const struct server_config *c = s->config;
 	struct xsk_sockets_config sockets = {
-		.iface = c->iface,
+		.iface = s->iface,
 		.ifindex = c->ifindex,
 		.first = c->first_queue,
 		.last = c->last_queue,
@@ -320,31 +368,15 @@ int server_start(struct server *s, struct udpxdp_host **net)
 		.mode = c->mode,
 		.busy_poll = c->busy_poll,
 	};
-	bool exact;
-	unsigned queues = xsk_sockets_count_queues(c->iface, &exact);
-	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
-	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
-	int status;
+	int status = count_queues(s, &sockets.most);
 
-	if (exact && asked >= queues) {
-		log_line("queue %u does not exist: %s has %u; give other --queues", asked, c->iface,
-			queues);
-		return EXIT_INTERFACE;
-	}
-	s->queues = queues;
-	if (queues > MAX_QUEUES && c->last_queue == MAX_QUEUES - 1)
-		log_line("%s has %u RX queues, of which %d can be served: what arrives on the "
-			 "others "
-			 "goes to the kernel; lower their number with ethtool -L",
-			c->iface, queues, MAX_QUEUES);
-	if (queues > MAX_QUEUES)
-		queues = MAX_QUEUES;
-	sockets.most = queues;
+	if (status)
+		return status;
 	s->mtu_max = (*net)->mtu;
 	if (!c->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
-		return failed("starting the monitor", "is the system out of memory?");
+		return start_failed("starting the monitor");
 	if ((status = make_loop(s)) || (status = open_control(s)) ||
-		(status = load_filter(s, queues, &sockets)) || (status = open_capture(s)))
+		(status = load_filter(s, sockets.most, &sockets)) || (status = open_capture(s)))
 		return status;
 	server_check_ipv4(s, *net);
 	server_update_filter(s, NULL, *net);
