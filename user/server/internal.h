@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the parts of the server share: server.c runs it, start.c puts it together,
- * host.c follows the host, consoles.c answers the consoles. */
+ * host.c follows the host, consoles.c answers the
+ * consoles, outputs.c has the files. */
 #ifndef UDPXDP_SERVER_INTERNAL_H
 #define UDPXDP_SERVER_INTERNAL_H
 
@@ -42,6 +43,23 @@ struct server {
 /* Opens, attaches and starts everything; *net is taken. Returns the exit status, an error line
  * said; what is there already is for server_stop(). */
 int server_start(struct server *server, struct udpxdp_host **net);
+
+/* Says that this failed, by errno, and what to do. Returns the exit status. */
+int server_start_failed(const char *what);
+
+#define SERVER_UNTRUSTED_ADVICE                                                               \
+	"use a file and directories that belong to root or to you, and that no one else can " \
+	"replace"
+
+/* Registers what is written while the server runs, then what is removed at its end; opens the
+ * capture, early; starts history and printer. Each returns the exit status, an error line said. */
+int server_register_outputs(const struct server *server);
+int server_open_capture(struct server *server);
+int server_open_outputs(struct server *server);
+
+/* Tells the monitor what to remove at the end, and that this was all. Returns 0, or -1 with errno.
+ */
+int server_seal_monitor(const struct server *server);
 
 /* Takes apart whatever is there, in the reverse order, and says the accounts. */
 void server_stop(struct server *server);

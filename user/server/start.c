@@ -30,7 +30,7 @@ static const char *advice(int error)
 	}
 }
 
-static int start_failed(const char *what)
+int server_start_failed(const char *what)
 {
 	log_line("%s failed: %s; %s", what, strerror(errno), advice(errno));
 	return EXIT_RUNTIME;
@@ -59,7 +59,7 @@ static int make_loop(struct server *s)
 	if (error >= 0)
 		return EXIT_CLEAN;
 	errno = -error;
-	return start_failed("making the event loop");
+	return server_start_failed("making the event loop");
 }
 
 /* Loading through the dispatcher attaches, and so decides about the mode. */
@@ -111,21 +111,21 @@ static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_co
 	if (status)
 		return status;
 	if (!s->filter) {
-		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's reasons",
+		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's messages",
 			error);
 		return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
 	}
 	for (unsigned i = 0; i < c->service_count; i++)
 		if (filter_serve_port(s->filter, c->services[i].port,
 			    c->services[i].service->wants_broadcast) < 0)
-			return start_failed("filling the filter's maps");
+			return server_start_failed("filling the filter's maps");
 	for (unsigned i = 0; i < c->rule_count; i++)
 		if (filter_set_rule(s->filter, &c->rules[i].key, c->rules[i].verdict) < 0)
-			return start_failed("filling the filter's maps");
+			return server_start_failed("filling the filter's maps");
 	if (!filter_pin(s->filter, c->pin_dir))
 		return EXIT_CLEAN;
 	if (errno == EBUSY) {
-		log_line("%s is in use: another udpxdp counts there; stop it or give another "
+		log_line("%s is in use: another udpxdp counts there; stop it or use another "
 			 "--pin-dir",
 			c->pin_dir);
 		return EXIT_BUSY;
@@ -152,56 +152,20 @@ static int open_control(struct server *s)
 	if (s->control)
 		return EXIT_CLEAN;
 	if (errno == EADDRINUSE) {
-		log_line("%s is in use: another udpxdp answers there; stop it or give another "
+		log_line("%s is in use: another udpxdp answers there; stop it or use another "
 			 "--control",
 			s->config->control);
 		return EXIT_BUSY;
 	}
 	/* A plain user may not write where it is by default, but may serve. */
 	if (!s->config->control_asked && (errno == EACCES || errno == EPERM || errno == EROFS)) {
-		log_line("no consoles: making %s failed: %s; give --control to have them",
+		log_line("no consoles: making %s failed: %s; use --control to have them",
 			s->config->control, strerror(errno));
 		return EXIT_CLEAN;
 	}
-	log_line("making %s failed: %s; give another --control", s->config->control,
-		strerror(errno));
+	log_line("making %s failed: %s; %s", s->config->control, strerror(errno),
+		errno == EPERM ? SERVER_UNTRUSTED_ADVICE : "use another --control");
 	return EXIT_RUNTIME;
-}
-
-static int open_capture(struct server *s)
-{
-	char error[256];
-
-	if (!s->config->capture)
-		return EXIT_CLEAN;
-	if (monitor_register(s->config->capture) < 0)
-		return start_failed("preparing the capture");
-	s->capture = capture_open(s->config->capture, monitor_open, error, sizeof(error));
-	if (s->capture)
-		return EXIT_CLEAN;
-	log_line("writing a capture failed: %s; give another --write", error);
-	return EXIT_RUNTIME;
-}
-
-/* What the monitor may open beside the capture, and what it removes at the end. */
-static int instruct_monitor(const struct server *s)
-{
-	const struct server_config *c = s->config;
-	char path[PIN_PATH_SIZE];
-	uint32_t sync;
-	int error = 0;
-
-	for (unsigned i = 0; i < c->service_count && !error; i++) {
-		const char *history = service_history(&c->services[i], &sync);
-
-		error = history ? monitor_register(history) : 0;
-	}
-	if (!error && s->control)
-		error = monitor_remove_at_end(c->control);
-	for (unsigned i = 0; !error && filter_pin_path(s->filter, i, path); i++)
-		error = monitor_remove_at_end(path);
-	monitor_seal();
-	return error;
 }
 
 /* Everything that needs a privilege is open now. */
@@ -210,35 +174,18 @@ static int enter_sandbox(struct server *s)
 	char error[256];
 
 	if (s->config->no_sandbox) {
-		log_line("NO SANDBOX: serving with all privileges, as --no-sandbox asks; for "
+		log_line("NO SANDBOX: serving with all privileges because of --no-sandbox; for "
 			 "debugging only");
 		return EXIT_CLEAN;
 	}
-	if (instruct_monitor(s) < 0)
-		return start_failed("preparing the sandbox");
+	if (server_seal_monitor(s) < 0)
+		return server_start_failed("preparing the sandbox");
 	if (!sandbox_enter(s->config->user, error, sizeof(error)))
 		return EXIT_CLEAN;
-	log_line("entering the sandbox failed: %s; give another --user, or --no-sandbox to serve "
+	log_line("entering the sandbox failed: %s; use another --user, or --no-sandbox to serve "
 		 "without",
 		error);
 	return EXIT_RUNTIME;
-}
-
-static int open_outputs(struct server *s, unsigned workers)
-{
-	const struct server_config *c = s->config;
-
-	for (unsigned i = 0; i < c->service_count; i++) {
-		uint32_t sync;
-		const char *path = service_history(&c->services[i], &sync);
-
-		if (path && !(s->histories[i] = history_start(path, sync)))
-			return start_failed("starting the history");
-	}
-	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
-				   STDOUT_FILENO, c->log_format)))
-		return start_failed("starting the printer");
-	return EXIT_CLEAN;
 }
 
 static int decorate(struct server *s)
@@ -248,7 +195,7 @@ static int decorate(struct server *s)
 
 		s->afxdp[i] = io;
 		if (s->capture && !(io = capture_wrap(io, s->capture)))
-			return start_failed("starting the capture");
+			return server_start_failed("starting the capture");
 		s->sockets.ios[i] = io;
 	}
 	return EXIT_CLEAN;
@@ -303,7 +250,7 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 		config.wait = WAIT_BLOCK;
 	memcpy(config.histories, s->histories, sizeof(config.histories));
 	s->workers = workers_start(&config);
-	return s->workers ? EXIT_CLEAN : start_failed("starting the workers");
+	return s->workers ? EXIT_CLEAN : server_start_failed("starting the workers");
 }
 
 static int watch_host(struct server *s)
@@ -313,7 +260,7 @@ static int watch_host(struct server *s)
 	s->addresses = addresses_watch(s->loop, server_on_addresses, s);
 	s->neighbours = neighbours_open(s->loop, s->config->ifindex);
 	if (!s->addresses || !s->neighbours)
-		return start_failed("listening to rtnetlink");
+		return server_start_failed("listening to rtnetlink");
 	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
 	if (error >= 0)
 		error = sd_event_add_time_relative(
@@ -321,7 +268,7 @@ static int watch_host(struct server *s)
 	if (error >= 0)
 		return EXIT_CLEAN;
 	errno = -error;
-	return start_failed("making the event loop");
+	return server_start_failed("making the event loop");
 }
 
 /* *most becomes the number of queues that there is to serve, from the first that is asked for. */
@@ -374,15 +321,17 @@ int server_start(struct server *s, struct udpxdp_host **net)
 		return status;
 	s->mtu_max = (*net)->mtu;
 	if (!c->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
-		return start_failed("starting the monitor");
+		return server_start_failed("starting the monitor");
 	if ((status = make_loop(s)) || (status = open_control(s)) ||
-		(status = load_filter(s, sockets.most, &sockets)) || (status = open_capture(s)))
+		(status = server_register_outputs(s)) ||
+		(status = load_filter(s, sockets.most, &sockets)) ||
+		(status = server_open_capture(s)))
 		return status;
 	server_check_ipv4(s, *net);
 	server_update_filter(s, NULL, *net);
 	if ((status = xsk_sockets_open(&s->sockets, &sockets, s->filter)) ||
 		(status = decorate(s)) || (status = watch_host(s)) || (status = enter_sandbox(s)) ||
-		(status = open_outputs(s, s->sockets.count)) || (status = start_workers(s, *net)))
+		(status = server_open_outputs(s)) || (status = start_workers(s, *net)))
 		return status;
 	s->net = *net;
 	*net = NULL;
