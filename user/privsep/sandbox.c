@@ -167,6 +167,9 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 #define BUILT_WITH_SANITIZER 1
 #endif
 #endif
+#ifndef BUILT_WITH_SANITIZER
+#define BUILT_WITH_SANITIZER 0
+#endif
 
 /* What the process needs while it serves, whatever the arguments; see process_rules, too. Whatever
  * is in neither fails with EPERM: execve, ptrace, mount, modules, new namespaces. */
@@ -275,12 +278,13 @@ static int allow_arguments(scmp_filter_ctx filter, const struct argument_rule *r
 
 static int allow_only(const char *const calls[], const struct argument_rule *rules)
 {
-#ifdef BUILT_WITH_SANITIZER
-	return 0; /* its runtime makes calls of its own */
-#else
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int error = filter ? allow_calls(filter, calls) : -ENOMEM;
+	scmp_filter_ctx filter;
+	int error;
 
+	if (BUILT_WITH_SANITIZER)
+		return 0; /* its runtime makes calls of its own */
+	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	error = filter ? allow_calls(filter, calls) : -ENOMEM;
 	if (!error)
 		error = allow_arguments(filter, rules);
 	/* What it asks for lies in memory, where no filter looks; without it libc takes clone(). */
@@ -290,7 +294,6 @@ static int allow_only(const char *const calls[], const struct argument_rule *rul
 		error = seccomp_load(filter);
 	seccomp_release(filter);
 	return error;
-#endif
 }
 
 /* Capabilities are a thread's own; libcap-ng's state is too. */
