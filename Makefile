@@ -37,9 +37,14 @@ WERROR   ?=
 WARNINGS := -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wno-unused-parameter
 CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -DUDPXDP_VERSION=\"$(VERSION)\" \
+# What makes a mistake harder to use; tests/e2e/hardened.sh holds it. A sanitizer takes the place of
+# FORTIFY. HARDEN= and HARDEN_LD= build without.
+HARDEN   ?= -fPIE -fstack-protector-strong -fstack-clash-protection \
+            $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN_LD ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(HARDEN) $(WARNINGS) -D_GNU_SOURCE -DUDPXDP_VERSION=\"$(VERSION)\" \
              -Iinclude -Iuser -I$(BUILD)/gen -pthread -fno-strict-aliasing $(PKG_CFLAGS)
-ALL_LDFLAGS = $(LDFLAGS) -pthread
+ALL_LDFLAGS = $(LDFLAGS) $(HARDEN_LD) -pthread
 ifneq ($(SANITIZE),)
 ALL_CFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 ALL_LDFLAGS += -fsanitize=$(SANITIZE)
@@ -184,7 +189,7 @@ $(LIBRARY): $(OBJECTS)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/obj/%.o: %.c | $(SKELETON)
+$(BUILD)/obj/%.o: %.c Makefile | $(SKELETON)
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

@@ -102,6 +102,17 @@ on plain "$e2e/plain.py" announce "from afar" >"$work/plain.log" 2>&1
 matches "an announcement from off the subnet is heard" 'recv 172.16.9.9:8086 "【.*from afar"' "$(cat "$(server_out one)")"
 equal "and not answered" "$before 1" "$(service_counter one tx) $(service_counter one off_subnet)"
 
+# ---- another name ------------------------------------------------------------------------
+
+server_stop two
+printf '#!/bin/sh\nexec unshare --uts "%s" "$@"\n' "$udpxdp" >"$work/own-name"
+chmod 755 "$work/own-name"
+udpxdp=$work/own-name server_start two --service broadcast -v
+require nsenter --uts="/proc/${server_pid[two]}/ns/uts" hostname renamed-host
+check "a new host name is noticed" wait_for 5 grep -q "host's name is renamed-host" "$(server_err two)"
+on one "$udpxdp" broadcast --control "$(control one)" "who are you now?" >"$work/console.log" 2>&1
+matches "and is what replies say" '^10\.80\.86\.2:8086 .*】renamed-host$' "$(cat "$work/console.log")"
+
 require on three ip addr flush dev eth0
 require on three ip addr add fd00:80:86::3/64 dev eth0 nodad
 server_start three --service broadcast --service echo

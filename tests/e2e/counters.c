@@ -68,8 +68,8 @@ int main(int argc, char **argv)
 		filter_set_address(filter, &addr, LOCAL_UNICAST) ||
 		(*argv[3] && filter_pin(filter, argv[3])))
 		log_fail(EXIT_RUNTIME, "%m");
-	if (filter_attach(filter, true, error, sizeof(error)))
-		log_fail(EXIT_RUNTIME, "%s: %m", error);
+	if (filter_attach(filter, true))
+		log_fail(EXIT_RUNTIME, "%m");
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {

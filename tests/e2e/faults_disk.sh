@@ -103,7 +103,7 @@ equal "and is not cut" "" "$(grep -i 'cut short' "$work/tshark.log")"
 lost=$(sed -n 's/^udpxdp: standard output: blocked; lines lost so far: //p' "$(server_err server)" | tail -n 1)
 equal "messages not printed are counted (${lost:-0})" 6000 "$((${lost:-0} + $(grep -c ' echo recv ' "$small/messages.txt")))"
 
-# ---- a directory that goes away
+# ---- a directory that goes away: the one that was opened is kept, wherever its name leads
 
 require mkdir "$work/dir"
 server_start server --quiet -s echo -s "chat,history=$work/dir/chat.txt"
@@ -112,16 +112,30 @@ talk 0 100
 mv "$work/dir" "$work/away"
 talk 100 200
 kill -HUP "${server_pid[server]}"
-check "no directory to open the history in: said" says "^udpxdp: history $work/dir/chat.txt: No such file or directory"
 talk 200 300
 mv "$work/away" "$work/dir"
-check "and when it is back" says "^udpxdp: history $work/dir/chat.txt: writable again; lines lost so far: [0-9]+$"
 talk 300 400
 echo_went_on "a directory that goes away"
 heard=$(service_counter server rx chat:8090)
 server_stop server || not_ok "it ends well"
-equal "a directory that goes away: each is said once" "1 1" "$(said 'No such file') $(said 'writable again')"
 whole "a directory that goes away" "$heard" "$work/dir/chat.txt"
+
+# ---- a directory that is removed, and made again
+
+server_start server --quiet -s echo -s "chat,history=$work/dir/chat.txt"
+echo_begins
+talk 0 100
+rm -r "$work/dir"
+kill -HUP "${server_pid[server]}"
+check "no directory to open the history in: said" says "^udpxdp: history $work/dir/chat.txt: No such file or directory"
+talk 100 200
+require mkdir "$work/dir"
+check "and when it is back" says "^udpxdp: history $work/dir/chat.txt: writable again; lines lost so far: [0-9]+$"
+talk 200 300
+echo_went_on "a directory that is removed"
+server_stop server || not_ok "it ends well"
+equal "a directory that is removed: each is said once" "1 1" "$(said 'No such file') $(said 'writable again')"
+check "and what was said since is there" grep -q 'line 299$' "$work/dir/chat.txt"
 
 # ---- the control socket
 

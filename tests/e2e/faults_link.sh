@@ -181,7 +181,7 @@ equal "every frame is accounted for" 1 "$(balanced)"
 
 require server link del eth0
 plug rx=4 tx=4
-queues() { on "$1" ethtool -L eth0 rx "$2" tx "$2"; }
+queues() { on "$1" ethtool -L "${3:-eth0}" rx "$2" tx "$2"; }
 require queues server 2
 require queues client 2
 spawn "$work/kernel.log" server "$e2e/udp.py" serve 0.0.0.0 8080 --prefix "kernel: "
@@ -230,12 +230,35 @@ equal "and it was said once" 1 "$(said 'RX queues now')"
 server_stop server || not_ok "it stops well"
 kill "$kernel_socket"
 
+# ---- another name
+
+server_start server --quiet -s echo
+require server link set eth0 name lan0
+check "a new name is said" says 'eth0 was renamed to lan0'
+check "and the interface is served on" exchange
+require queues server 4 lan0
+require queues client 4
+check "queues are asked for by the new name" says 'lan0 has 4 RX queues now, not 2'
+require queues client 2
+require queues server 2 lan0
+require address server lan0 10.99.0.1/24
+require address client eth0 10.99.0.2/24
+check "its addresses are followed" wait_for 3 exchange 10.99.0.1
+require on server ip link add eth0 type veth peer name other
+require server link set eth0 up
+require server link del eth0
+check "another interface of the old name comes and goes without harm" exchange
+equal "stats finds the counters by the new name" '"lan0"' "$(on server "$udpxdp" stats -i lan0 -j | jq .iface)"
+check "it stops well" server_stop server
+equal "and leaves no program behind" "" "$(xdp_programs server lan0)"
+require server link set lan0 name eth0
+
 # ---- gone
 
 server_start server --quiet
 load
 require server link del eth0
-gives_up "the interface is removed" "eth0 is gone: the interface was removed; start udpxdp again"
+gives_up "the interface is removed" "eth0 is gone: the interface was removed; restart udpxdp"
 unload
 
 plug

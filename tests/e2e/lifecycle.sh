@@ -158,7 +158,7 @@ check "and leaves nothing" nothing_left
 
 foreign() {
 	bpftool prog load "$BUILD/tests/e2e/foreign.bpf.o" "/sys/fs/bpf/$NETNS-foreign" &&
-		on server bpftool net attach "$1" pinned "/sys/fs/bpf/$NETNS-foreign" dev eth0
+		on server bpftool net attach "$1" pinned "/sys/fs/bpf/$NETNS-foreign" dev "${2:-eth0}"
 }
 
 for kind in xdpdrv xdpgeneric; do
@@ -170,6 +170,16 @@ for kind in xdpdrv xdpgeneric; do
 	require on server bpftool net detach $kind dev eth0
 	require rm "/sys/fs/bpf/$NETNS-foreign"
 done
+
+require on server ip link add br0 type bridge
+require on server ip link set eth0 master br0
+require foreign xdpgeneric br0
+fails "a program on the bridge above is told from one on the interface" 5 \
+	"attaching the filter to eth0: File exists: an XDP program is attached to br0.*; detach that one or serve br0" \
+	"$udpxdp" --iface eth0 "${own[@]}" --mode skb
+check "and nothing is left" nothing_left
+require on server ip link del br0
+require rm "/sys/fs/bpf/$NETNS-foreign"
 
 server_start server
 check "once it is gone, udpxdp starts" exchange

@@ -100,6 +100,32 @@ wait_for 5 is_gone "$pid"
 server_refuses "a queue that is not there is said, and how many there are" 4 'has 4' server --queues 9
 server_refuses "also at the end of a range" 4 'has 4' server --queues 2-9
 
+# ---- fewer TX queues: on a queue without one nothing can be answered
+
+require on server ip link del eth0
+require wire server:eth0 client:eth0 rx=4 tx=1
+require address server eth0 $v4/24 $v6/64
+require address client eth0 10.80.9.2/24 fd00:80:9::2/64
+spawn "$work/kernel.log" server "$e2e/udp.py" serve :: 8080 --prefix "kernel:"
+wait_for 5 grep -q ready "$work/kernel.log" || bail "a kernel socket on 8080" "$(cat "$work/kernel.log")"
+for mode in copy skb; do
+	server_start server --mode $mode --service echo
+	equal "4 RX and 1 TX queue: one is served, $mode" 1 "$(ready_value server queues)"
+	equal "and that is said, $mode" 1 "$(grep -c '^udpxdp: eth0 has 4 RX and 1 TX queues: serving 1; ' "$(server_err server)")"
+	read -r ours kernel < <(who_answers)
+	equal "every source is answered, $mode" 64 $((ours + kernel))
+	check "some by udpxdp, some by the kernel ($ours, $kernel), $mode" test "$ours" -gt 0 -a "$kernel" -gt 0
+	server_stop server || not_ok "it ends well, $mode"
+done
+kill "$pid"
+wait_for 5 is_gone "$pid"
+server_refuses "a queue without a TX queue is refused by name" 4 'queue 2 cannot be served: eth0 has only 1 TX' \
+	server --queues 2
+require on server ip link del eth0
+require wire server:eth0 client:eth0 rx=4 tx=4
+require address server eth0 $v4/24
+require address client eth0 10.80.9.2/24
+
 # ---- CPUs
 
 printf '#!/bin/sh\nexec taskset -c 0 "%s" "$@"\n' "$udpxdp" >"$work/confined"

@@ -165,7 +165,7 @@ refuses() {
 
 plain=(setpriv --reuid="$nobody" --regid="$group" --clear-groups)
 granted=+net_admin,+bpf,+net_raw,+ipc_lock
-refuses "a user that does not exist" 2 "no user nosuch" -- --user nosuch
+refuses "a user that does not exist" 2 "user nosuch: no such user" -- --user nosuch
 for cap in NET_ADMIN BPF NET_RAW; do
 	held=$(tr , '\n' <<<"$granted" | grep -v "${cap,,}" | paste -sd ,)
 	refuses "CAP_$cap missing, as root: it is named" 3 "CAP_$cap missing" \

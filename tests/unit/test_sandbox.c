@@ -10,7 +10,9 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/ethtool.h>
+#include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sched.h>
@@ -23,6 +25,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,6 +52,9 @@
 			_exit(__LINE__ & 0xff ? __LINE__ & 0xff : 1); \
 	} while (0)
 #define refused(call) must((call) < 0 && errno == EPERM)
+#define refused_map(protection)                                                                \
+	must(mmap(NULL, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && \
+		errno == EPERM)
 
 static void in_a_child(void (*run)(void))
 {
@@ -105,6 +111,7 @@ static void run_process(void)
 {
 	char *const nothing[] = {"true", NULL};
 	struct ifreq request = {.ifr_name = "lo"};
+	void *memory;
 	int fd;
 
 	enter();
@@ -120,7 +127,23 @@ static void run_process(void)
 	refused(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
 	refused(unshare(CLONE_NEWUSER));
 	refused(fchmod(fd, 0666));
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	refused(fork());
+	refused(syscall(SYS_clone, CLONE_THREAD | CLONE_NEWUSER, NULL, NULL, NULL, 0));
+	must(syscall(SYS_clone3, NULL, 0) < 0 && errno == ENOSYS);
+	refused(socket(AF_INET, SOCK_DGRAM, 0));
+	refused(socket(AF_INET6, SOCK_DGRAM, 0));
+	refused(socket(AF_PACKET, SOCK_RAW, 0));
+	must(socket(AF_UNIX, SOCK_DGRAM, 0) >= 0);
+	refused(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+	refused(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0));
+	must(!prctl(PR_SET_NAME, "named"));
+	refused(syscall(SYS_bpf, BPF_PROG_LOAD, NULL, 0));
+	refused_map(PROT_READ | PROT_EXEC);
+	refused_map(PROT_READ | PROT_WRITE | PROT_EXEC);
+	memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(memory != MAP_FAILED);
+	refused(mprotect(memory, 4096, PROT_READ | PROT_EXEC));
+	fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	must(fd >= 0);
 	refused(ioctl(fd, SIOCGIFFLAGS, &request));
 	must(!ask_for_queues(fd) || errno == EOPNOTSUPP);
@@ -138,7 +161,7 @@ static int ends[2]; /* of a pair of sockets */
 static void *run_thread(void *ended)
 {
 	must(!has(CAP_NET_ADMIN));
-	must(socket(AF_INET, SOCK_DGRAM, 0) >= 0);
+	must(socket(AF_UNIX, SOCK_DGRAM, 0) >= 0);
 	*(bool *)ended = true;
 	return NULL;
 }
@@ -155,9 +178,7 @@ static void *run_worker(void *ended)
 		refused(ask_for_queues(ends[0]));
 		refused(unlink("/nonexistent"));
 		refused(fcntl(ends[0], F_GETFL));
-		must(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-				MAP_FAILED &&
-			errno == EPERM);
+		refused_map(PROT_READ | PROT_EXEC);
 	}
 	must(sendto(ends[0], &byte, 1, 0, NULL, 0) == 1);
 	must(recvfrom(ends[1], &byte, 1, MSG_DONTWAIT, NULL, NULL) == 1);
@@ -181,7 +202,7 @@ static void run_threads(void)
 	must(ended);
 	/* What a worker gave up is still there for the others. */
 	must(has(CAP_NET_ADMIN));
-	must(socket(AF_INET, SOCK_DGRAM, 0) >= 0);
+	must(socket(AF_UNIX, SOCK_DGRAM, 0) >= 0);
 }
 
 static void its_threads_may_do_less(void **state)
@@ -216,8 +237,8 @@ static void run_monitor(void)
 	must(!fchown(fd, 1, 1) &&
 		!fchmod(fd, 0600)); /* somebody else's, who shares it with nobody */
 	sandbox_enter_monitor();
-	must(open(path, O_RDWR) >= 0);
-	must(!unlink(path));
+	must(openat(AT_FDCWD, path, O_RDWR) >= 0);
+	must(!unlinkat(AT_FDCWD, path, 0));
 	if (!FILTERED)
 		return;
 	refused(execve("/bin/true", nothing, nothing));
@@ -233,14 +254,39 @@ static void the_monitor_may_open_and_remove_and_no_more(void **state)
 
 /* ---- users ---- */
 
-static void a_user_that_does_not_exist_is_a_usage_error(void **state)
+static void which_users_it_may_become(void **state)
 {
 	char error[256];
 
 	assert_int_equal(sandbox_check_user(NULL, error, sizeof(error)), EXIT_CLEAN);
 	assert_int_equal(sandbox_check_user("daemon", error, sizeof(error)), EXIT_CLEAN);
 	assert_int_equal(sandbox_check_user("nosuch", error, sizeof(error)), EXIT_USAGE);
-	assert_non_null(strstr(error, "there is no user nosuch"));
+	assert_non_null(strstr(error, "user nosuch: no such user"));
+	assert_int_equal(sandbox_check_user("root", error, sizeof(error)), EXIT_USAGE);
+	assert_non_null(strstr(error, "uid 0"));
+	assert_int_equal(sandbox_check_user("0", error, sizeof(error)), EXIT_USAGE);
+	assert_int_equal(sandbox_check_user("1", error, sizeof(error)), EXIT_CLEAN);
+	assert_int_equal(sandbox_check_user("54321", error, sizeof(error)), EXIT_CLEAN);
+	assert_int_equal(sandbox_check_user("4294967295", error, sizeof(error)), EXIT_USAGE);
+	assert_int_equal(sandbox_check_user("12x", error, sizeof(error)), EXIT_USAGE);
+}
+
+static void run_as_number(void)
+{
+	char error[256], path[] = "/tmp/udpxdp-sandbox-XXXXXX";
+	struct stat made;
+	int fd;
+
+	must(!sandbox_enter("54321", error, sizeof(error)));
+	must(getuid() == 54321 && geteuid() == 54321);
+	fd = mkstemp(path);
+	must(fd >= 0 && !unlink(path));
+	must(!fstat(fd, &made) && made.st_uid == 54321 && made.st_gid == 54321);
+}
+
+static void a_number_needs_no_entry(void **state)
+{
+	in_a_child(run_as_number);
 }
 
 static void run_as_daemon(void)
@@ -269,7 +315,8 @@ int main(void)
 		cmocka_unit_test(its_threads_may_do_less),
 		cmocka_unit_test(without_a_sandbox_nothing_is_taken),
 		cmocka_unit_test(the_monitor_may_open_and_remove_and_no_more),
-		cmocka_unit_test(a_user_that_does_not_exist_is_a_usage_error),
+		cmocka_unit_test(which_users_it_may_become),
+		cmocka_unit_test(a_number_needs_no_entry),
 		cmocka_unit_test(a_plain_user_stays_one),
 	};
 

@@ -222,7 +222,7 @@ static void every_worker_echoes(void **state)
 }
 
 /* Everything that was there at the call has been served when every worker has turned often. */
-static void wait_for_turns(const struct bench *b)
+static void wait_for_polls(const struct bench *b)
 {
 	uint64_t before[WORKERS];
 
@@ -243,8 +243,8 @@ static void chat_hears_every_queue(void **state)
 	for (unsigned i = 0; i < WORKERS; i++)
 		b->load[i].port = 8090, b->load[i].count = 1;
 	run_bench(b, WAIT_SPIN);
-	wait_for_turns(b); /* the workers have taken the datagrams, */
-	wait_for_turns(b); /* and the owner what they handed over */
+	wait_for_polls(b); /* the workers have taken the datagrams, */
+	wait_for_polls(b); /* and the owner what they handed over */
 	for (unsigned i = 0; i < WORKERS; i++)
 		b->load[i].count = 1 + each;
 	sleep_ms(300);
@@ -267,8 +267,8 @@ static void a_single_service_answers_every_queue(void **state)
 	for (unsigned i = 0; i < WORKERS; i++)
 		b->load[i].port = SINGLE_REPLY_PORT, b->load[i].count = 200;
 	run_bench(b, WAIT_SPIN);
-	wait_for_turns(b); /* the workers have taken the datagrams, */
-	wait_for_turns(b); /* and the owner what they handed over */
+	wait_for_polls(b); /* the workers have taken the datagrams, */
+	wait_for_polls(b); /* and the owner what they handed over */
 	workers_stop(b->workers);
 	assert_int_equal(SUM(b, 2, rx), WORKERS * 200);
 	assert_int_equal(SUM(b, 2, drops[UDPXDP_DROP_handover_full]), 0);
@@ -297,17 +297,17 @@ static void answers_come_back_from_commands(void **state)
 	struct bench *b = open_bench();
 	struct udpxdp_path path = {.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .port = 8090},
 		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 9}};
-	struct worker_event *notice = NULL;
+	struct worker_event *event = NULL;
 
 	run_bench(b, WAIT_BLOCK);
 	sleep_ms(20);
 	assert_true(workers_command(b->workers, 1, 77, &path, (const uint8_t *)"hello", 5));
-	for (int i = 0; i < 2000 && !(notice = workers_event(b->workers)); i++)
+	for (int i = 0; i < 2000 && !(event = workers_event(b->workers)); i++)
 		sleep_ms(1);
-	assert_non_null(notice);
-	assert_int_equal(notice->kind, EVENT_ANSWER);
-	assert_int_equal(notice->ticket, 77);
-	assert_null(notice->error);
+	assert_non_null(event);
+	assert_int_equal(event->kind, EVENT_ANSWER);
+	assert_int_equal(event->ticket, 77);
+	assert_null(event->error);
 	workers_event_done(b->workers);
 	assert_null(workers_event(b->workers));
 	assert_false(workers_command(b->workers, 1, 78, &path, (const uint8_t *)"", 100000));
@@ -323,7 +323,7 @@ static void answers_have_room_behind_messages(void **state)
 	struct udpxdp_path path = {.local = {.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .port = 8090},
 		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, 2), .port = 9}};
 	unsigned messages = 0, answers = 0;
-	struct worker_event *notice;
+	struct worker_event *event;
 
 	b->load[0].port = 8090;
 	run_bench(b, WAIT_SPIN);
@@ -334,11 +334,11 @@ static void answers_have_room_behind_messages(void **state)
 		assert_true(workers_command(b->workers, 1, i, &path, (const uint8_t *)"hello", 5));
 	sleep_ms(100);
 	workers_stop(b->workers);
-	for (; (notice = workers_event(b->workers)); workers_event_done(b->workers)) {
-		if (notice->kind == EVENT_MESSAGE)
+	for (; (event = workers_event(b->workers)); workers_event_done(b->workers)) {
+		if (event->kind == EVENT_MESSAGE)
 			messages++;
 		else
-			assert_int_equal(notice->ticket, answers++);
+			assert_int_equal(event->ticket, answers++);
 	}
 	assert_int_equal(SUM(b, 1, rx), 5000);
 	assert_in_range(messages, 500, 4999);
@@ -356,12 +356,45 @@ static void the_host_changes_under_load(void **state)
 		b->load[i].port = 8080, b->load[i].count = UINT32_MAX;
 	run_bench(b, WAIT_ADAPTIVE);
 	for (unsigned i = 0; i < 200; i++) {
-		workers_set_net(b->workers, make_net(1500 + i));
+		workers_set_host(b->workers, make_net(1500 + i), i % 2 ? "odd" : "even");
 		if (i % 16 == 0)
 			sleep_ms(1);
 	}
 	workers_stop(b->workers);
 	assert_int_equal(SUM(b, 0, rx), SUM(b, 0, tx));
+	close_bench(b);
+}
+
+static int stuck_receive(struct frame_io *io, struct frame *frames, int max)
+{
+	struct load *l = (struct load *)io;
+
+	while (!l->count) /* none of its datagrams may go: it is in the middle of a poll */
+		sleep_ms(1);
+	return load_receive(io, frames, max);
+}
+
+/* A worker that hangs keeps nobody waiting, and what it may still read stays. */
+static void the_host_changes_beside_a_stuck_worker(void **state)
+{
+	static struct frame_io_ops stuck_ops;
+	struct bench *b = open_bench();
+
+	stuck_ops = load_ops;
+	stuck_ops.receive = stuck_receive;
+	b->load[1].io.ops = &stuck_ops;
+	b->load[1].port = 8080;
+	run_bench(b, WAIT_SPIN);
+	while (!workers_polls(b->workers, 1))
+		sleep_ms(1);
+	for (unsigned i = 0; i < 100; i++)
+		workers_set_host(b->workers, make_net(1500 + i), "another");
+	b->load[1].count = 1000;
+	while (workers_polls(b->workers, 1) < 200)
+		sleep_ms(1);
+	workers_publish_host(b->workers);
+	workers_stop(b->workers);
+	assert_int_equal(SUM(b, 0, tx), 1000);
 	close_bench(b);
 }
 
@@ -391,6 +424,7 @@ int main(void)
 		cmocka_unit_test(answers_come_back_from_commands),
 		cmocka_unit_test(answers_have_room_behind_messages),
 		cmocka_unit_test(the_host_changes_under_load),
+		cmocka_unit_test(the_host_changes_beside_a_stuck_worker),
 		cmocka_unit_test(stops_under_load),
 	};
 

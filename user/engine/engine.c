@@ -209,6 +209,11 @@ void engine_flush(struct engine *e)
 	e->io->ops->flush(e->io);
 }
 
+void engine_set_hostname(struct engine *e, const char *hostname)
+{
+	e->hostname = hostname;
+}
+
 void engine_set_net(struct engine *e, const struct udpxdp_host *net)
 {
 	e->net = net;

@@ -57,6 +57,9 @@ void engine_free(struct engine *engine);
 /* The host as it is from now on; the snapshot must outlive its use. */
 void engine_set_net(struct engine *engine, const struct udpxdp_host *net);
 
+/* The name of this host from now on; it must outlive its use. */
+void engine_set_hostname(struct engine *engine, const char *hostname);
+
 /*
  * One turn: takes a batch of frames, answers it, flushes. Returns the number of frames taken,
  * 0 when there were none, -1 when there will be no more (errno as frame_io's receive).

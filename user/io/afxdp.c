@@ -2,6 +2,7 @@
 #include "io/afxdp.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,6 @@
 #endif
 
 #define KERNEL_HEADROOM 256 /* XDP_PACKET_HEADROOM: where the kernel puts a frame in its chunk */
-#define L2_MAX (14 + 2 * 4)
 #define HUGE_PAGE (2u << 20)
 
 struct afxdp {
@@ -303,13 +303,23 @@ static int make_socket(struct afxdp *x, const struct afxdp_config *c)
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags = XDP_USE_NEED_WAKEUP | (c->zerocopy ? XDP_ZEROCOPY : XDP_COPY),
 	};
-	int error = xsk_socket__create(
-		&x->socket, c->iface, c->queue, x->umem, &x->rx, &x->tx, &config);
+	char name[IF_NAMESIZE];
+	int error;
 
-	if (!error)
+	if (!if_indextoname(c->ifindex, name)) {
+		errno = ENODEV;
+		return -1;
+	}
+	error = xsk_socket__create(&x->socket, name, c->queue, x->umem, &x->rx, &x->tx, &config);
+	if (error) {
+		x->socket = NULL;
+		errno = -error;
+		return -1;
+	}
+	/* Between the look-ups, here and in libxdp, another interface may have got the name. */
+	if ((int)if_nametoindex(name) == c->ifindex)
 		return 0;
-	x->socket = NULL;
-	errno = -error;
+	errno = ENODEV;
 	return -1;
 }
 
@@ -363,7 +373,7 @@ struct frame_io *afxdp_open(const struct afxdp_config *config)
 	x->doorbell = config->doorbell;
 	x->zerocopy = config->zerocopy;
 	x->busy_poll = config->busy_poll;
-	x->chunk = config->mtu + L2_MAX + KERNEL_HEADROOM <= 2048 ? 2048 : 4096;
+	x->chunk = afxdp_chunk_size(config->mtu);
 	if (map_area(x) < 0 || make_umem(x) < 0)
 		return give_up(x);
 	/* Before the socket is bound: virtio_net takes its first frames in zero copy then or never.

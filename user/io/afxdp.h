@@ -25,8 +25,17 @@
  * Ethernet header and two VLAN tags. */
 #define AFXDP_MTU_MAX (4096 - 256 - 14 - 8)
 
+/*
+ * The size of a chunk for frames of this MTU. In zero copy the kernel counts MTU + 26 (an Ethernet
+ * header, two VLAN tags, FCS) behind its headroom, and refuses what is larger.
+ */
+static inline uint32_t afxdp_chunk_size(uint32_t mtu)
+{
+	return mtu + 26 + 256 <= 2048 ? 2048 : 4096;
+}
+
 struct afxdp_config {
-	const char *iface;
+	int ifindex;
 	unsigned queue;
 	uint32_t mtu;
 	bool zerocopy;      /* zero copy or nothing; false: copy mode */
@@ -37,7 +46,8 @@ struct afxdp_config {
 /*
  * Makes the umem and the socket, binds it and fills the fill ring. Returns NULL with errno:
  * EBUSY: another socket holds the queue (or held it a moment ago); ENOBUFS: the umem exceeds
- * RLIMIT_MEMLOCK; EOPNOTSUPP: the driver has no zero copy; EMSGSIZE: mtu exceeds AFXDP_MTU_MAX.
+ * RLIMIT_MEMLOCK; EOPNOTSUPP: the driver has no zero copy; EMSGSIZE: mtu exceeds AFXDP_MTU_MAX;
+ * ENODEV: there is no such interface.
  */
 struct frame_io *afxdp_open(const struct afxdp_config *config);
 

@@ -3,43 +3,19 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if.h>
 #include <linux/if_addr.h>
-#include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <time.h>
-
-#include "netlink/netlink.h"
 
 #define SETTLE_USEC 10000 /* how long news are gathered before they are told */
 #define TRIES 8           /* at reading the addresses while they change */
 
 struct reading {
-	int ifindex, master;
-	bool up, ethernet;
-	uint8_t mac[6];
-	uint32_t mtu;
+	struct link_facts link;
 	struct udpxdp_host_addr *addrs;
 	size_t count, room;
 };
-
-static int read_link(const struct nlmsghdr *message, void *context)
-{
-	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attrs[IFLA_MASTER + 1] = {};
-	struct reading *r = context;
-
-	netlink_attributes(message, sizeof(*link), attrs, IFLA_MASTER);
-	r->ethernet = link->ifi_type == ARPHRD_ETHER || link->ifi_type == ARPHRD_LOOPBACK;
-	r->up = (link->ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
-	netlink_get_mac(r->mac, attrs[IFLA_ADDRESS]);
-	if (attrs[IFLA_MTU])
-		r->mtu = mnl_attr_get_u32(attrs[IFLA_MTU]);
-	if (attrs[IFLA_MASTER])
-		r->master = mnl_attr_get_u32(attrs[IFLA_MASTER]);
-	return MNL_CB_OK;
-}
 
 static bool is_loopback(const struct udpxdp_addr *a)
 {
@@ -83,22 +59,12 @@ static int read_addr(const struct nlmsghdr *message, void *context)
 		    attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS]))
 		return MNL_CB_OK;
 	netlink_get_addr(&addr.broadcast, a->ifa_family, attrs[IFA_BROADCAST]);
-	addr.on_iface =
-		(int)a->ifa_index == r->ifindex || (r->master && (int)a->ifa_index == r->master);
+	addr.on_iface = (int)a->ifa_index == r->link.ifindex ||
+			(r->link.master && (int)a->ifa_index == r->link.master);
 	if (is_loopback(&addr.addr) ||
 		(a->ifa_family == AF_INET6 && a->ifa_scope == RT_SCOPE_LINK && !addr.on_iface))
 		return MNL_CB_OK;
 	return add(r, &addr);
-}
-
-static int ask_link(struct mnl_socket *socket, struct reading *r)
-{
-	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
-	struct nlmsghdr *question = netlink_question(buffer, RTM_GETLINK, 0);
-	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(question, sizeof(*link));
-
-	link->ifi_index = r->ifindex;
-	return netlink_ask(socket, question, read_link, r);
 }
 
 static int ask_addrs(struct mnl_socket *socket, struct reading *r)
@@ -110,35 +76,35 @@ static int ask_addrs(struct mnl_socket *socket, struct reading *r)
 	return netlink_ask(socket, question, read_addr, r);
 }
 
-static struct udpxdp_host *read_once(int ifindex, bool *up)
+static struct udpxdp_host *read_once(int ifindex, struct link_facts *link)
 {
-	struct reading r = {.ifindex = ifindex};
+	struct reading r = {};
 	struct mnl_socket *socket = netlink_open(0);
 	struct udpxdp_host *net = NULL;
 	int saved;
 
 	if (!socket)
 		return NULL;
-	if (!ask_link(socket, &r)) {
+	if (!link_read_itself(socket, ifindex, &r.link)) {
 		errno = ENOTSUP;
-		if (r.ethernet && !ask_addrs(socket, &r))
-			net = udpxdp_host_new(r.mac, r.mtu, r.addrs, r.count);
+		if ((r.link.ethernet || r.link.loopback) && !ask_addrs(socket, &r))
+			net = udpxdp_host_new(r.link.mac, r.link.mtu, r.addrs, r.count);
 	}
 	saved = errno;
 	mnl_socket_close(socket);
 	free(r.addrs);
 	errno = saved;
-	if (net && up)
-		*up = r.up;
+	if (net)
+		*link = r.link;
 	return net;
 }
 
-struct udpxdp_host *addresses_read(int ifindex, bool *up)
+struct udpxdp_host *addresses_read(int ifindex, struct link_facts *link)
 {
 	struct udpxdp_host *net = NULL;
 
 	/* EINTR: something changed meanwhile, and what was read may not be the whole. */
-	for (int i = 0; i < TRIES && !(net = read_once(ifindex, up)); i++)
+	for (int i = 0; i < TRIES && !(net = read_once(ifindex, link)); i++)
 		if (errno != EINTR)
 			break;
 	return net;

@@ -8,6 +8,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "netlink/link.h"
 #include "udpxdp/host.h"
 
 /*
@@ -15,10 +16,9 @@
  * link-local ones of other interfaces, not tentative IPv6 ones), the interface's MAC and MTU.
  * An interface that is a port of a bridge or bond counts its master's addresses as its own.
  * Returns a snapshot that free() frees; or NULL with errno: ENODEV when there is no such
- * interface, ENOTSUP when it does not carry Ethernet frames. *up (may be NULL) says whether the
- * interface is up and has a carrier.
+ * interface, ENOTSUP when it does not carry Ethernet frames. *link is set only with a snapshot.
  */
-struct udpxdp_host *addresses_read(int ifindex, bool *up);
+struct udpxdp_host *addresses_read(int ifindex, struct link_facts *link);
 
 struct addresses;
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "netlink/link.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
-
-#include "netlink/netlink.h"
 
 #define RUNNING 0x40 /* IFF_RUNNING; <net/if.h> and <linux/if.h> exclude each other */
 
@@ -58,6 +58,19 @@ static void read_xdp(struct link_facts *f, const struct nlattr *xdp)
 		f->xdp_native = id;
 }
 
+static void read_vlan(struct link_facts *f, const struct link_row *row)
+{
+	const struct nlattr *vlan[IFLA_VLAN_PROTOCOL + 1] = {};
+
+	if (strcmp(f->kind, "vlan") || !row->info[IFLA_INFO_DATA])
+		return;
+	netlink_nested(row->info[IFLA_INFO_DATA], vlan, IFLA_VLAN_PROTOCOL);
+	if (!vlan[IFLA_VLAN_ID] || !vlan[IFLA_VLAN_PROTOCOL])
+		return;
+	f->tag.tci = mnl_attr_get_u16(vlan[IFLA_VLAN_ID]);
+	f->tag.tpid = ntohs(mnl_attr_get_u16(vlan[IFLA_VLAN_PROTOCOL]));
+}
+
 static void read_itself(struct link_facts *f, const struct link_row *row)
 {
 	const struct nlattr *slave[IFLA_BOND_SLAVE_MAX + 1] = {};
@@ -68,6 +81,7 @@ static void read_itself(struct link_facts *f, const struct link_row *row)
 	f->loopback = row->header->ifi_type == ARPHRD_LOOPBACK;
 	f->up = row->header->ifi_flags & IFF_UP;
 	f->carrier = row->header->ifi_flags & RUNNING;
+	f->has_mac = netlink_get_mac(f->mac, row->attrs[IFLA_ADDRESS]);
 	f->mtu = number(row->attrs[IFLA_MTU]);
 	f->rx_queues = number(row->attrs[IFLA_NUM_RX_QUEUES]);
 	f->tx_queues = number(row->attrs[IFLA_NUM_TX_QUEUES]);
@@ -75,6 +89,7 @@ static void read_itself(struct link_facts *f, const struct link_row *row)
 	/* Its number in another namespace says nothing here. */
 	if (!row->attrs[IFLA_LINK_NETNSID])
 		f->lower = (int)number(row->attrs[IFLA_LINK]);
+	read_vlan(f, row);
 	read_xdp(f, row->attrs[IFLA_XDP]);
 	if (row->info[IFLA_INFO_SLAVE_DATA] && row->info[IFLA_INFO_SLAVE_KIND] &&
 		!strcmp(mnl_attr_get_str(row->info[IFLA_INFO_SLAVE_KIND]), "bond")) {
@@ -93,6 +108,25 @@ static int read_one(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
+static bool stands_on(const struct link_row *row, int ifindex)
+{
+	return !row->attrs[IFLA_LINK_NETNSID] && (int)number(row->attrs[IFLA_LINK]) == ifindex;
+}
+
+/* A program there keeps the kernel from attaching one here. */
+static void look_for_xdp_beside(struct link_facts *f, const struct link_row *row)
+{
+	const int index = row->header->ifi_index;
+	struct link_facts other = {};
+
+	if (index != f->master && index != f->lower && !stands_on(row, f->ifindex) &&
+		(int)number(row->attrs[IFLA_MASTER]) != f->ifindex)
+		return;
+	read_xdp(&other, row->attrs[IFLA_XDP]);
+	if (other.xdp_native || other.xdp_generic || other.xdp_offloaded)
+		copy_text(f->xdp_beside, sizeof(f->xdp_beside), row->attrs[IFLA_IFNAME]);
+}
+
 /* One of all the others: is it above, below or the master? */
 static int read_other(const struct nlmsghdr *message, void *context)
 {
@@ -100,14 +134,14 @@ static int read_other(const struct nlmsghdr *message, void *context)
 	struct link_row row;
 
 	read_row(&row, message);
+	look_for_xdp_beside(f, &row);
 	if (row.header->ifi_index == f->master) {
 		copy_text(f->master_name, sizeof(f->master_name), row.attrs[IFLA_IFNAME]);
 		copy_text(f->master_kind, sizeof(f->master_kind), row.info[IFLA_INFO_KIND]);
 	}
 	if (row.header->ifi_index == f->lower)
 		copy_text(f->lower_name, sizeof(f->lower_name), row.attrs[IFLA_IFNAME]);
-	if (!row.attrs[IFLA_LINK_NETNSID] && (int)number(row.attrs[IFLA_LINK]) == f->ifindex &&
-		row.info[IFLA_INFO_KIND] &&
+	if (stands_on(&row, f->ifindex) && row.info[IFLA_INFO_KIND] &&
 		!strcmp(mnl_attr_get_str(row.info[IFLA_INFO_KIND]), "vlan")) {
 		if (f->vlan_count < LINK_VLANS_MAX)
 			copy_text(f->vlan_names[f->vlan_count], IFNAMSIZ, row.attrs[IFLA_IFNAME]);
@@ -124,6 +158,12 @@ static int ask(struct mnl_socket *socket, int ifindex, mnl_cb_t parse, struct li
 
 	link->ifi_index = ifindex;
 	return netlink_ask(socket, question, parse, facts);
+}
+
+int link_read_itself(struct mnl_socket *socket, int ifindex, struct link_facts *facts)
+{
+	*facts = (struct link_facts){.ifindex = ifindex};
+	return ask(socket, ifindex, read_one, facts);
 }
 
 int link_read(int ifindex, struct link_facts *facts)

@@ -4,8 +4,8 @@
 #define UDPXDP_NETLINK_LINK_H
 
 #include <net/if.h>
-#include <stdbool.h>
-#include <stdint.h>
+
+#include "netlink/netlink.h"
 
 #define LINK_KIND_SIZE 16
 #define LINK_VLANS_MAX 8 /* devices above that are kept by name */
@@ -15,8 +15,11 @@ struct link_facts {
 	char name[IFNAMSIZ];
 	char kind[LINK_KIND_SIZE]; /* "veth", "bond", "bridge", "vlan", …; "": hardware */
 	bool ethernet, loopback, up, carrier;
+	bool has_mac;
+	uint8_t mac[6];
 	uint32_t mtu;
-	unsigned rx_queues, tx_queues;                   /* as the kernel made them */
+	struct udpxdp_vlan_tag tag;    /* of a VLAN device: what it puts on frames; else TPID 0 */
+	unsigned rx_queues, tx_queues; /* as the kernel made them */
 	uint32_t xdp_native, xdp_generic, xdp_offloaded; /* ids of programs attached; 0: none */
 
 	int master; /* index of the bridge, bond, … that it is a member of; 0: none */
@@ -26,11 +29,17 @@ struct link_facts {
 	int lower; /* index of the device it stands on; 0: none, or in another namespace */
 	char lower_name[IFNAMSIZ];
 
+	char xdp_beside[IFNAMSIZ]; /* one right above or below it that has a program; "": none */
+
 	unsigned vlan_count; /* VLAN devices above it */
 	char vlan_names[LINK_VLANS_MAX][IFNAMSIZ];
 };
 
 /* Reads them. Returns 0, or -1 with errno (ENODEV: no such interface), *facts then void. */
 int link_read(int ifindex, struct link_facts *facts);
+
+/* The same, but nothing of the others: their names, kinds and number stay empty. An interface can
+ * be renamed: this says what it is called now. */
+int link_read_itself(struct mnl_socket *socket, int ifindex, struct link_facts *facts);
 
 #endif

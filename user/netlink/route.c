@@ -3,12 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_ether.h>
-#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <stdio.h>
 
+#include "netlink/link.h"
 #include "udpxdp/service.h"
 
 /* ---- the route ------------------------------------------------------------------------ */
@@ -72,59 +70,6 @@ static int ask_route(
 
 /* ---- the links between the route and the interface ------------------------------------ */
 
-struct link {
-	char name[IF_NAMESIZE];
-	uint8_t mac[6];
-	bool has_mac;
-	int master;
-	int lower; /* of a VLAN device: what it is on top of, in this namespace; else 0 */
-	struct udpxdp_vlan_tag tag;
-};
-
-static void parse_vlan(struct link *link, const struct nlattr *info, int lower)
-{
-	const struct nlattr *attrs[IFLA_INFO_DATA + 1] = {0}, *vlan[IFLA_VLAN_PROTOCOL + 1] = {0};
-
-	netlink_nested(info, attrs, IFLA_INFO_DATA);
-	if (!attrs[IFLA_INFO_KIND] || strcmp(mnl_attr_get_str(attrs[IFLA_INFO_KIND]), "vlan") ||
-		!attrs[IFLA_INFO_DATA])
-		return;
-	netlink_nested(attrs[IFLA_INFO_DATA], vlan, IFLA_VLAN_PROTOCOL);
-	if (!vlan[IFLA_VLAN_ID] || !vlan[IFLA_VLAN_PROTOCOL])
-		return;
-	link->lower = lower;
-	link->tag.tci = mnl_attr_get_u16(vlan[IFLA_VLAN_ID]);
-	link->tag.tpid = ntohs(mnl_attr_get_u16(vlan[IFLA_VLAN_PROTOCOL]));
-}
-
-static int parse_link(const struct nlmsghdr *message, void *context)
-{
-	const struct nlattr *attrs[IFLA_LINK_NETNSID + 1] = {0};
-	struct link *link = context;
-
-	netlink_attributes(message, sizeof(struct ifinfomsg), attrs, IFLA_LINK_NETNSID);
-	if (attrs[IFLA_IFNAME])
-		snprintf(
-			link->name, sizeof(link->name), "%s", mnl_attr_get_str(attrs[IFLA_IFNAME]));
-	link->has_mac = netlink_get_mac(link->mac, attrs[IFLA_ADDRESS]);
-	if (attrs[IFLA_MASTER])
-		link->master = (int)mnl_attr_get_u32(attrs[IFLA_MASTER]);
-	if (attrs[IFLA_LINK] && attrs[IFLA_LINKINFO] && !attrs[IFLA_LINK_NETNSID])
-		parse_vlan(link, attrs[IFLA_LINKINFO], (int)mnl_attr_get_u32(attrs[IFLA_LINK]));
-	return MNL_CB_OK;
-}
-
-static bool ask_link(struct mnl_socket *socket, int ifindex, struct link *link)
-{
-	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
-	struct nlmsghdr *message = netlink_question(buffer, RTM_GETLINK, 0);
-	struct ifinfomsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-
-	header->ifi_index = ifindex;
-	*link = (struct link){0};
-	return !netlink_ask(socket, message, parse_link, link);
-}
-
 /*
  * Does what the kernel sends by `out` leave by our interface? It does when out is the interface,
  * a VLAN device on top of it (whose tags are then ours to put), or the bridge or bond that it
@@ -134,25 +79,25 @@ static bool ask_link(struct mnl_socket *socket, int ifindex, struct link *link)
 static bool leaves_by(struct mnl_socket *socket, int ifindex, int out, struct udpxdp_path *path,
 	char name[IF_NAMESIZE])
 {
-	struct link link, ours;
+	struct link_facts link, ours;
 
-	if (!ask_link(socket, out, &link))
+	if (link_read_itself(socket, out, &link))
 		return false;
 	strcpy(name, link.name);
 	if (!link.has_mac)
 		return false;
 	memcpy(path->local.mac, link.mac, sizeof(link.mac));
-	while (out != ifindex && link.lower) {
+	while (out != ifindex && link.tag.tpid) {
 		if (path->tag_count == MAX_VLAN_TAGS)
 			return false;
 		path->tags[1] = path->tags[0]; /* outermost first */
 		path->tags[0] = link.tag;
 		path->tag_count++;
 		out = link.lower;
-		if (!ask_link(socket, out, &link))
+		if (link_read_itself(socket, out, &link))
 			return false;
 	}
-	return out == ifindex || (ask_link(socket, ifindex, &ours) && ours.master == out);
+	return out == ifindex || (!link_read_itself(socket, ifindex, &ours) && ours.master == out);
 }
 
 /* ---- the way -------------------------------------------------------------------------- */

@@ -13,25 +13,87 @@
 #include <unistd.h>
 
 #include "privsep/sandbox.h"
+#include "privsep/trusted_path.h"
 
-#define FILE_MODE 0640
-
-#define PATH_SIZE 256
-
-struct list {
-	char paths[MONITOR_PATHS][PATH_SIZE];
+struct path_list {
+	struct trusted_path paths[MONITOR_PATHS];
 	unsigned count;
 };
 
-struct request {
-	enum { REGISTER, REMOVE_AT_END, SEAL, OPEN, END } what;
-	int flags; /* of OPEN */
-	char path[PATH_SIZE];
+enum request_kind {
+	REQUEST_REGISTER,
+	REQUEST_REMOVE_AT_END,
+	REQUEST_SEAL,
+	REQUEST_OPEN,
+	REQUEST_END
 };
 
-static int channel = -1; /* to the monitor */
+struct request {
+	enum request_kind kind;
+	int flags; /* of REQUEST_OPEN */
+	char path[PATH_MAX];
+};
+
+static struct path_list to_open; /* the monitor's; or ours, where there is none */
+static int channel = -1;         /* to the monitor */
 static pid_t monitor;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- paths ----------------------------------------------------------------------------- */
+
+static struct trusted_path *find(struct path_list *list, const char *path)
+{
+	for (unsigned i = 0; i < list->count; i++)
+		if (!strcmp(list->paths[i].path, path))
+			return &list->paths[i];
+	return NULL;
+}
+
+/* Returns 0 or an errno. A directory that is not there yet may be there later. */
+static int add(struct path_list *list, const char *path)
+{
+	struct trusted_path *t = &list->paths[list->count];
+
+	if (list->count == MONITOR_PATHS)
+		return ENOSPC;
+	if (trusted_path_init(t, path) && errno != ENOENT)
+		return errno;
+	list->count++;
+	return 0;
+}
+
+/* The same for a file to be written: standard output and error are files, too. */
+static int add_output(const char *path)
+{
+	struct trusted_path *t = &to_open.paths[to_open.count];
+	int error = add(&to_open, path);
+	struct stat status;
+
+	for (unsigned i = 0; !error && i + 1 < to_open.count; i++)
+		if (trusted_path_equal(&to_open.paths[i], t))
+			error = EEXIST;
+	for (int fd = STDOUT_FILENO; !error && fd <= STDERR_FILENO; fd++)
+		if (!fstat(fd, &status) && S_ISREG(status.st_mode) && trusted_path_is(t, &status))
+			error = EEXIST;
+	if (error == EEXIST) {
+		trusted_path_close(t);
+		to_open.count--;
+	}
+	return error;
+}
+
+/* Returns a descriptor or -1 with errno. */
+static int open_registered(const char *path, int flags)
+{
+	const int allowed =
+		O_ACCMODE | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW;
+	struct trusted_path *t = find(&to_open, path);
+
+	if (t && !(flags & ~allowed))
+		return trusted_path_open(t, flags);
+	errno = EPERM;
+	return -1;
+}
 
 /* ---- the monitor's side ---------------------------------------------------------------- */
 
@@ -59,75 +121,69 @@ static void answer(int socket, int fd, int error)
 		close(fd);
 }
 
-static int add(struct list *list, const char *path, bool sealed)
-{
-	if (sealed)
-		return EPERM;
-	if (list->count == MONITOR_PATHS)
-		return ENOSPC;
-	strcpy(list->paths[list->count++], path);
-	return 0;
-}
-
-static void serve_open(int socket, const struct list *list, const struct request *r)
-{
-	const int allowed = O_ACCMODE | O_APPEND | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK |
-			    O_CLOEXEC | O_NOFOLLOW;
-	unsigned i = 0;
-	int fd;
-
-	while (i < list->count && strcmp(list->paths[i], r->path))
-		i++;
-	if (i == list->count || r->flags & ~allowed) {
-		answer(socket, -1, EPERM);
-		return;
-	}
-	fd = open(r->path, r->flags | O_CLOEXEC, FILE_MODE);
-	answer(socket, fd, fd < 0 ? errno : 0);
-}
-
-static void remove_all(const struct list *list)
+static void remove_all(struct path_list *list)
 {
 	for (unsigned i = 0; i < list->count; i++)
-		if (unlink(list->paths[i]) < 0)
-			rmdir(list->paths[i]);
+		trusted_path_remove(&list->paths[i]);
+}
+
+static void handle(int socket, const struct request *r, struct path_list *to_remove)
+{
+	static bool sealed;
+	int fd;
+
+	switch (r->kind) {
+	case REQUEST_REGISTER:
+		answer(socket, -1, sealed ? EPERM : add_output(r->path));
+		break;
+	case REQUEST_REMOVE_AT_END:
+		answer(socket, -1, sealed ? EPERM : add(to_remove, r->path));
+		break;
+	case REQUEST_SEAL:
+		sealed = true;
+		answer(socket, -1, 0);
+		break;
+	case REQUEST_OPEN:
+		fd = open_registered(r->path, r->flags);
+		answer(socket, fd, fd < 0 ? errno : 0);
+		break;
+	case REQUEST_END:
+		remove_all(to_remove);
+		_exit(0);
+	}
+}
+
+/* Of what it inherited it keeps standard output and error, to know which files they are; else a
+ * pipe or a lock would seem to be held. Its socket becomes standard input. */
+static int close_inherited(int socket)
+{
+	struct stat status;
+
+	if (dup2(socket, STDIN_FILENO) < 0)
+		_exit(1);
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fstat(fd, &status) || !S_ISREG(status.st_mode))
+			dup2(STDIN_FILENO, fd);
+	close_range(STDERR_FILENO + 1, ~0u, 0);
+	return STDIN_FILENO;
 }
 
 /* A server that ends without a word has crashed: what it leaves is for its successor, which may
  * be starting right now. */
-static void keep(int socket)
+static void __attribute__((noreturn)) run_monitor(int socket)
 {
-	static struct list to_open, to_remove;
-	bool sealed = false;
-	struct request r = {.what = SEAL};
+	static struct path_list to_remove;
+	static struct request r;
 
 	prctl(PR_SET_NAME, "udpxdp/monitor");
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_IGN);
+	socket = close_inherited(socket);
 	sandbox_enter_monitor();
-	while (recv(socket, &r, sizeof(r), 0) == sizeof(r) && r.what != END) {
-		r.path[PATH_SIZE - 1] = '\0';
-		switch (r.what) {
-		case REGISTER:
-			answer(socket, -1, add(&to_open, r.path, sealed));
-			break;
-		case REMOVE_AT_END:
-			answer(socket, -1, add(&to_remove, r.path, sealed));
-			break;
-		case SEAL:
-			sealed = true;
-			answer(socket, -1, 0);
-			break;
-		case OPEN:
-			serve_open(socket, &to_open, &r);
-			break;
-		case END:
-			break;
-		}
-		r.what = SEAL; /* should recv() fail now, it is not an END */
+	while (recv(socket, &r, sizeof(r), 0) == sizeof(r)) {
+		r.path[sizeof(r.path) - 1] = '\0';
+		handle(socket, &r, &to_remove);
 	}
-	if (r.what == END)
-		remove_all(&to_remove);
 	_exit(0);
 }
 
@@ -140,10 +196,8 @@ int monitor_start(void)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
 	monitor = fork();
-	if (!monitor) {
-		close(pair[0]);
-		keep(pair[1]);
-	}
+	if (!monitor)
+		run_monitor(pair[1]);
 	close(pair[1]);
 	if (monitor < 0) {
 		close(pair[0]);
@@ -154,9 +208,9 @@ int monitor_start(void)
 }
 
 /* Returns a descriptor, or -1 with errno; errno 0 when none was asked for. */
-static int ask(int what, const char *path, int flags)
+static int ask(enum request_kind kind, const char *path, int flags)
 {
-	struct request r = {.what = what, .flags = flags};
+	static struct request r; /* under the lock */
 	int error = EPIPE, fd = -1;
 	struct iovec data = {.iov_base = &error, .iov_len = sizeof(error)};
 	union {
@@ -174,8 +228,10 @@ static int ask(int what, const char *path, int flags)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	strcpy(r.path, path);
 	pthread_mutex_lock(&lock);
+	r.kind = kind;
+	r.flags = flags;
+	strcpy(r.path, path);
 	if (send(channel, &r, sizeof(r), MSG_NOSIGNAL) == sizeof(r) &&
 		recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == sizeof(error) && !error &&
 		message.msg_controllen >= sizeof(control.align))
@@ -187,43 +243,52 @@ static int ask(int what, const char *path, int flags)
 	return fd;
 }
 
-static int registered(int what, const char *path)
-{
-	if (channel < 0)
-		return 0;
-	ask(what, path, 0);
-	return errno ? -1 : 0;
-}
-
 int monitor_register(const char *path)
 {
-	return registered(REGISTER, path);
+	if (channel >= 0)
+		ask(REQUEST_REGISTER, path, 0);
+	else
+		errno = add_output(path);
+	return errno ? -1 : 0;
 }
 
 int monitor_remove_at_end(const char *path)
 {
-	return registered(REMOVE_AT_END, path);
+	if (channel < 0)
+		return 0;
+	ask(REQUEST_REMOVE_AT_END, path, 0);
+	return errno ? -1 : 0;
 }
 
 void monitor_seal(void)
 {
-	registered(SEAL, "");
+	if (channel >= 0)
+		ask(REQUEST_SEAL, "", 0);
 }
 
 int monitor_open(const char *path, int flags)
 {
-	if (channel < 0)
-		return open(path, flags | O_CLOEXEC, FILE_MODE);
-	return ask(OPEN, path, flags);
+	struct trusted_path t;
+	int fd;
+
+	if (channel >= 0)
+		return ask(REQUEST_OPEN, path, flags);
+	if (find(&to_open, path))
+		return open_registered(path, flags);
+	if (trusted_path_init(&t, path))
+		return -1;
+	fd = trusted_path_open(&t, flags);
+	trusted_path_close(&t);
+	return fd;
 }
 
 void monitor_stop(void)
 {
-	struct request r = {.what = END};
+	static const struct request end = {.kind = REQUEST_END};
 
 	if (channel < 0)
 		return;
-	send(channel, &r, sizeof(r), MSG_NOSIGNAL);
+	send(channel, &end, sizeof(end), MSG_NOSIGNAL);
 	close(channel);
 	channel = -1;
 	waitpid(monitor, NULL, 0);

@@ -2,26 +2,33 @@
 /*
  * The monitor: a small process that stays root when the server does not. It opens again, on
  * request, files whose paths were registered before it was sealed, and at the end removes what
- * only root can remove. It reads nothing from the network and takes no path from anybody.
+ * only root can remove. It reads nothing from the network and takes no path from anybody. Which
+ * paths it takes: see trusted_path.h. Where there is no monitor, this process does the same.
  */
 #ifndef UDPXDP_MONITOR_H
 #define UDPXDP_MONITOR_H
 
 #define MONITOR_PATHS 64
 
-/* Starts it. Early: it inherits every descriptor that is open. Returns 0, or -1 with errno. */
+/* Starts it. Returns 0, or -1 with errno. */
 int monitor_start(void);
 
-/* Registers a path that monitor_open() may open, or one that is removed at the end (a file, or a
- * directory once it is empty), in that order. Without a monitor nothing happens. Returns 0, or -1
- * with errno: ENOSPC beyond MONITOR_PATHS, EPERM once sealed. */
+/*
+ * Registers an output: a path that monitor_open() may open. Returns 0, or -1 with errno: ENOSPC
+ * beyond MONITOR_PATHS; EPERM once sealed, or because the path is not to be trusted; EEXIST: that
+ * file is an output already, be it as standard output or error.
+ */
 int monitor_register(const char *path);
+
+/* Registers what is removed at the end, in that order: a file, or a directory that is empty by
+ * then. It must be there now. Without a monitor nothing happens. Returns and errno as above. */
 int monitor_remove_at_end(const char *path);
 
 /* From here on nothing more can be registered. */
 void monitor_seal(void);
 
-/* open(2) with mode 0640, by the monitor if it runs, else by this process. Any thread. Returns the
+/* open(2) with mode 0640 of a registered path, without a monitor of any, by one thread for each
+ * path; see trusted_path_open(). Returns the
  * file descriptor (close-on-exec), or -1 with errno. */
 int monitor_open(const char *path, int flags);
 

@@ -3,12 +3,17 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/sockios.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -16,6 +21,7 @@
 #include "base/thread.h"
 
 #define DEFAULT_USER "nobody"
+#define DEFAULT_UID 65534 /* where there is no such user */
 
 static bool entered;
 
@@ -60,25 +66,57 @@ bool sandbox_changes_user(void)
 	return geteuid() == 0 && have(CAP_SETUID) && have(CAP_SETGID);
 }
 
+/* A name, or a number, which needs no entry in passwd(5): its group has the same number then.
+ * user is NULL when it is left to us. */
+static bool find_user(const char *user, uid_t *uid, gid_t *gid)
+{
+	const struct passwd *p = getpwnam(user ? user : DEFAULT_USER);
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	if (!p && (!user || *user < '0' || *user > '9')) {
+		*uid = *gid = DEFAULT_UID;
+		return !user;
+	}
+	if (!p) {
+		number = strtoul(user, &end, 10);
+		if (*end || errno || number >= UINT32_MAX)
+			return false;
+		*uid = *gid = (uid_t)number;
+		p = getpwuid(*uid);
+	}
+	if (p) {
+		*uid = p->pw_uid;
+		*gid = p->pw_gid;
+	}
+	return true;
+}
+
 int sandbox_check_user(const char *user, char *error, size_t size)
 {
-	const struct passwd *p;
+	uid_t uid;
+	gid_t gid;
 
 	if (!user && !sandbox_changes_user())
 		return EXIT_CLEAN;
-	p = getpwnam(user ? user : DEFAULT_USER);
-	if (!p) {
-		snprintf(error, size, "there is no user %s; give another --user",
-			user ? user : DEFAULT_USER);
+	if (!find_user(user, &uid, &gid)) {
+		snprintf(error, size, "user %s: no such user; use another --user", user);
 		return EXIT_USAGE;
 	}
-	if (sandbox_changes_user() || p->pw_uid == geteuid())
-		return EXIT_CLEAN;
-	snprintf(error, size,
-		"not permitted to become %s: CAP_SETUID or CAP_SETGID missing; run as "
-		"root or leave --user out",
-		user);
-	return EXIT_PERMISSION;
+	if (!sandbox_changes_user() && uid != geteuid()) {
+		snprintf(error, size,
+			"user %s: CAP_SETUID or CAP_SETGID missing; run as root or omit --user",
+			user);
+		return EXIT_PERMISSION;
+	}
+	if (user && !uid) {
+		snprintf(error, size,
+			"user %s: uid 0 keeps root's rights; use another --user, or --no-sandbox",
+			user);
+		return EXIT_USAGE;
+	}
+	return EXIT_CLEAN;
 }
 
 /* Before 5.19 updating a map by its descriptor needs CAP_BPF where unprivileged bpf() is off. */
@@ -97,7 +135,8 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 	const capng_type_t both = CAPNG_EFFECTIVE | CAPNG_PERMITTED;
 	const bool changes_user = sandbox_changes_user();
 	const bool bounds = have(CAP_SETPCAP); /* no_new_privs would do alone */
-	const struct passwd *p;
+	uid_t uid;
+	gid_t gid;
 	int result;
 
 	capng_clear(CAPNG_SELECT_ALL);
@@ -107,17 +146,15 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 	if (!changes_user) {
 		result = capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	} else {
-		errno = 0;
-		p = getpwnam(user ? user : DEFAULT_USER);
-		if (!p) {
-			snprintf(error, size, "there is no user %s", user ? user : DEFAULT_USER);
+		if (!find_user(user, &uid, &gid)) {
+			snprintf(error, size, "user %s: no such user", user);
 			return -1;
 		}
-		result = capng_change_id(p->pw_uid, p->pw_gid,
+		result = capng_change_id((int)uid, (int)gid,
 			CAPNG_DROP_SUPP_GRP | (bounds ? CAPNG_CLEAR_BOUNDING : 0));
 	}
 	if (result) {
-		snprintf(error, size, "giving up capabilities: libcap-ng says %d", result);
+		snprintf(error, size, "dropping capabilities: libcap-ng error %d", result);
 		return -1;
 	}
 	return 0;
@@ -130,28 +167,30 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 #define BUILT_WITH_SANITIZER 1
 #endif
 #endif
+#ifndef BUILT_WITH_SANITIZER
+#define BUILT_WITH_SANITIZER 0
+#endif
 
-/* What the process needs while it serves; whatever is not here fails with EPERM. No execve, no
- * ptrace, no mount, no modules, no new namespaces. */
-static const char *const process_calls[] = {"accept4", "bind", "bpf", "brk", "capget", "capset",
-	"clock_gettime", "clock_nanosleep", "clone", "clone3", "close", "connect", "dup",
-	"epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2",
-	"exit", "exit_group", "fallocate", "fcntl", "fdatasync", "flock", "fstat", "fstatfs",
-	"fsync", "ftruncate", "futex", "getdents64", "geteuid", "getpid", "getrandom",
-	"getsockname", "getsockopt", "gettid", "gettimeofday", "getuid", "lseek", "madvise",
-	"membarrier", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open",
-	"openat", "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64", "read", "readv",
-	"recvfrom", "recvmmsg", "recvmsg", "restart_syscall", "rmdir", "rseq", "rt_sigaction",
-	"rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sched_getaffinity",
-	"sched_setaffinity", "sched_yield", "seccomp", "sendmsg", "sendto", "set_robust_list",
-	"setsockopt", "shutdown", "sigaltstack", "signalfd4", "socket", "stat", "statx", "sysinfo",
-	"tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat", "wait4",
-	"waitid", "write", "writev", NULL};
+/* What the process needs while it serves, whatever the arguments; see process_rules, too. Whatever
+ * is in neither fails with EPERM: execve, ptrace, mount, modules, new namespaces. */
+static const char *const process_calls[] = {"accept4", "bind", "brk", "capget", "capset",
+	"clock_gettime", "clock_nanosleep", "close", "connect", "dup", "epoll_create1", "epoll_ctl",
+	"epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2", "exit", "exit_group", "fallocate",
+	"fcntl", "fdatasync", "flock", "fstat", "fstatfs", "fsync", "ftruncate", "futex",
+	"getdents64", "geteuid", "getpid", "getrandom", "getsockname", "getsockopt", "gettid",
+	"gettimeofday", "getuid", "lseek", "madvise", "membarrier", "mremap", "munmap", "nanosleep",
+	"newfstatat", "open", "openat", "poll", "ppoll", "pread64", "prlimit64", "pwrite64", "read",
+	"readlinkat", "readv", "recvfrom", "recvmmsg", "recvmsg", "restart_syscall", "rmdir",
+	"rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait",
+	"sched_getaffinity", "sched_setaffinity", "sched_yield", "seccomp", "sendmsg", "sendto",
+	"set_robust_list", "setsockopt", "shutdown", "sigaltstack", "signalfd4", "stat", "statx",
+	"sysinfo", "tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat",
+	"wait4", "waitid", "write", "writev", NULL};
 
 /* What the monitor needs: to hear a request, to open or remove a file, to answer. */
-static const char *const monitor_calls[] = {"close", "exit", "exit_group", "open", "openat",
-	"recvfrom", "restart_syscall", "rmdir", "rt_sigreturn", "sendmsg", "unlink", "unlinkat",
-	NULL};
+static const char *const monitor_calls[] = {"close", "exit", "exit_group", "fstat", "fstatat64",
+	"geteuid", "getuid", "newfstatat", "openat", "readlinkat", "recvfrom", "restart_syscall",
+	"rt_sigreturn", "sendmsg", "statx", "unlinkat", NULL};
 
 /* What a data-path thread does: its socket and doorbells; the capture file, which takes back half a
  * record, or is closed when it is a pipe that nobody reads; locks; the clock where the vdso has
@@ -161,15 +200,51 @@ static const char *const data_path_calls[] = {"sendto", "recvfrom", "poll", "ppo
 	"nanosleep", "clock_nanosleep", "madvise", "munmap", "rt_sigprocmask", "exit", "exit_group",
 	"getpid", "gettid", "tgkill", "rt_sigreturn", NULL};
 
-static int allow_only(const char *const calls[])
-{
-#ifdef BUILT_WITH_SANITIZER
-	return 0; /* its runtime makes calls of its own */
+/* A call that is allowed when an argument, under the mask, has this value. */
+struct argument_rule {
+	const char *call;
+	unsigned argument;
+	uint64_t mask, value;
+};
+
+#define ALL UINT64_MAX
+#define NEW_NAMESPACES                                                                 \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+		CLONE_NEWPID | CLONE_NEWNET)
+#ifdef __s390__
+#define CLONE_FLAGS_ARGUMENT 1
 #else
-	static const struct scmp_arg_cmp queue_count = {
-		.arg = 1, .op = SCMP_CMP_EQ, .datum_a = SIOCETHTOOL};
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int error = filter ? 0 : -ENOMEM;
+#define CLONE_FLAGS_ARGUMENT 0
+#endif
+
+/* Threads, but no processes; nothing that can be executed; rtnetlink and the service manager's
+ * socket, but nothing that speaks with the network. */
+static const struct argument_rule process_rules[] = {
+	{"clone", CLONE_FLAGS_ARGUMENT, CLONE_THREAD | NEW_NAMESPACES, CLONE_THREAD},
+	{"mmap", 2, PROT_EXEC, 0},
+	{"mprotect", 2, PROT_EXEC, 0},
+	{"socket", 0, ALL, AF_UNIX},
+	{"socket", 0, ALL, AF_NETLINK},
+	{"ioctl", 1, ALL, SIOCETHTOOL},
+	{"bpf", 0, ALL, BPF_MAP_LOOKUP_ELEM},
+	{"bpf", 0, ALL, BPF_MAP_UPDATE_ELEM},
+	{"bpf", 0, ALL, BPF_MAP_DELETE_ELEM},
+	{"bpf", 0, ALL, BPF_OBJ_GET_INFO_BY_FD},
+	{"prctl", 0, ALL, PR_SET_NAME},
+	{"prctl", 0, ALL, PR_SET_TIMERSLACK},
+	{"prctl", 0, ALL, PR_SET_NO_NEW_PRIVS}, /* libseccomp's and libcap-ng's, for a thread */
+	{"prctl", 0, ALL, PR_SET_SECCOMP},
+	{"prctl", 0, ALL, PR_CAPBSET_READ},
+	{"prctl", 0, ALL, PR_CAP_AMBIENT},
+	{"prctl", 0, ALL, PR_GET_SECUREBITS},
+	{},
+};
+
+static const struct argument_rule no_rules[] = {{}};
+
+static int allow_calls(scmp_filter_ctx filter, const char *const calls[])
+{
+	int error = 0;
 
 	for (int i = 0; calls[i] && !error; i++) {
 		int number = seccomp_syscall_resolve_name(calls[i]);
@@ -180,14 +255,45 @@ static int allow_only(const char *const calls[])
 		if (error == -EDOM || error == -EINVAL)
 			error = 0;
 	}
-	if (!error && calls == process_calls)
-		error = seccomp_rule_add_array(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &queue_count);
+	return error;
+}
+
+static int allow_arguments(scmp_filter_ctx filter, const struct argument_rule *rules)
+{
+	int error = 0;
+
+	for (; rules->call && !error; rules++) {
+		const struct scmp_arg_cmp argument = {
+			.arg = rules->argument,
+			.op = SCMP_CMP_MASKED_EQ,
+			.datum_a = rules->mask,
+			.datum_b = rules->value,
+		};
+
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW,
+			seccomp_syscall_resolve_name(rules->call), 1, &argument);
+	}
+	return error;
+}
+
+static int allow_only(const char *const calls[], const struct argument_rule *rules)
+{
+	scmp_filter_ctx filter;
+	int error;
+
+	if (BUILT_WITH_SANITIZER)
+		return 0; /* its runtime makes calls of its own */
+	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	error = filter ? allow_calls(filter, calls) : -ENOMEM;
+	if (!error)
+		error = allow_arguments(filter, rules);
+	/* What it asks for lies in memory, where no filter looks; without it libc takes clone(). */
+	if (!error)
+		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
 	return error;
-#endif
 }
 
 /* Capabilities are a thread's own; libcap-ng's state is too. */
@@ -207,7 +313,7 @@ int sandbox_enter(const char *user, char *error, size_t size)
 		snprintf(error, size, "no_new_privs: %s", strerror(errno));
 		return -1;
 	}
-	result = allow_only(process_calls);
+	result = allow_only(process_calls, process_rules);
 	if (result) {
 		snprintf(error, size, "seccomp: %s", strerror(-result));
 		return -1;
@@ -219,7 +325,7 @@ int sandbox_enter(const char *user, char *error, size_t size)
 
 void sandbox_enter_data_path(void)
 {
-	int result = entered ? allow_only(data_path_calls) : 0;
+	int result = entered ? allow_only(data_path_calls, no_rules) : 0;
 
 	if (result)
 		log_line("the data path keeps the system calls of the whole process: seccomp: %s",
@@ -235,7 +341,7 @@ void sandbox_enter_monitor(void)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 	capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	allow_only(monitor_calls);
+	allow_only(monitor_calls, no_rules);
 }
 
 /* No list of system calls: what libxdp makes is its own business, and nobody talks to this

@@ -2,6 +2,7 @@
 #include "server/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "privsep/trusted_path.h"
 #include "server/control_request.h"
 
 #define CONSOLES_MAX 64
@@ -44,10 +46,8 @@ struct console {
 
 struct control {
 	struct control_config config;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct trusted_path path;
 	int fd;
-	dev_t device;
-	ino_t inode;
 	sd_event_source *source;
 	uint64_t requests; /* so far; a ticket is this number times CONSOLES_MAX plus the place */
 	struct console consoles[CONSOLES_MAX];
@@ -256,12 +256,13 @@ static int on_connect(sd_event_source *source, int listener, uint32_t events, vo
 }
 
 /* Removes what a server that died left behind. Returns 0, or -1 with errno. */
-static int remove_stale(const struct sockaddr_un *addr)
+static int remove_stale(struct trusted_path *path)
 {
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct stat status;
 	int probe, result, saved_errno;
 
-	if (lstat(addr->sun_path, &status))
+	if (fstatat(path->dir, path->name, &status, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : -1;
 	if (!S_ISSOCK(status.st_mode)) {
 		errno = ENOTSOCK;
@@ -270,9 +271,11 @@ static int remove_stale(const struct sockaddr_un *addr)
 	probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (probe < 0)
 		return -1;
-	result = connect(probe, (const struct sockaddr *)addr, sizeof(*addr));
+	strcpy(addr.sun_path, path->path);
+	result = connect(probe, (const struct sockaddr *)&addr, sizeof(addr));
 	if (result && errno == ECONNREFUSED) {
-		result = unlink(addr->sun_path);
+		trusted_path_remove(path);
+		result = 0;
 	} else if (!result || errno == EAGAIN || errno == EPROTOTYPE) {
 		errno = EADDRINUSE; /* it answers, or its queue is full, or it speaks otherwise */
 		result = -1;
@@ -285,34 +288,54 @@ static int remove_stale(const struct sockaddr_un *addr)
 
 static int make_directory(const char *path)
 {
+	struct trusted_path dir;
 	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int result;
 
 	strcpy(copy, path);
-	return mkdir(dirname(copy), 0755) && errno != EEXIST ? -1 : 0;
+	if (trusted_path_init(&dir, dirname(copy)))
+		return -1;
+	result = mkdirat(dir.dir, dir.name, 0755) && errno != EEXIST ? -1 : 0;
+	trusted_path_close(&dir);
+	return result;
+}
+
+/* bind() in the directory that was judged, wherever its path may lead by now: there is no bindat(),
+ * and no other thread yet that would mind. */
+static int bind_at(int fd, const struct trusted_path *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), error = -1;
+	mode_t mask;
+
+	if (here < 0)
+		return -1;
+	strcpy(addr.sun_path, path->name);
+	mask = umask(0777 & ~0660); /* never wider, not even for a moment */
+	if (!fchdir(path->dir))
+		error = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
+	umask(mask);
+	if (fchdir(here) && !error)
+		error = errno;
+	close(here);
+	errno = error;
+	return error ? -1 : 0;
 }
 
 /* Makes the socket; it refuses connections until listen(). */
-static int listen_at(struct control *control)
+static int listen_at(struct control *control, const char *path)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct stat status;
-	mode_t mask;
-	int bound;
+	int error;
 
-	strcpy(addr.sun_path, control->path);
-	if (make_directory(control->path) || remove_stale(&addr))
+	if (make_directory(path) || trusted_path_init(&control->path, path))
+		return -1;
+	error = remove_stale(&control->path);
+	control->path.ino = 0; /* what is there now is not ours */
+	if (error)
 		return -1;
 	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (control->fd < 0)
-		return -1;
-	mask = umask(0777 & ~0660); /* never wider, not even for a moment */
-	bound = bind(control->fd, (struct sockaddr *)&addr, sizeof(addr));
-	umask(mask);
-	if (bound || stat(control->path, &status))
-		return -1;
-	control->device = status.st_dev;
-	control->inode = status.st_ino;
-	if (listen(control->fd, CONSOLES_MAX))
+	if (control->fd < 0 || bind_at(control->fd, &control->path) ||
+		trusted_path_note(&control->path) || listen(control->fd, CONSOLES_MAX))
 		return -1;
 	return 0;
 }
@@ -322,7 +345,7 @@ struct control *control_open(const struct control_config *config)
 	struct control *control;
 	int error = 0;
 
-	if (strlen(config->path) >= sizeof(control->path)) {
+	if (strlen(config->path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
 		errno = ENAMETOOLONG;
 		return NULL;
 	}
@@ -330,14 +353,13 @@ struct control *control_open(const struct control_config *config)
 	if (!control)
 		return NULL;
 	control->config = *config;
-	control->fd = -1;
-	strcpy(control->path, config->path);
+	control->fd = control->path.dir = -1;
 	for (unsigned i = 0; i < CONSOLES_MAX; i++) {
 		control->consoles[i].control = control;
 		control->consoles[i].fd = -1;
 		control->consoles[i].watched = NOBODY;
 	}
-	if (listen_at(control))
+	if (listen_at(control, config->path))
 		error = errno;
 	else
 		error = -sd_event_add_io(
@@ -354,17 +376,13 @@ struct control *control_open(const struct control_config *config)
 
 void control_close(struct control *control)
 {
-	struct stat status;
-
 	for (unsigned i = 0; i < CONSOLES_MAX; i++)
 		if (control->consoles[i].fd >= 0)
 			cut_off(&control->consoles[i]);
 	sd_event_source_disable_unref(control->source);
 	if (control->fd >= 0)
 		close(control->fd);
-	/* By now another server may have put its own in place. */
-	if (control->inode && !lstat(control->path, &status) && status.st_dev == control->device &&
-		status.st_ino == control->inode)
-		unlink(control->path);
+	trusted_path_remove(&control->path); /* unless another server has put its own in place */
+	trusted_path_close(&control->path);
 	free(control);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/internal.h"
 #include "base/log.h"
@@ -35,7 +36,7 @@ void server_update_filter(
 	for (uint32_t i = 0; i < net->count; i++)
 		full |= !set_address(s, &net->addrs[i].addr, LOCAL_UNICAST);
 	if (full && !s->said_full)
-		log_line("not every address can be served: the filter knows %d at most",
+		log_line("too many addresses: the filter holds %d; the rest are not served",
 			MAX_LOCAL_ADDRS);
 	s->said_full = full;
 	for (uint32_t i = 0; old && i < old->count; i++) {
@@ -54,8 +55,8 @@ static void limit_mtu(struct server *s, struct udpxdp_host *net)
 
 	if (beyond && !s->mtu_beyond)
 		log_line("%s has an MTU of %u now: frames beyond %u are not served; restart udpxdp "
-			 "to size its umem anew",
-			s->config->iface, net->mtu, s->mtu_max);
+			 "to resize its umem",
+			s->iface, net->mtu, s->mtu_max);
 	s->mtu_beyond = beyond;
 	if (beyond)
 		net->mtu = s->mtu_max;
@@ -67,30 +68,27 @@ static bool lost_interface(struct server *s, bool found)
 	if (found && filter_is_attached(s->filter))
 		return false;
 	if (found)
-		log_line("the filter is no longer on %s: the interface was made anew, or somebody "
-			 "detached it; start udpxdp again",
-			s->config->iface);
+		log_line("the filter is no longer on %s: the interface was re-created, or the "
+			 "program was detached; restart udpxdp",
+			s->iface);
 	else
-		log_line(
-			"%s is gone: the interface was removed; start udpxdp again when it is back",
-			s->config->iface);
+		log_line("%s is gone: the interface was removed; restart udpxdp when it is back",
+			s->iface);
 	sd_event_exit(s->loop, EXIT_RUNTIME);
 	return true;
 }
 
 /* Sockets for queues that come later would need a privilege that was given up. */
-static void count_queues(struct server *s)
+static void follow_queues(struct server *s)
 {
-	bool exact;
-	unsigned queues = xsk_sockets_count_queues(s->config->iface, &exact);
+	const struct xsk_queues queues = xsk_queues_count(s->config->ifindex);
 
-	if (!exact || queues == s->queues)
+	if (!queues.exact)
 		return;
-	if (queues > s->queues && s->config->last_queue >= s->queues)
-		log_line(
-			"%s has %u RX queues now, not %u: what arrives on the new ones goes to the "
-			"kernel; restart udpxdp to serve them",
-			s->config->iface, queues, s->queues);
+	if (queues.rx > s->queues.rx && s->config->last_queue >= s->queues.rx)
+		log_line("%s has %u RX queues now, not %u: frames on the new ones go to the "
+			 "kernel; restart udpxdp to serve them",
+			s->iface, queues.rx, s->queues.rx);
 	s->queues = queues;
 }
 
@@ -102,22 +100,32 @@ void server_check_ipv4(struct server *s, const struct udpxdp_host *net)
 	for (unsigned i = 0; i < s->config->service_count; i++)
 		wanted |= s->config->services[i].service->wants_broadcast;
 	if (missing && wanted && !s->said_no_ipv4)
-		log_line("%s has no IPv4 address: broadcast is silent until it has one; the other "
-			 "services go on",
-			s->config->iface);
+		log_line("%s has no IPv4 address: broadcast is disabled until it has one; add one "
+			 "with ip address",
+			s->iface);
 	s->said_no_ipv4 = missing && wanted;
+}
+
+static void follow_link(struct server *s, const struct link_facts *link)
+{
+	if (strcmp(link->name, s->iface))
+		log_line("%s was renamed to %s: serving it still", s->iface, link->name);
+	memcpy(s->iface, link->name, sizeof(s->iface));
+	if (server_is_up(link) != s->was_up)
+		log_verbose("%s is %s", s->iface, server_is_up(link) ? "up" : "down");
+	s->was_up = server_is_up(link);
 }
 
 void server_on_addresses(void *context)
 {
 	struct server *s = context;
-	bool up;
-	struct udpxdp_host *net = addresses_read(s->config->ifindex, &up);
+	struct link_facts link;
+	struct udpxdp_host *net = addresses_read(s->config->ifindex, &link);
 
 	if (!net && errno != ENODEV) {
 		if (!s->stale)
-			log_line("reading the addresses of %s failed: %s; trying again",
-				s->config->iface, strerror(errno));
+			log_line("reading the addresses of %s failed: %s; retrying", s->iface,
+				strerror(errno));
 		s->stale = true;
 		return;
 	}
@@ -126,20 +134,34 @@ void server_on_addresses(void *context)
 		free(net);
 		return;
 	}
-	if (up != s->was_up)
-		log_verbose("%s is %s", s->config->iface, up ? "up" : "down");
-	s->was_up = up;
+	follow_link(s, &link);
 	limit_mtu(s, net);
 	server_check_ipv4(s, net);
 	server_update_filter(s, s->net, net);
 	s->net = net;
-	workers_set_net(s->workers, net);
+	workers_set_host(s->workers, net, s->hostname);
+}
+
+/* Its name goes with the addresses, as one snapshot. */
+static bool hostname_has_changed(struct server *s)
+{
+	char name[sizeof(s->hostname)] = "";
+
+	gethostname(name, sizeof(name) - 1);
+	if (!strcmp(name, s->hostname))
+		return false;
+	log_verbose("the host's name is %s now", name);
+	memcpy(s->hostname, name, sizeof(name));
+	return true;
 }
 
 void server_periodic(struct server *s)
 {
+	bool renamed = hostname_has_changed(s);
+
+	workers_publish_host(s->workers);
 	if (filter_is_attached(s->filter))
-		count_queues(s);
-	if (s->stale || !filter_is_attached(s->filter))
+		follow_queues(s);
+	if (renamed || s->stale || !filter_is_attached(s->filter))
 		server_on_addresses(s);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the server share: server.c runs it, server_start.c puts it together,
- * server_host.c follows the host, server_consoles.c answers the consoles. */
+/* What the parts of the server share: server.c runs it, start.c puts it together,
+ * host.c follows the host, consoles.c answers the
+ * consoles, outputs.c has the files. */
 #ifndef UDPXDP_SERVER_INTERNAL_H
 #define UDPXDP_SERVER_INTERNAL_H
 
+#include <limits.h>
 #include <systemd/sd-event.h>
 
 #include "server/server.h"
@@ -15,7 +17,7 @@
 
 struct server {
 	const struct server_config *config;
-	char hostname[256];
+	char hostname[HOST_NAME_MAX + 1];
 	uint32_t mtu_max; /* what the umem was sized for */
 	sd_event *loop;
 	struct filter *filter;
@@ -31,15 +33,33 @@ struct server {
 	struct watchdog watchdog;
 	int event_fd;
 	const struct udpxdp_host *net; /* as the filter knows it; owned by workers */
+	char iface[IF_NAMESIZE];       /* its name now: it may be renamed while it is served */
 	bool was_up, said_no_ipv4, said_full;
-	bool stale;      /* the addresses could not be read when they changed last */
-	bool mtu_beyond; /* what the umem was sized for */
-	unsigned queues; /* of the interface, as known last */
+	bool stale;               /* the addresses could not be read when they changed last */
+	bool mtu_beyond;          /* what the umem was sized for */
+	struct xsk_queues queues; /* of the interface, as known last */
 };
 
 /* Opens, attaches and starts everything; *net is taken. Returns the exit status, an error line
  * said; what is there already is for server_stop(). */
 int server_start(struct server *server, struct udpxdp_host **net);
+
+/* Says that this failed, by errno, and what to do. Returns the exit status. */
+int server_start_failed(const char *what);
+
+#define SERVER_UNTRUSTED_ADVICE                                                               \
+	"use a file and directories that belong to root or to you, and that no one else can " \
+	"replace"
+
+/* Registers what is written while the server runs, then what is removed at its end; opens the
+ * capture, early; starts history and printer. Each returns the exit status, an error line said. */
+int server_register_outputs(const struct server *server);
+int server_open_capture(struct server *server);
+int server_open_outputs(struct server *server);
+
+/* Tells the monitor what to remove at the end, and that this was all. Returns 0, or -1 with errno.
+ */
+int server_seal_monitor(const struct server *server);
 
 /* Takes apart whatever is there, in the reverse order, and says the accounts. */
 void server_stop(struct server *server);
@@ -47,6 +67,11 @@ void server_stop(struct server *server);
 /* Brings the filter from one snapshot (NULL: nothing) to another. */
 void server_update_filter(
 	struct server *server, const struct udpxdp_host *old, const struct udpxdp_host *net);
+
+static inline bool server_is_up(const struct link_facts *link)
+{
+	return link->up && link->carrier;
+}
 
 /* Once a second: is the interface still as it was? */
 void server_periodic(struct server *server);

@@ -65,7 +65,7 @@ static bool is_balanced(const struct afxdp_account *a)
 }
 
 /* The accounting that -v prints: where every frame of every queue is. */
-static void say_accounts(struct server *s)
+static void log_accounts(struct server *s)
 {
 	for (unsigned i = 0; i < s->sockets.count; i++) {
 		struct afxdp_account a;
@@ -94,7 +94,7 @@ void server_stop(struct server *s)
 	if (s->workers) {
 		workers_stop(s->workers);
 		drain(s);
-		say_accounts(s);
+		log_accounts(s);
 	}
 	addresses_close(s->addresses);
 	if (s->neighbours)
@@ -121,12 +121,12 @@ void server_stop(struct server *s)
 	sd_event_unref(s->loop);
 }
 
-static void say_ready(struct server *s)
+static void log_ready(struct server *s)
 {
 	char services[MAX_SERVICES * (UDPXDP_NAME_SIZE + 7)];
 
 	services_text(s->config->services, s->config->service_count, services, sizeof(services));
-	log_line("ready iface=%s mode=%s queues=%u services=%s", s->config->iface,
+	log_line("ready iface=%s mode=%s queues=%u services=%s", s->iface,
 		xdp_mode_name(s->sockets.mode), s->sockets.count, services);
 	sd_notify(0, "READY=1");
 	watchdog_start(&s->watchdog);
@@ -135,7 +135,8 @@ static void say_ready(struct server *s)
 int server_run(const struct server_config *config)
 {
 	struct server *s = calloc(1, sizeof(*s));
-	struct udpxdp_host *net = addresses_read(config->ifindex, s ? &s->was_up : NULL);
+	struct link_facts link;
+	struct udpxdp_host *net = addresses_read(config->ifindex, &link);
 	int status = EXIT_RUNTIME;
 
 	if (!s || !net) {
@@ -148,6 +149,8 @@ int server_run(const struct server_config *config)
 	}
 	s->config = config;
 	s->event_fd = -1;
+	s->was_up = server_is_up(&link);
+	memcpy(s->iface, link.name, sizeof(s->iface));
 	gethostname(s->hostname, sizeof(s->hostname) - 1);
 	if (net->mtu > AFXDP_MTU_MAX) {
 		log_line(
@@ -159,7 +162,7 @@ int server_run(const struct server_config *config)
 		status = server_start(s, &net);
 	}
 	if (!status) {
-		say_ready(s);
+		log_ready(s);
 		status = sd_event_loop(s->loop);
 		if (status < 0) {
 			log_line("the event loop failed: %s", strerror(-status));

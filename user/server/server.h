@@ -40,9 +40,13 @@ struct server_config {
 	struct udpxdp_seed seed; /* random, for services that keep secrets */
 };
 
-/* How many RX queues the interface has; are those that are asked for among them? Returns
- * EXIT_CLEAN, or the exit status, an error line said. */
-int server_check_queues(const struct server_config *config, unsigned *queues);
+/*
+ * Counts the interface's queues; *most is how many there are to serve, from the first that is asked
+ * for. Are those that are asked for among them? Returns EXIT_CLEAN, or the exit status, an error
+ * line said.
+ */
+int server_check_queues(
+	const struct server_config *config, struct xsk_queues *queues, unsigned *most);
 
 /* Serves until SIGINT or SIGTERM. Returns the exit status, an error line said. */
 int server_run(const struct server_config *config);

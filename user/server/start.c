@@ -13,9 +13,26 @@
 #include "privsep/sandbox.h"
 #include "services/service_spec.h"
 
-static int failed(const char *what, const char *advice)
+static const char *advice(int error)
 {
-	log_line("%s failed: %s; %s", what, strerror(errno), advice);
+	switch (error) {
+	case ENOMEM:
+		return "free some memory";
+	case EMFILE:
+	case ENFILE:
+		return "raise the limit of open files (ulimit -n, LimitNOFILE=)";
+	case EAGAIN:
+		return "raise the limit of processes (ulimit -u, LimitNPROC=)";
+	case ENAMETOOLONG:
+		return "use a shorter path";
+	default:
+		return "see udpxdp -vv for details";
+	}
+}
+
+int server_start_failed(const char *what)
+{
+	log_line("%s failed: %s; %s", what, strerror(errno), advice(errno));
 	return EXIT_RUNTIME;
 }
 
@@ -42,7 +59,7 @@ static int make_loop(struct server *s)
 	if (error >= 0)
 		return EXIT_CLEAN;
 	errno = -error;
-	return failed("making the event loop", "is the system out of memory?");
+	return server_start_failed("making the event loop");
 }
 
 /* Loading through the dispatcher attaches, and so decides about the mode. */
@@ -94,21 +111,21 @@ static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_co
 	if (status)
 		return status;
 	if (!s->filter) {
-		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's reasons",
+		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's messages",
 			error);
 		return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
 	}
 	for (unsigned i = 0; i < c->service_count; i++)
 		if (filter_serve_port(s->filter, c->services[i].port,
 			    c->services[i].service->wants_broadcast) < 0)
-			return failed("filling the filter's maps", "see udpxdp -vv");
+			return server_start_failed("filling the filter's maps");
 	for (unsigned i = 0; i < c->rule_count; i++)
 		if (filter_set_rule(s->filter, &c->rules[i].key, c->rules[i].verdict) < 0)
-			return failed("filling the filter's maps", "see udpxdp -vv");
+			return server_start_failed("filling the filter's maps");
 	if (!filter_pin(s->filter, c->pin_dir))
 		return EXIT_CLEAN;
 	if (errno == EBUSY) {
-		log_line("%s is in use: another udpxdp counts there; stop it or give another "
+		log_line("%s is in use: another udpxdp counts there; stop it or use another "
 			 "--pin-dir",
 			c->pin_dir);
 		return EXIT_BUSY;
@@ -135,55 +152,20 @@ static int open_control(struct server *s)
 	if (s->control)
 		return EXIT_CLEAN;
 	if (errno == EADDRINUSE) {
-		log_line("%s is in use: another udpxdp answers there; stop it or give another "
+		log_line("%s is in use: another udpxdp answers there; stop it or use another "
 			 "--control",
 			s->config->control);
 		return EXIT_BUSY;
 	}
 	/* A plain user may not write where it is by default, but may serve. */
 	if (!s->config->control_asked && (errno == EACCES || errno == EPERM || errno == EROFS)) {
-		log_line("no consoles: making %s failed: %s; give --control to have them",
+		log_line("no consoles: making %s failed: %s; use --control to have them",
 			s->config->control, strerror(errno));
 		return EXIT_CLEAN;
 	}
-	log_line("making %s failed: %s; give another --control", s->config->control,
-		strerror(errno));
+	log_line("making %s failed: %s; %s", s->config->control, strerror(errno),
+		errno == EPERM ? SERVER_UNTRUSTED_ADVICE : "use another --control");
 	return EXIT_RUNTIME;
-}
-
-static int open_capture(struct server *s)
-{
-	char error[256];
-
-	if (!s->config->capture)
-		return EXIT_CLEAN;
-	if (monitor_register(s->config->capture) < 0)
-		return failed("preparing the capture", "give a shorter path");
-	s->capture = capture_open(s->config->capture, monitor_open, log_line, error, sizeof(error));
-	if (s->capture)
-		return EXIT_CLEAN;
-	log_line("%s; use another --write", error);
-	return EXIT_RUNTIME;
-}
-
-/* What the monitor may open beside the capture, and what it removes at the end. */
-static int instruct_monitor(const struct server *s)
-{
-	const struct server_config *c = s->config;
-	char path[PIN_PATH_SIZE];
-	int error = 0;
-
-	for (unsigned i = 0; i < c->service_count && !error; i++) {
-		const char *history = service_history(&c->services[i]);
-
-		error = history ? monitor_register(history) : 0;
-	}
-	if (!error && s->control)
-		error = monitor_remove_at_end(c->control);
-	for (unsigned i = 0; !error && filter_pin_path(s->filter, i, path); i++)
-		error = monitor_remove_at_end(path);
-	monitor_seal();
-	return error;
 }
 
 /* Everything that needs a privilege is open now. */
@@ -192,34 +174,18 @@ static int enter_sandbox(struct server *s)
 	char error[256];
 
 	if (s->config->no_sandbox) {
-		log_line("NO SANDBOX: serving with all privileges, as --no-sandbox asks; for "
+		log_line("NO SANDBOX: serving with all privileges because of --no-sandbox; for "
 			 "debugging only");
 		return EXIT_CLEAN;
 	}
-	if (instruct_monitor(s) < 0)
-		return failed("preparing the sandbox", "give shorter paths");
+	if (server_seal_monitor(s) < 0)
+		return server_start_failed("preparing the sandbox");
 	if (!sandbox_enter(s->config->user, error, sizeof(error)))
 		return EXIT_CLEAN;
-	log_line("entering the sandbox failed: %s; give another --user, or --no-sandbox to serve "
+	log_line("entering the sandbox failed: %s; use another --user, or --no-sandbox to serve "
 		 "without",
 		error);
 	return EXIT_RUNTIME;
-}
-
-static int open_outputs(struct server *s, unsigned workers)
-{
-	const struct server_config *c = s->config;
-
-	for (unsigned i = 0; i < c->service_count; i++) {
-		const char *path = service_history(&c->services[i]);
-
-		if (path && !(s->histories[i] = history_start(path, c->services[i].history_sync)))
-			return failed("starting the history", "is the system out of memory?");
-	}
-	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count, workers,
-				   STDOUT_FILENO, c->log_format, c->print_rate)))
-		return failed("starting the printer", "is the system out of memory?");
-	return EXIT_CLEAN;
 }
 
 static int decorate(struct server *s)
@@ -229,7 +195,7 @@ static int decorate(struct server *s)
 
 		s->afxdp[i] = io;
 		if (s->capture && !(io = capture_wrap(io, s->capture)))
-			return failed("starting the capture", "is the system out of memory?");
+			return server_start_failed("starting the capture");
 		s->sockets.ios[i] = io;
 	}
 	return EXIT_CLEAN;
@@ -285,8 +251,7 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 		config.wait = WAIT_BLOCK;
 	memcpy(config.histories, s->histories, sizeof(config.histories));
 	s->workers = workers_start(&config);
-	return s->workers ? EXIT_CLEAN
-			  : failed("starting the workers", "is the system out of memory?");
+	return s->workers ? EXIT_CLEAN : server_start_failed("starting the workers");
 }
 
 static int watch_host(struct server *s)
@@ -296,7 +261,7 @@ static int watch_host(struct server *s)
 	s->addresses = addresses_watch(s->loop, server_on_addresses, s);
 	s->neighbours = neighbours_open(s->loop, s->config->ifindex);
 	if (!s->addresses || !s->neighbours)
-		return failed("listening to rtnetlink", "see udpxdp -vv");
+		return server_start_failed("listening to rtnetlink");
 	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
 	if (error >= 0)
 		error = sd_event_add_time_relative(
@@ -304,28 +269,43 @@ static int watch_host(struct server *s)
 	if (error >= 0)
 		return EXIT_CLEAN;
 	errno = -error;
-	return failed("making the event loop", "is the system out of memory?");
+	return server_start_failed("making the event loop");
 }
 
-int server_check_queues(const struct server_config *c, unsigned *queues)
+int server_check_queues(const struct server_config *c, struct xsk_queues *queues, unsigned *most)
 {
-	bool exact;
-	/* "all" ends at MAX_QUEUES - 1, wherever the queues do. */
-	unsigned asked = c->last_queue == MAX_QUEUES - 1 ? c->first_queue : c->last_queue;
+	const bool all = c->last_queue == MAX_QUEUES - 1; /* wherever they end */
+	const unsigned asked = all ? c->first_queue : c->last_queue;
+	unsigned served;
 
-	*queues = xsk_sockets_count_queues(c->iface, &exact);
-	if (!exact || asked < *queues)
+	*queues = xsk_queues_count(c->ifindex);
+	served = xsk_queues_served(queues);
+	*most = served < MAX_QUEUES ? served : MAX_QUEUES;
+	if (!queues->exact)
 		return EXIT_CLEAN;
-	log_line("queue %u does not exist: %s has %u; give other --queues", asked, c->iface,
-		*queues);
-	return EXIT_INTERFACE;
+	if (asked >= queues->rx) {
+		log_line("queue %u does not exist: %s has %u; use other --queues", asked, c->iface,
+			queues->rx);
+		return EXIT_INTERFACE;
+	}
+	if (asked >= served) {
+		log_line("queue %u cannot be served: %s has only %u TX queues to answer on; use "
+			 "other --queues",
+			asked, c->iface, queues->tx);
+		return EXIT_INTERFACE;
+	}
+	if (all && queues->rx > *most)
+		log_line("%s has %u RX and %u TX queues: serving %u; frames on the other RX queues "
+			 "go to the kernel; change their numbers with ethtool -L",
+			c->iface, queues->rx, queues->tx, *most);
+	return EXIT_CLEAN;
 }
 
 int server_start(struct server *s, struct udpxdp_host **net)
 {
 	const struct server_config *c = s->config;
 	struct xsk_sockets_config sockets = {
-		.iface = c->iface,
+		.iface = s->iface,
 		.ifindex = c->ifindex,
 		.first = c->first_queue,
 		.last = c->last_queue,
@@ -333,31 +313,23 @@ int server_start(struct server *s, struct udpxdp_host **net)
 		.mode = c->mode,
 		.busy_poll = c->busy_poll,
 	};
-	unsigned queues;
-	int status = server_check_queues(c, &queues);
+	int status = server_check_queues(c, &s->queues, &sockets.most);
 
 	if (status)
 		return status;
-	s->queues = queues;
-	if (queues > MAX_QUEUES && c->last_queue == MAX_QUEUES - 1)
-		log_line("%s has %u RX queues, of which %d can be served: what arrives on the "
-			 "others "
-			 "goes to the kernel; lower their number with ethtool -L",
-			c->iface, queues, MAX_QUEUES);
-	if (queues > MAX_QUEUES)
-		queues = MAX_QUEUES;
-	sockets.most = queues;
 	s->mtu_max = (*net)->mtu;
 	if (!c->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
-		return failed("starting the monitor", "is the system out of memory?");
+		return server_start_failed("starting the monitor");
 	if ((status = make_loop(s)) || (status = open_control(s)) ||
-		(status = load_filter(s, queues, &sockets)) || (status = open_capture(s)))
+		(status = server_register_outputs(s)) ||
+		(status = load_filter(s, sockets.most, &sockets)) ||
+		(status = server_open_capture(s)))
 		return status;
 	server_check_ipv4(s, *net);
 	server_update_filter(s, NULL, *net);
 	if ((status = xsk_sockets_open(&s->sockets, &sockets, s->filter)) ||
 		(status = decorate(s)) || (status = watch_host(s)) || (status = enter_sandbox(s)) ||
-		(status = open_outputs(s, s->sockets.count)) || (status = start_workers(s, *net)))
+		(status = server_open_outputs(s)) || (status = start_workers(s, *net)))
 		return status;
 	s->net = *net;
 	*net = NULL;

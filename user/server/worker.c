@@ -6,11 +6,15 @@
 
 #include "base/clock.h"
 
-#define SPIN_NS 100000u      /* adaptive: how long a worker spins after the last frame */
 #define TICK_NS NSEC_PER_SEC /* between ticks of the services */
 #define TICK_MS 1000
 #define HANDOVER_RECORDS 1023 /* a power of two, less one: see queue_new() */
-#define DRAIN_TURNS 256       /* the most polls a stopping worker makes */
+#define DRAIN_POLLS 256       /* the most polls a stopping worker makes */
+#define CLOCK_POLLS 64        /* reading the clock takes as long as a poll without frames */
+
+/* How long a worker spins after the last frame. */
+static const uint64_t spin_ns[] = {
+	[WAIT_ADAPTIVE] = 100000, [WAIT_BLOCK] = 0, [WAIT_SPIN] = UINT64_MAX};
 
 void doorbell_ring(int doorbell)
 {
@@ -43,27 +47,27 @@ static bool sink_record(void *context, unsigned instance, const struct udpxdp_me
 	struct worker *w = context;
 	struct history *history = w->all->config.histories[instance];
 
-	return !history || w->number != OWNER || history_put(history, m);
+	return !history || w->number != OWNER_WORKER || history_put(history, m);
 }
 
 static bool sink_notify(void *context, unsigned instance, const struct udpxdp_message *m)
 {
 	struct worker *w = context;
 	struct workers *all = w->all;
-	struct worker_event *n;
+	struct worker_event *event;
 
-	if (w->number != OWNER || !atomic_load_explicit(&all->watched, memory_order_relaxed))
+	if (w->number != OWNER_WORKER || !atomic_load_explicit(&all->watched, memory_order_relaxed))
 		return true;
 	if (queue_room(all->events) <= COMMANDS_MAX)
 		return false;
-	n = queue_reserve(all->events);
-	n->kind = EVENT_MESSAGE;
-	n->instance = instance;
-	n->message = *m;
-	n->message.text = n->text;
-	if (n->message.len > sizeof(n->text))
-		n->message.len = sizeof(n->text);
-	memcpy(n->text, m->text, n->message.len);
+	event = queue_reserve(all->events);
+	event->kind = EVENT_MESSAGE;
+	event->instance = instance;
+	event->message = *m;
+	event->message.text = event->text;
+	if (event->message.len > sizeof(event->text))
+		event->message.len = sizeof(event->text);
+	memcpy(event->text, m->text, event->message.len);
 	queue_push(all->events);
 	doorbell_ring(all->config.event_fd);
 	return true;
@@ -87,23 +91,19 @@ static bool hand_over(void *context, unsigned instance, const struct udpxdp_data
 
 /* ---- the thread ----------------------------------------------------------------------- */
 
-/* A hazard pointer: workers_set_net() frees only what no worker has said that it uses. */
-static void take_net(struct worker *w)
+static void take_host(struct worker *w)
 {
-	const struct udpxdp_host *net = atomic_load_explicit(&w->all->net, memory_order_acquire);
+	const struct host_snapshot *host = atomic_load(&w->all->host);
 
-	if (net == w->net)
+	if (host == w->host)
 		return;
-	do {
-		w->net = net;
-		atomic_store(&w->seen, net);
-		net = atomic_load(&w->all->net);
-	} while (net != w->net);
-	engine_set_net(w->engine, net);
+	w->host = host;
+	engine_set_net(w->engine, host->net);
+	engine_set_hostname(w->engine, host->hostname);
 }
 
 /* Serves what the other workers handed over: a batch from each. */
-static int take_handed(struct worker *w)
+static int take_handovers(struct worker *w)
 {
 	struct workers *all = w->all;
 	int taken = 0;
@@ -122,27 +122,27 @@ static int take_handed(struct worker *w)
 	return taken;
 }
 
-static void answer(struct workers *all, uint64_t ticket, const char *error)
+static void post_answer(struct workers *all, uint64_t ticket, const char *error)
 {
-	struct worker_event *n = queue_reserve(all->events);
+	struct worker_event *event = queue_reserve(all->events);
 
-	if (!n)
+	if (!event)
 		return; /* cannot be, as long as the loop takes events between its commands */
-	n->kind = EVENT_ANSWER;
-	n->ticket = ticket;
-	n->error = error;
+	event->kind = EVENT_ANSWER;
+	event->ticket = ticket;
+	event->error = error;
 	queue_push(all->events);
 	doorbell_ring(all->config.event_fd);
 }
 
-static int take_orders(struct worker *w)
+static int take_commands(struct worker *w)
 {
-	struct worker_command *o;
+	struct worker_command *c;
 	int taken = 0;
 
-	while ((o = queue_peek(w->all->commands)) && taken < FRAME_BATCH) {
-		o->command.time_ns = clock_realtime_ns();
-		answer(w->all, o->ticket, engine_command(w->engine, o->instance, &o->command));
+	while ((c = queue_peek(w->all->commands)) && taken < FRAME_BATCH) {
+		c->command.time_ns = clock_realtime_ns();
+		post_answer(w->all, c->ticket, engine_command(w->engine, c->instance, &c->command));
 		queue_pop(w->all->commands);
 		taken++;
 	}
@@ -150,26 +150,26 @@ static int take_orders(struct worker *w)
 }
 
 /* One round over everything that can bring work. Returns how much there was. */
-static int turn(struct worker *w)
+static int worker_poll(struct worker *w)
 {
 	int work;
 
-	take_net(w);
+	/* Here it uses no snapshot of the host: see workers_publish_host(). */
+	atomic_store(&w->polls, atomic_load_explicit(&w->polls, memory_order_relaxed) + 1);
+	take_host(w);
 	work = engine_poll(w->engine);
 	if (work < 0)
 		work = 0;
-	if (w->number == OWNER) {
-		int more = take_handed(w) + take_orders(w);
+	if (w->number == OWNER_WORKER) {
+		int more = take_handovers(w) + take_commands(w);
 
 		if (more)
 			engine_flush(w->engine);
 		work += more;
 	} else if (w->wake_owner) {
 		w->wake_owner = false;
-		worker_wake(&w->all->worker[OWNER]);
+		worker_wake(&w->all->worker[OWNER_WORKER]);
 	}
-	atomic_store_explicit(&w->polls, atomic_load_explicit(&w->polls, memory_order_relaxed) + 1,
-		memory_order_relaxed);
 	return work;
 }
 
@@ -181,7 +181,7 @@ static void sleep_until_rung(struct worker *w)
 {
 	atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!turn(w) && !atomic_load(&w->stop))
+	if (!worker_poll(w) && !atomic_load(&w->stop))
 		w->io->ops->wait(w->io, TICK_MS);
 	atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
 }
@@ -191,7 +191,7 @@ static void count_history_lost(struct worker *w)
 {
 	const struct workers_config *c = &w->all->config;
 
-	for (unsigned i = 0; w->number == OWNER && i < c->service_count; i++) {
+	for (unsigned i = 0; w->number == OWNER_WORKER && i < c->service_count; i++) {
 		uint64_t lost = c->histories[i] ? history_lost(c->histories[i]) : 0;
 
 		c->counters[i].drops[UDPXDP_DROP_history_lost] += lost - w->history_lost[i];
@@ -206,45 +206,55 @@ static void relax(void)
 #endif
 }
 
+/* Once a second, and before it sleeps if that is due. */
+static void tick(struct worker *w, uint64_t now)
+{
+	if (now < w->next_tick)
+		return;
+	engine_tick(w->engine, clock_realtime_ns());
+	engine_flush(w->engine);
+	count_history_lost(w);
+	w->next_tick = now + TICK_NS;
+}
+
+/*
+ * Between two polls: how to wait, by how much work the last one found. Behind a batch that is not
+ * full it may nap for more to come; without work it spins for spin_ns, then sleeps.
+ */
+static void worker_pause(struct worker *w, int work)
+{
+	const struct timespec coalesce = {.tv_nsec = w->all->config.coalesce_us * 1000l};
+	const bool may_sleep_now = !work && !w->spin_ns;
+	uint64_t now;
+
+	if (work)
+		w->idle_since = 0;
+	if (work && work < FRAME_BATCH && coalesce.tv_nsec)
+		nanosleep(&coalesce, NULL);
+	if (!work && w->spin_ns)
+		relax();
+	if (++w->pauses % CLOCK_POLLS && !may_sleep_now)
+		return;
+	now = clock_ns();
+	tick(w, now);
+	if (work)
+		return;
+	if (!w->idle_since)
+		w->idle_since = now;
+	if (now - w->idle_since >= w->spin_ns)
+		sleep_until_rung(w);
+}
+
 void *worker_run(void *context)
 {
 	struct worker *w = context;
-	enum wait_policy policy = w->all->config.wait;
-	const struct timespec coalesce = {.tv_nsec = w->all->config.coalesce_us * 1000l};
-	uint64_t idle_since = 0, next_tick = 0, now;
-	unsigned polls = 0;
 
-	prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul); /* of the sleep below; 50 µs otherwise */
+	prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul); /* of a nap; 50 µs otherwise */
 	if (w->all->config.enter)
 		w->all->config.enter();
-	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-		int work = turn(w);
-
-		if (work) {
-			idle_since = 0;
-			if (coalesce.tv_nsec && work < FRAME_BATCH)
-				nanosleep(&coalesce, NULL);
-		} else if (policy != WAIT_BLOCK) {
-			relax();
-		}
-		/* Reading the clock takes as long as a turn without frames. */
-		if (++polls % 64 && (work || policy != WAIT_BLOCK))
-			continue;
-		now = clock_ns();
-		if (now >= next_tick) {
-			engine_tick(w->engine, clock_realtime_ns());
-			engine_flush(w->engine);
-			count_history_lost(w);
-			next_tick = now + TICK_NS;
-		}
-		if (work || policy == WAIT_SPIN)
-			continue;
-		if (!idle_since)
-			idle_since = now;
-		if (policy == WAIT_BLOCK || now - idle_since >= SPIN_NS)
-			sleep_until_rung(w);
-	}
-	for (int i = 0; i < DRAIN_TURNS && turn(w); i++)
+	while (!atomic_load_explicit(&w->stop, memory_order_relaxed))
+		worker_pause(w, worker_poll(w));
+	for (int i = 0; i < DRAIN_POLLS && worker_poll(w); i++)
 		;
 	return NULL;
 }
@@ -258,7 +268,7 @@ int worker_init(struct workers *all, unsigned number)
 		.services = c->services,
 		.service_count = c->service_count,
 		.worker = number,
-		.handover = number == OWNER ? NULL : &w->to_owner,
+		.handover = number == OWNER_WORKER ? NULL : &w->to_owner,
 		.counters = c->counters + (size_t)number * c->service_count,
 		.hostname = c->hostname,
 		.seed = &c->seed,
@@ -272,10 +282,11 @@ int worker_init(struct workers *all, unsigned number)
 	w->all = all;
 	w->number = number;
 	w->io = c->ios[number];
+	w->spin_ns = spin_ns[c->wait];
 	w->engine = engine_new(&config);
 	if (!w->engine)
 		return -1;
-	if (number == OWNER)
+	if (number == OWNER_WORKER)
 		return 0;
 	w->handover = queue_new(HANDOVER_RECORDS, sizeof(struct handover));
 	return w->handover ? 0 : -1;

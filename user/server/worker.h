@@ -3,13 +3,14 @@
 #ifndef UDPXDP_WORKER_H
 #define UDPXDP_WORKER_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/queue.h"
 #include "server/workers.h"
 
-#define OWNER 0          /* the worker on which the single services live */
+#define OWNER_WORKER 0   /* on which the single services live */
 #define COMMANDS_MAX 127 /* under way at a time; as many events are kept free for their answers */
 #define EVENTS_MAX 1023
 
@@ -28,6 +29,12 @@ struct worker_command {
 	uint8_t text[COMMAND_TEXT_MAX];
 };
 
+/* The host as the engines see it, published as one. */
+struct host_snapshot {
+	struct udpxdp_host *net; /* NULL: this place is free */
+	char hostname[HOST_NAME_MAX + 1];
+};
+
 struct worker {
 	_Alignas(64) struct workers *all;
 	unsigned number;
@@ -35,24 +42,26 @@ struct worker {
 	struct engine *engine;
 	struct queue *handover; /* to the owner; NULL on the owner itself */
 	struct engine_handover to_owner;
-	const struct udpxdp_host *net;
+	const struct host_snapshot *host;
 	bool wake_owner; /* the owner has something new in a ring since the last bell */
 	uint64_t history_lost[MAX_SERVICES]; /* to the disk, counted so far */
+	uint64_t spin_ns;               /* how long it spins on an idle socket before it sleeps */
+	uint64_t idle_since, next_tick; /* CLOCK_MONOTONIC; 0: not idle */
+	unsigned pauses;
+	uint64_t polls_at_publish; /* the event loop's: polls when the current host was published */
 	pthread_t thread;
 	bool started;
 	_Alignas(64) atomic_bool stop;
 	atomic_bool asleep;
-	_Atomic(const struct udpxdp_host *) seen; /* what the engine uses */
-	atomic_uint_fast64_t polls;
+	atomic_uint_fast64_t polls; /* begun so far; as one begins it uses no snapshot */
 };
 
 struct workers {
 	struct workers_config config;
-	_Atomic(const struct udpxdp_host *) net;
+	_Atomic(const struct host_snapshot *) host;
 	atomic_bool watched;
 	struct queue *commands, *events;
-	struct udpxdp_host *current, *retired[16];
-	unsigned retired_count;
+	struct host_snapshot snapshots[3], *current, *retired, *next;
 	struct worker worker[];
 };
 

@@ -2,7 +2,6 @@
 #include "server/workers.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +29,13 @@ static int start_thread(struct worker *w)
 	return 0;
 }
 
+static void fill_snapshot(
+	struct host_snapshot *snapshot, struct udpxdp_host *net, const char *hostname)
+{
+	snapshot->net = net;
+	snprintf(snapshot->hostname, sizeof(snapshot->hostname), "%s", hostname);
+}
+
 struct workers *workers_start(const struct workers_config *config)
 {
 	struct workers *all;
@@ -42,8 +48,11 @@ struct workers *workers_start(const struct workers_config *config)
 		return NULL;
 	memset(all, 0, size);
 	all->config = *config;
-	all->current = config->net;
-	atomic_store(&all->net, config->net);
+	all->current = &all->snapshots[0];
+	all->retired = &all->snapshots[1];
+	all->next = &all->snapshots[2];
+	fill_snapshot(all->current, config->net, config->hostname);
+	atomic_store(&all->host, all->current);
 	all->commands = queue_new(COMMANDS_MAX, sizeof(struct worker_command));
 	all->events = queue_new(EVENTS_MAX, sizeof(struct worker_event));
 	if (!all->commands || !all->events)
@@ -58,7 +67,7 @@ struct workers *workers_start(const struct workers_config *config)
 fail:
 	saved = errno;
 	workers_stop(all);
-	all->current = NULL; /* still the caller's */
+	all->current->net = NULL; /* still the caller's */
 	workers_free(all);
 	errno = saved;
 	return NULL;
@@ -89,9 +98,8 @@ void workers_free(struct workers *all)
 		engine_free(all->worker[i].engine);
 		queue_free(all->worker[i].handover);
 	}
-	for (unsigned i = 0; i < all->retired_count; i++)
-		free(all->retired[i]);
-	free(all->current);
+	for (unsigned i = 0; i < 3; i++)
+		free(all->snapshots[i].net);
 	queue_free(all->commands);
 	queue_free(all->events);
 	free(all);
@@ -99,39 +107,45 @@ void workers_free(struct workers *all)
 
 /* ---- the event loop's side ------------------------------------------------------------ */
 
-static bool still_used(const struct workers *all, const struct udpxdp_host *net)
+/* Has every worker begun a poll since the current snapshot was published? Then none uses the one
+ * before. */
+static bool all_have_polled(struct workers *all)
 {
 	for (unsigned i = 0; i < all->config.count; i++)
-		if (atomic_load(&all->worker[i].seen) == net)
-			return true;
-	return false;
+		if (atomic_load(&all->worker[i].polls) == all->worker[i].polls_at_publish)
+			return false;
+	return true;
 }
 
-void workers_set_net(struct workers *all, struct udpxdp_host *net)
+/*
+ * Quiescent-state reclamation: a worker that counts the beginning of a poll has done with the
+ * snapshot it had, and takes the current one. Storing that one before the counts are read, here,
+ * and counting before it is read, there, are in one order (seq_cst).
+ */
+void workers_publish_host(struct workers *all)
 {
-	const unsigned room = sizeof(all->retired) / sizeof(all->retired[0]);
+	struct host_snapshot *free_place = all->retired;
 
-	for (;;) {
-		unsigned kept = 0;
-
-		for (unsigned i = 0; i < all->retired_count; i++) {
-			if (still_used(all, all->retired[i]))
-				all->retired[kept++] = all->retired[i];
-			else
-				free(all->retired[i]);
-		}
-		all->retired_count = kept;
-		if (kept < room)
-			break;
-		/* Every worker looks once a turn, and sleeps a second at most. */
-		for (unsigned i = 0; i < all->config.count; i++)
-			worker_wake(&all->worker[i]);
-		poll(NULL, 0, 1);
+	if (!all->next->net || !all_have_polled(all))
+		return;
+	free(free_place->net);
+	free_place->net = NULL;
+	all->retired = all->current;
+	all->current = all->next;
+	all->next = free_place;
+	atomic_store(&all->host, all->current);
+	for (unsigned i = 0; i < all->config.count; i++) {
+		all->worker[i].polls_at_publish = atomic_load(&all->worker[i].polls);
+		worker_wake(&all->worker[i]);
 	}
-	if (all->current)
-		all->retired[all->retired_count++] = all->current;
-	all->current = net;
-	atomic_store(&all->net, net);
+}
+
+void workers_set_host(struct workers *all, struct udpxdp_host *net, const char *hostname)
+{
+	workers_publish_host(all);
+	free(all->next->net);
+	fill_snapshot(all->next, net, hostname);
+	workers_publish_host(all);
 }
 
 void workers_set_watched(struct workers *all, bool watched)
@@ -142,18 +156,18 @@ void workers_set_watched(struct workers *all, bool watched)
 bool workers_command(struct workers *all, unsigned instance, uint64_t ticket,
 	const struct udpxdp_path *path, const uint8_t *text, uint32_t len)
 {
-	struct worker_command *o = queue_reserve(all->commands);
+	struct worker_command *c = queue_reserve(all->commands);
 
-	if (!o || len > sizeof(o->text))
+	if (!c || len > sizeof(c->text))
 		return false;
-	memcpy(o->text, text, len);
-	o->instance = instance;
-	o->ticket = ticket;
-	o->command = (struct udpxdp_command){.len = len, .text = o->text};
+	memcpy(c->text, text, len);
+	c->instance = instance;
+	c->ticket = ticket;
+	c->command = (struct udpxdp_command){.len = len, .text = c->text};
 	if (path)
-		o->command.path = *path;
+		c->command.path = *path;
 	queue_push(all->commands);
-	worker_wake(&all->worker[OWNER]);
+	worker_wake(&all->worker[OWNER_WORKER]);
 	return true;
 }
 

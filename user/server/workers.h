@@ -36,9 +36,9 @@ struct workers_config {
 	const struct service_config *services;
 	unsigned service_count;
 	struct service_counters *counters; /* count * service_count rows */
-	const char *hostname;
-	struct udpxdp_seed seed; /* as in struct engine_config */
-	struct udpxdp_host *net; /* the first; belongs to workers, as those of workers_set_net() */
+	const char *hostname;              /* copied */
+	struct udpxdp_seed seed;           /* as in struct engine_config */
+	struct udpxdp_host *net; /* the first; belongs to workers, as those of workers_set_host() */
 	struct printer *printer; /* NULL: quiet */
 	struct history *histories[MAX_SERVICES]; /* NULL where a service keeps none */
 	int event_fd;                            /* eventfd rung when there are events */
@@ -51,20 +51,25 @@ struct workers;
  * caller's. *config is copied. */
 struct workers *workers_start(const struct workers_config *config);
 
-/* The host has changed. The snapshot belongs to workers from now on. */
-void workers_set_net(struct workers *workers, struct udpxdp_host *net);
+/*
+ * The host has changed. net belongs to workers from now on, and is there at least until the next
+ * call. Never waits: while a worker may still use the snapshot before the current one, the new one
+ * waits, to be published by the next call of either; the newest replaces one that waits.
+ */
+void workers_set_host(struct workers *workers, struct udpxdp_host *net, const char *hostname);
+void workers_publish_host(struct workers *workers);
 
 /* Tells the workers whether any console wants the services' messages. */
 void workers_set_watched(struct workers *workers, bool watched);
 
 /*
- * Sends a console's line to service `instance`. The answer comes as a notice with this ticket.
+ * Sends a console's line to service `instance`. The answer comes as an event with this ticket.
  * Returns false when the ring is full or the text is too long.
  */
 bool workers_command(struct workers *workers, unsigned instance, uint64_t ticket,
 	const struct udpxdp_path *path, const uint8_t *text, uint32_t len);
 
-/* The oldest notice, or NULL; workers_event_done() gives it back. */
+/* The oldest event, or NULL; workers_event_done() gives it back. */
 struct worker_event *workers_event(struct workers *workers);
 void workers_event_done(struct workers *workers);
 

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -174,32 +172,6 @@ void counter_maps_close(struct counter_maps *maps)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	*maps = closed;
-}
-
-/*
- * A server holds a lock on its pin directory. It is looked up, not tried: a lock of ours, however
- * short, could make a server fail that starts just then.
- */
-bool counter_pins_alive(const char *dir)
-{
-	FILE *locks = fopen("/proc/locks", "re");
-	struct stat wanted;
-	char line[256];
-	bool alive = false;
-
-	if (!locks)
-		return false;
-	while (!stat(dir, &wanted) && !alive && fgets(line, sizeof(line), locks)) {
-		unsigned device_major, device_minor;
-		unsigned long inode;
-
-		alive = sscanf(line, "%*u: FLOCK %*s WRITE %*d %x:%x:%lu", &device_major,
-				&device_minor, &inode) == 3 &&
-			device_major == major(wanted.st_dev) &&
-			device_minor == minor(wanted.st_dev) && inode == wanted.st_ino;
-	}
-	fclose(locks);
-	return alive;
 }
 
 /* ---- reading ------------------------------------------------------------------------- */

@@ -60,9 +60,6 @@ int counter_maps_find(struct counter_maps *maps, int ifindex);
 
 void counter_maps_close(struct counter_maps *maps);
 
-/* Does a living process hold these pins? False also when that cannot be seen from here. */
-bool counter_pins_alive(const char *dir);
-
 /*
  * Reads them. Returns 0 with *counters for counters_free(); or -1 with errno, EPROTO when the
  * maps are not laid out as this program knows them.

@@ -30,27 +30,13 @@ struct filter {
 
 /* ---- what libbpf and libxdp say ------------------------------------------------------- */
 
-static _Thread_local char kernel_says[256];
-
-static void keep_kernel_message(const char *line)
-{
-	static const char mark[] = "Kernel error message: ";
-	const char *found = strstr(line, mark);
-
-	if (!found)
-		return;
-	snprintf(kernel_says, sizeof(kernel_says), "%s", found + sizeof(mark) - 1);
-	kernel_says[strcspn(kernel_says, "\n")] = '\0';
-}
-
-static int say(const char *format, va_list args)
+static int print_lines(const char *format, va_list args)
 {
 	char *text, *rest, *line;
 
 	/* The verifier's log is one message of many lines. */
 	if (vasprintf(&text, format, args) < 0)
 		return 0;
-	keep_kernel_message(text);
 	for (rest = text; log_level >= 2 && (line = strsep(&rest, "\n"));)
 		if (line[0])
 			log_line("%s", line);
@@ -60,12 +46,12 @@ static int say(const char *format, va_list args)
 
 static int from_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
-	return say(format, args);
+	return print_lines(format, args);
 }
 
 static int from_libxdp(enum libxdp_print_level level, const char *format, va_list args)
 {
-	return say(format, args);
+	return print_lines(format, args);
 }
 
 void filter_log_setup(void)
@@ -295,44 +281,22 @@ bool filter_pin_path(const struct filter *f, unsigned i, char path[PIN_PATH_SIZE
 
 /* ---- attach --------------------------------------------------------------------------- */
 
-/*
- * bpf_link_create() has no place for the kernel's explanation; the netlink attach has. If, against
- * the odds, it succeeds now, it is undone.
- */
-static void explain(struct filter *f, __u32 flags, char *error, size_t size)
+int filter_attach(struct filter *f, bool generic)
 {
-	int program = bpf_program__fd(f->program);
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		.flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	char name[BPF_OBJ_NAME_LEN];
+	__u32 id;
 
-	kernel_says[0] = '\0';
-	if (!bpf_xdp_attach(f->ifindex, program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL)) {
-		LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = program);
-
-		bpf_xdp_detach(f->ifindex, flags | XDP_FLAGS_REPLACE, &opts);
-	}
-	snprintf(error, size, "%s", kernel_says);
-}
-
-static int attach_link(struct filter *f, __u32 flags, char *error, size_t size)
-{
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
-	int saved;
-
+	if (f->dispatched)
+		return 0;
 	f->link = bpf_link_create(bpf_program__fd(f->program), f->ifindex, BPF_XDP, &opts);
 	if (f->link >= 0)
 		return 0;
-	saved = errno == EEXIST ? EBUSY : errno;
-	if (saved != EBUSY)
-		explain(f, flags, error, size);
-	errno = saved;
+	/* EEXIST: one in the other mode here, or one on an interface above or below. */
+	if (errno == EEXIST)
+		errno = filter_find_attached(f->ifindex, &id, name, sizeof(name)) ? EBUSY : EEXIST;
 	return -1;
-}
-
-int filter_attach(struct filter *f, bool generic, char *error, size_t size)
-{
-	error[0] = '\0';
-	if (f->dispatched)
-		return 0;
-	return attach_link(f, generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE, error, size);
 }
 
 bool filter_is_attached(const struct filter *f)

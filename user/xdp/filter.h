@@ -65,10 +65,10 @@ bool filter_pin_path(const struct filter *filter, unsigned i, char path[PIN_PATH
 /*
  * Attaches by a bpf_link, which the kernel takes back when the process dies: in the driver, or
  * generically in the stack. A filter that was loaded through the dispatcher is left as it is.
- * Returns 0, or -1 with errno and in error what the kernel itself says, if it does (else "").
- * EBUSY: another program is attached.
+ * Returns 0, or -1 with errno. EBUSY: another program is attached; EEXIST: one is attached to an
+ * interface above or below this one.
  */
-int filter_attach(struct filter *filter, bool generic, char *error, size_t size);
+int filter_attach(struct filter *filter, bool generic);
 
 /* Is it still attached to the interface it was attached to? False when that was removed, even if
  * another has its index now, or when somebody detached the filter. */

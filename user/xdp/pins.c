@@ -27,6 +27,33 @@ int pins_mount_bpffs(void)
 	return mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700");
 }
 
+/*
+ * An open directory says by its locks that somebody lives there, and stops saying so with the
+ * process. flock() lets one in; the read lock of the open file description, the only kind of it
+ * that a directory takes, lets others ask without taking anything: see pins_alive().
+ */
+static int lock_dir(int dir)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+	if (flock(dir, LOCK_EX | LOCK_NB) < 0) {
+		errno = errno == EWOULDBLOCK ? EBUSY : errno;
+		return -1;
+	}
+	return fcntl(dir, F_OFD_SETLK, &lock);
+}
+
+bool pins_alive(const char *path)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool alive = dir >= 0 && !fcntl(dir, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
+
+	if (dir >= 0)
+		close(dir);
+	return alive;
+}
+
 /* Outside bpffs it leaves nothing behind. */
 static int make_dir(const char *path)
 {
@@ -109,12 +136,11 @@ int pins_make(struct pins *pins, const char *dir, const struct pin *maps, unsign
 
 	if (make_dirs(dir) < 0)
 		return -1;
-	/* The lock, not the pins, says that somebody lives here: it dies with its process. */
 	pins->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pins->lock < 0)
 		return -1;
-	if (flock(pins->lock, LOCK_EX | LOCK_NB) < 0) {
-		saved = errno == EWOULDBLOCK ? EBUSY : errno;
+	if (lock_dir(pins->lock) < 0) {
+		saved = errno;
 		close(pins->lock);
 		pins->lock = -1;
 		errno = saved;

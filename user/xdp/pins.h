@@ -30,6 +30,9 @@ int pins_mount_bpffs(void);
  */
 int pins_make(struct pins *pins, const char *dir, const struct pin *maps, unsigned count);
 
+/* Does a living process hold the pins in this directory? False also when that cannot be seen. */
+bool pins_alive(const char *dir);
+
 /* The paths of what pins_make() made, in the order in which they can be removed: the maps, their
  * directory and its parent. Returns false when there is none. */
 bool pins_path(const struct pins *pins, unsigned i, char path[PIN_PATH_SIZE]);

@@ -7,18 +7,21 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "netlink/link.h"
 
 /* A queue that was closed a moment ago is busy for some 5 to 200 ms. */
 #define BUSY_RETRIES 100
 #define BUSY_RETRY_MS 20
+
+#define FAILURE_TEXT_MAX 384
 
 const char *xdp_mode_name(enum xdp_mode mode)
 {
@@ -27,30 +30,41 @@ const char *xdp_mode_name(enum xdp_mode mode)
 	return names[mode];
 }
 
-/* Asks the driver; returns -1 if it does not answer. */
-static int ethtool(const char *iface, void *question)
+/* Asks the driver. Any socket will do for that, also the one that knows the interface's name now.
+ * Returns -1 when there is no answer. */
+static int ethtool(int ifindex, void *question)
 {
 	struct ifreq request = {.ifr_data = question};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), result = -1;
+	struct mnl_socket *socket = netlink_open(0);
+	struct link_facts link;
+	int result = -1;
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	if (fd >= 0) {
-		result = ioctl(fd, SIOCETHTOOL, &request);
-		close(fd);
+	if (!socket)
+		return -1;
+	if (!link_read_itself(socket, ifindex, &link)) {
+		memcpy(request.ifr_name, link.name, sizeof(request.ifr_name));
+		result = ioctl(mnl_socket_get_fd(socket), SIOCETHTOOL, &request);
 	}
+	mnl_socket_close(socket);
 	return result;
 }
 
-unsigned xsk_sockets_count_queues(const char *iface, bool *exact)
+struct xsk_queues xsk_queues_count(int ifindex)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-	unsigned count = 0;
+	struct xsk_queues queues = {.rx = MAX_QUEUES, .tx = MAX_QUEUES};
+	struct link_facts link;
 
-	if (!ethtool(iface, &channels))
-		count = channels.combined_count + channels.rx_count;
-	/* A driver that does not say: binding finds the end. */
-	*exact = count != 0;
-	return count ? count : MAX_QUEUES;
+	if (!ethtool(ifindex, &channels) && channels.combined_count + channels.rx_count) {
+		queues.rx = channels.combined_count + channels.rx_count;
+		queues.tx = channels.combined_count + channels.tx_count;
+		queues.exact = true;
+	} else if (!link_read(ifindex, &link) && link.tx_queues) {
+		queues.tx = link.tx_queues; /* of the others, binding finds the end */
+	}
+	if (!queues.tx)
+		queues.tx = queues.rx;
+	return queues;
 }
 
 /*
@@ -59,11 +73,11 @@ unsigned xsk_sockets_count_queues(const char *iface, bool *exact)
  * is there, and unless that happens to be zeroes, it drops every frame, silently (Linux 6.18
  * to 7.3; no newer one was tried).
  */
-static bool may_lose_zerocopy(const char *iface)
+static bool may_lose_zerocopy(int ifindex)
 {
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
 
-	return !ethtool(iface, &driver) && !strcmp(driver.driver, "virtio_net") &&
+	return !ethtool(ifindex, &driver) && !strcmp(driver.driver, "virtio_net") &&
 	       !access("/sys/module/virtio_net/initstate", F_OK); /* a module has one */
 }
 
@@ -73,13 +87,13 @@ static bool may_lose_zerocopy(const char *iface)
  * what AF_XDP sockets there want sent. (Linux 6.18 even crashes when they are bound in zero copy.)
  * Returns how many queues would avoid that, or 0 where it does not happen.
  */
-static unsigned queues_to_enable(const char *iface)
+static unsigned queues_to_enable(int ifindex)
 {
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 
-	if (ethtool(iface, &driver) || strcmp(driver.driver, "virtio_net") ||
-		ethtool(iface, &channels) ||
+	if (ethtool(ifindex, &driver) || strcmp(driver.driver, "virtio_net") ||
+		ethtool(ifindex, &channels) ||
 		channels.combined_count + libbpf_num_possible_cpus() > channels.max_combined)
 		return 0;
 	return channels.max_combined;
@@ -95,9 +109,12 @@ static bool unsupported(int error)
 static const char *advice(int error, enum xdp_mode mode)
 {
 	if (unsupported(error))
-		return mode == XDP_MODE_ZEROCOPY ? "the driver has no zero copy for this set-up"
-		       : mode == XDP_MODE_COPY   ? "the driver has no native XDP for this set-up"
-					       : "the kernel has no generic XDP for this interface";
+		return mode == XDP_MODE_ZEROCOPY
+			       ? "the driver has no zero copy with this configuration"
+		       : mode == XDP_MODE_COPY
+			       ? "the driver has no native XDP with this configuration (MTU, "
+				 "queues, offloads)"
+			       : "the kernel has no generic XDP for this interface";
 	switch (error) {
 	case ERANGE:
 	case EMSGSIZE:
@@ -109,8 +126,12 @@ static const char *advice(int error, enum xdp_mode mode)
 		return "run as root or grant CAP_NET_ADMIN, CAP_BPF and CAP_NET_RAW";
 	case EBUSY:
 		return "stop the program that holds it";
+	case EEXIST:
+		return "detach the XDP program from the interfaces above and below it";
 	case ENETDOWN:
 		return "bring it up with ip link set";
+	case ENODEV:
+		return "ip link shows which interfaces exist";
 	default:
 		return "see udpxdp -vv for the kernel's messages";
 	}
@@ -120,6 +141,7 @@ static int status_of(int error)
 {
 	switch (error) {
 	case EBUSY:
+	case EEXIST:
 		return EXIT_BUSY;
 	case ENOBUFS:
 	case EPERM:
@@ -130,34 +152,48 @@ static int status_of(int error)
 	}
 }
 
+/* Why a mode is not to be had. */
 struct failure {
-	const char *what; /* static */
+	char what[96]; /* what was tried, and where */
 	int error;
-	unsigned queue;
-	char kernel[200]; /* what the kernel says of it, or "" */
-	char advice[64];  /* "": what the error suggests */
+	char reason[96]; /* what strerror does not say, or "" */
+	char advice[96]; /* "": what the error suggests */
 };
 
-static void say_failure(const struct failure *f, const struct xsk_sockets_config *c,
-	enum xdp_mode mode, enum xdp_mode next)
+static void __attribute__((format(printf, 3, 4)))
+fail(struct failure *f, int error, const char *format, ...)
 {
-	const char *cure = f->advice[0] ? f->advice : advice(f->error, mode);
-	char what[96];
+	va_list args;
 
-	if (f->queue != UINT32_MAX)
-		snprintf(what, sizeof(what), "%s on %s queue %u", f->what, c->iface, f->queue);
-	else
-		snprintf(what, sizeof(what), "%s on %s", f->what, c->iface);
-	if (next != XDP_MODE_AUTO)
-		log_line("no %s: %s: %s%s%s; %s, trying %s", xdp_mode_name(mode), what,
-			strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
-			xdp_mode_name(next));
-	else
-		log_line("mode %s failed: %s: %s%s%s; %s%s", xdp_mode_name(mode), what,
-			strerror(f->error), f->kernel[0] ? ": " : "", f->kernel, cure,
-			c->mode != XDP_MODE_AUTO && unsupported(f->error) && !f->advice[0]
-				? ", give --mode auto"
-				: "");
+	*f = (struct failure){.error = error};
+	va_start(args, format);
+	vsnprintf(f->what, sizeof(f->what), format, args);
+	va_end(args);
+}
+
+static void describe(const struct failure *f, enum xdp_mode mode, char *text, size_t size)
+{
+	snprintf(text, size, "%s: %s%s%s; %s", f->what, strerror(f->error),
+		f->reason[0] ? ": " : "", f->reason,
+		f->advice[0] ? f->advice : advice(f->error, mode));
+}
+
+static void log_step_down(const struct failure *f, enum xdp_mode mode)
+{
+	char text[FAILURE_TEXT_MAX];
+
+	describe(f, mode, text, sizeof(text));
+	log_line("no %s: %s, trying %s", xdp_mode_name(mode), text, xdp_mode_name(mode + 1));
+}
+
+/* chosen: the mode was named by the user, who may leave it to us. */
+static void log_failure(const struct failure *f, enum xdp_mode mode, bool chosen)
+{
+	char text[FAILURE_TEXT_MAX];
+
+	describe(f, mode, text, sizeof(text));
+	log_line("mode %s failed: %s%s", xdp_mode_name(mode), text,
+		chosen && unsupported(f->error) && !f->advice[0] ? ", or use --mode auto" : "");
 }
 
 /* ---- opening -------------------------------------------------------------------------- */
@@ -178,7 +214,7 @@ static struct frame_io *open_queue(const struct afxdp_config *config)
 bool xsk_sockets_are_taken(const struct xsk_sockets_config *c)
 {
 	const struct afxdp_config config = {
-		.iface = c->iface, .queue = c->first, .mtu = c->mtu, .doorbell = -1};
+		.ifindex = c->ifindex, .queue = c->first, .mtu = c->mtu, .doorbell = -1};
 	struct frame_io *io = open_queue(&config);
 
 	if (!io)
@@ -191,7 +227,7 @@ static int open_one(struct xsk_sockets *s, const struct xsk_sockets_config *c, u
 	struct filter *filter)
 {
 	struct afxdp_config config = {
-		.iface = c->iface,
+		.ifindex = c->ifindex,
 		.queue = queue,
 		.mtu = c->mtu,
 		.zerocopy = s->mode == XDP_MODE_ZEROCOPY,
@@ -218,35 +254,39 @@ static int open_one(struct xsk_sockets *s, const struct xsk_sockets_config *c, u
 static int open_sockets(struct xsk_sockets *s, const struct xsk_sockets_config *c,
 	struct filter *filter, struct failure *failure)
 {
-	bool exact;
-	unsigned have = xsk_sockets_count_queues(c->iface, &exact), last = c->last;
+	const struct xsk_queues queues = xsk_queues_count(c->ifindex);
+	unsigned last = c->last;
 
-	if (exact && last >= have)
-		last = have - 1;
+	if (last >= xsk_queues_served(&queues))
+		last = xsk_queues_served(&queues) - 1;
 	if (last >= c->first + c->most)
 		last = c->first + c->most - 1;
 	s->first = c->first;
 	for (unsigned queue = c->first; queue <= last; queue++) {
 		if (!open_one(s, c, queue, filter))
 			continue;
-		failure->what = "AF_XDP socket";
-		failure->queue = queue;
-		failure->error = errno;
-		if (s->count && !exact && failure->error == EINVAL)
+		if (s->count && !queues.exact && errno == EINVAL)
 			return 0; /* one past the last queue */
+		fail(failure, errno, "AF_XDP socket on %s queue %u", c->iface, queue);
 		return -1;
 	}
 	return 0;
 }
 
-static int attach(const struct xsk_sockets *s, struct filter *filter, struct failure *failure)
+static int attach(const struct xsk_sockets *s, const struct xsk_sockets_config *c,
+	struct filter *filter, struct failure *failure)
 {
-	if (!filter_attach(
-		    filter, s->mode == XDP_MODE_SKB, failure->kernel, sizeof(failure->kernel)))
+	struct link_facts link;
+
+	if (!filter_attach(filter, s->mode == XDP_MODE_SKB))
 		return 0;
-	failure->what = "attaching the filter";
-	failure->queue = UINT32_MAX;
-	failure->error = errno;
+	fail(failure, errno, "attaching the filter to %s", c->iface);
+	if (failure->error == EEXIST && !link_read(c->ifindex, &link) && link.xdp_beside[0]) {
+		snprintf(failure->reason, sizeof(failure->reason),
+			"an XDP program is attached to %s, above or below it", link.xdp_beside);
+		snprintf(failure->advice, sizeof(failure->advice),
+			"detach that one or serve %s instead", link.xdp_beside);
+	}
 	return -1;
 }
 
@@ -254,14 +294,13 @@ static int attach(const struct xsk_sockets *s, struct filter *filter, struct fai
 static int check_spare_queues(
 	const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
 {
-	unsigned enable = s->mode != XDP_MODE_SKB ? queues_to_enable(c->iface) : 0;
+	unsigned enable = s->mode != XDP_MODE_SKB ? queues_to_enable(c->ifindex) : 0;
 
 	if (!enable || c->last < enable - 1) /* those it would add are not asked for */
 		return 0;
-	failure->what = "serving all queues";
-	failure->error = EOPNOTSUPP;
-	snprintf(failure->kernel, sizeof(failure->kernel),
-		"virtio_net would receive on its spare queues, too");
+	fail(failure, EOPNOTSUPP, "serving all queues of %s", c->iface);
+	snprintf(failure->reason, sizeof(failure->reason),
+		"virtio_net would also receive on its spare queues");
 	snprintf(failure->advice, sizeof(failure->advice), "enable them: ethtool -L %s combined %u",
 		c->iface, enable);
 	return -1;
@@ -271,19 +310,17 @@ static int check_spare_queues(
 static int check_zerocopy(
 	const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
 {
-	if (s->mode != XDP_MODE_ZEROCOPY || !may_lose_zerocopy(c->iface))
+	if (s->mode != XDP_MODE_ZEROCOPY || !may_lose_zerocopy(c->ifindex))
 		return 0;
 	if (c->mode == XDP_MODE_ZEROCOPY) {
-		log_line("zero copy on %s is at risk: virtio_net, as a module, may lose all "
-			 "answers; "
-			 "give --mode copy if there are none",
+		log_line("zero copy on %s is unreliable: virtio_net built as a module may lose "
+			 "all answers; use --mode copy if it does",
 			c->iface);
 		return 0;
 	}
-	failure->what = "sending";
-	failure->error = EOPNOTSUPP;
-	snprintf(failure->kernel, sizeof(failure->kernel),
-		"virtio_net, as a module, may lose all of it");
+	fail(failure, EOPNOTSUPP, "sending on %s", c->iface);
+	snprintf(failure->reason, sizeof(failure->reason),
+		"virtio_net built as a module may lose all of it");
 	snprintf(failure->advice, sizeof(failure->advice), "--mode zerocopy takes the risk");
 	return -1;
 }
@@ -292,9 +329,8 @@ static int try_mode(struct xsk_sockets *s, const struct xsk_sockets_config *c, e
 	struct filter *filter, struct failure *failure)
 {
 	*s = (struct xsk_sockets){.mode = mode};
-	*failure = (struct failure){.queue = UINT32_MAX};
 	if (!check_spare_queues(s, c, failure) && !open_sockets(s, c, filter, failure) &&
-		!check_zerocopy(s, c, failure) && !attach(s, filter, failure))
+		!check_zerocopy(s, c, failure) && !attach(s, c, filter, failure))
 		return 0;
 	for (unsigned i = 0; i < s->count; i++)
 		filter_clear_socket(filter, s->first + i);
@@ -305,36 +341,41 @@ static int try_mode(struct xsk_sockets *s, const struct xsk_sockets_config *c, e
 int xsk_sockets_settle_mode(struct xsk_sockets_config *c)
 {
 	const struct xsk_sockets s = {.mode = c->mode == XDP_MODE_AUTO ? XDP_MODE_COPY : c->mode};
-	struct failure failure = {.queue = UINT32_MAX};
-	bool steps_down = c->mode == XDP_MODE_AUTO;
+	struct failure failure;
 
 	if (!check_spare_queues(&s, c, &failure))
 		return EXIT_CLEAN;
-	say_failure(&failure, c, s.mode, steps_down ? XDP_MODE_SKB : XDP_MODE_AUTO);
-	if (steps_down)
-		c->mode = XDP_MODE_SKB;
-	return steps_down ? EXIT_CLEAN : status_of(failure.error);
+	if (c->mode != XDP_MODE_AUTO) {
+		log_failure(&failure, s.mode, true);
+		return status_of(failure.error);
+	}
+	log_step_down(&failure, s.mode);
+	c->mode = XDP_MODE_SKB;
+	return EXIT_CLEAN;
+}
+
+/* Might another mode succeed? */
+static bool depends_on_mode(int error)
+{
+	return error != EBUSY && error != EEXIST && error != ENETDOWN && error != ENODEV &&
+	       status_of(error) != EXIT_PERMISSION;
 }
 
 int xsk_sockets_open(
 	struct xsk_sockets *s, const struct xsk_sockets_config *c, struct filter *filter)
 {
-	enum xdp_mode mode = c->mode == XDP_MODE_AUTO ? XDP_MODE_ZEROCOPY : c->mode;
+	const bool chosen = c->mode != XDP_MODE_AUTO;
+	enum xdp_mode mode = chosen ? c->mode : XDP_MODE_ZEROCOPY;
 	struct failure failure;
 
-	for (;; mode++) {
-		bool last = c->mode != XDP_MODE_AUTO || mode == XDP_MODE_SKB;
-
-		if (!try_mode(s, c, mode, filter, &failure))
-			return EXIT_CLEAN;
-		/* What no other mode would mend. */
-		if (failure.error == EBUSY || failure.error == ENETDOWN ||
-			status_of(failure.error) == EXIT_PERMISSION)
-			last = true;
-		say_failure(&failure, c, mode, last ? XDP_MODE_AUTO : mode + 1);
-		if (last)
+	while (try_mode(s, c, mode, filter, &failure)) {
+		if (chosen || mode == XDP_MODE_SKB || !depends_on_mode(failure.error)) {
+			log_failure(&failure, mode, chosen);
 			return status_of(failure.error);
+		}
+		log_step_down(&failure, mode++);
 	}
+	return EXIT_CLEAN;
 }
 
 void xsk_sockets_close(struct xsk_sockets *s)

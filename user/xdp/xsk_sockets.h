@@ -9,7 +9,7 @@
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_ZEROCOPY, XDP_MODE_COPY, XDP_MODE_SKB };
 
 struct xsk_sockets_config {
-	const char *iface;
+	const char *iface; /* its name, for messages */
 	int ifindex;
 	unsigned first, last; /* queues; last is cut to what the interface has */
 	unsigned most;        /* sockets that there is room for */
@@ -28,8 +28,20 @@ struct xsk_sockets {
 /* "zerocopy", "copy", "skb". */
 const char *xdp_mode_name(enum xdp_mode mode);
 
-/* How many RX queues the interface has now, at least 1; exact says whether that is certain. */
-unsigned xsk_sockets_count_queues(const char *iface, bool *exact);
+/* How many queues an interface has. */
+struct xsk_queues {
+	unsigned rx, tx; /* at least 1 */
+	bool exact;      /* false: the driver does not say; there are not more than these */
+};
+
+struct xsk_queues xsk_queues_count(int ifindex);
+
+/* Those numbered below this can be served: a socket sends on the TX queue of its own number, and
+ * where there is none the kernel drops what it sends without a word. */
+static inline unsigned xsk_queues_served(const struct xsk_queues *queues)
+{
+	return queues->rx < queues->tx ? queues->rx : queues->tx;
+}
 
 /*
  * What xsk_sockets_open() finds out by itself, for a filter that is attached before: may it be

@@ -67,7 +67,7 @@ static int try_control(const struct server_config *c)
 
 static int try_pins(const struct server_config *c)
 {
-	if (!counter_pins_alive(c->pin_dir))
+	if (!pins_alive(c->pin_dir))
 		return EXIT_CLEAN;
 	log_line("%s is in use: another udpxdp counts there; stop it or give another --pin-dir",
 		c->pin_dir);
@@ -193,12 +193,14 @@ int serve_check_report(const struct serve_options *o, const struct iface_facts *
 {
 	const struct server_config *c = &o->server;
 	struct iface_finding findings[IFACE_FINDINGS_MAX];
+	struct xsk_queues counted;
 	unsigned queues, count = iface_check(facts, findings);
 	int status;
 
-	if ((status = server_check_queues(c, &queues)) || (status = try_mode(c, findings, count)) ||
-		(status = try_control(c)) || (status = try_pins(c)) ||
-		(status = try_filter(c, queues)) || (status = try_capture(c)))
+	if ((status = server_check_queues(c, &counted, &queues)) ||
+		(status = try_mode(c, findings, count)) || (status = try_control(c)) ||
+		(status = try_pins(c)) || (status = try_filter(c, queues)) ||
+		(status = try_capture(c)))
 		return status;
 	print_plan(c, queues, findings, count);
 	if (fflush(stdout) || ferror(stdout))

@@ -93,7 +93,7 @@ static struct found find_pins(struct source *source, struct dirent **entries, in
 
 	for (int i = 0; i < count; i++) {
 		snprintf(dir, sizeof(dir), "%s/%s", PIN_ROOT, entries[i]->d_name);
-		if (!dead && !counter_pins_alive(dir))
+		if (!dead && !pins_alive(dir))
 			continue;
 		add_found(&found, entries[i]->d_name);
 		memcpy(source->dir, dir, sizeof(dir));
@@ -189,7 +189,7 @@ static void check_alive(const struct source *source, int ifindex)
 	char name[16];
 	__u32 id;
 
-	if (source->named || counter_pins_alive(source->dir))
+	if (source->named || pins_alive(source->dir))
 		return;
 	if (ifindex && filter_find_attached(ifindex, &id, name, sizeof(name)))
 		return;
