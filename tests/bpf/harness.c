@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "xdp/counters.h"
 
 #define CPUS_MAX 1024
 
@@ -146,16 +147,13 @@ struct verdict_row probe_verdict(const struct udpxdp_bpf *filter, enum frame_ver
 
 struct port_counters probe_port(const struct udpxdp_bpf *filter, uint16_t port)
 {
-	struct port_counters rows[CPUS_MAX], sum = {};
+	const size_t words = sizeof(struct port_counters) / sizeof(uint64_t);
+	struct port_counters rows[CPUS_MAX], sum;
 
 	must(bpf_map_lookup_elem(bpf_map__fd(filter->maps.port_counters), &port, rows),
 		"port_counters");
-	for (int i = 0; i < libbpf_num_possible_cpus(); i++) {
-		sum.rx_packets += rows[i].rx_packets;
-		sum.rx_bytes += rows[i].rx_bytes;
-		sum.redirected += rows[i].redirected;
-		sum.passed += rows[i].passed;
-	}
+	counters_sum(
+		(uint64_t *)&sum, words, (const uint64_t *)rows, words, libbpf_num_possible_cpus());
 	return sum;
 }
 
@@ -286,8 +284,11 @@ int verdict_action(enum frame_verdict verdict)
 	switch (verdict) {
 	case FRAME_REDIRECTED:
 		return XDP_REDIRECT;
+	case FRAME_ANSWERED:
+		return XDP_TX;
 	case FRAME_DENIED:
 	case FRAME_RATE_LIMITED:
+	case FRAME_REFUSED:
 		return XDP_DROP;
 	default:
 		return XDP_PASS;

@@ -90,7 +90,12 @@ static void has_names(json_t *object, const char *const *names)
 	assert_int_equal(json_object_size(object), count);
 }
 
-static const char *const port_names[] = {"rx_packets", "rx_bytes", "redirected", "passed", NULL};
+static const char *const port_names[] = {"rx_packets", "rx_bytes", "redirected", "passed",
+	"answered", "answered_bytes", "payload_bytes",
+#define X(name) #name,
+	FILTER_REFUSALS(X)
+#undef X
+		NULL};
 static const char *const counters_verdict_names[] = {"reason", "reserved", "frames", "bytes", NULL};
 static const char *const service_names[] = {"service", "port", "worker", "rx", "tx", "rx_bytes",
 	"tx_bytes",

@@ -51,6 +51,11 @@ int filter_set_address(struct filter *filter, const struct udpxdp_addr *addr, __
 int filter_clear_address(struct filter *filter, const struct udpxdp_addr *addr);
 int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __u32 rule);
 
+/* The addresses, of those that were set, that are asked most often; NULL: none. An address is no
+ * favourite any more when it is cleared. */
+void filter_set_favourites(
+	struct filter *filter, const struct udpxdp_addr *ipv4, const struct udpxdp_addr *ipv6);
+
 /*
  * Pins the counters in dir, replacing what a dead process left there; mounts bpffs when it is
  * not there. Returns 0; or -1 with errno EBUSY when a live process has dir, else why there can be
