@@ -8,7 +8,7 @@
 #include <bpf/bpf_helpers.h>
 #include <stdbool.h>
 
-#include "udpxdp/packet.h"
+#include "answer.h"
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 
@@ -97,6 +97,7 @@ struct keys {
 	__u64 net[2];
 	__u32 padding;
 	struct source_rule_key source; /* its address on 8 bytes */
+	__u32 queue __attribute__((aligned(8)));
 	__u32 verdict __attribute__((aligned(8)));
 	__u16 port __attribute__((aligned(8)));
 };
@@ -218,7 +219,112 @@ static __always_inline enum frame_verdict redirect(struct xdp_md *ctx, struct po
 	return FRAME_NO_SOCKET;
 }
 
-static __always_inline int filter(struct xdp_md *ctx, __u32 len)
+/* Multicast, unspecified or loopback: as is_special() of the engine. */
+static __always_inline bool is_special(const struct frame_info *info)
+{
+	__u64 addr[2];
+	__u32 first;
+
+	__builtin_memcpy(addr, &info->source, sizeof(addr));
+	if (info->version == 4) {
+		first = PACKET_BE32((__u32)(addr[1] >> 32)) >> 24;
+		return !first || first == 127 || (first & 0xf0) == 0xe0;
+	}
+	return info->source.b[0] == 0xff ||
+	       (!addr[0] && !(addr[1] & ~PACKET_HALF(0, 0, 0, PACKET_BE16(1))));
+}
+
+static __always_inline bool is_group(const __u8 *mac)
+{
+	return *mac & 1;
+}
+
+/* Why a datagram whose checksums are right is refused all the same; UDPXDP_DROP_NONE: it is not. */
+static __always_inline enum udpxdp_drop refuse(struct xdp_md *ctx, const struct frame_info *info,
+	struct keys *keys, const __u8 *payload, const __u8 *end, bool group_source, __u8 flags)
+{
+	if (!info->source_port)
+		return UDPXDP_DROP_source_port_zero;
+	keys->dest = info->source;
+	if (is_special(info) || group_source || local_flags(&keys->dest))
+		return UDPXDP_DROP_source_address;
+	if (!(flags & PORT_LOOPS)) {
+		if (info->source_port < LOWEST_CLIENT_PORT ||
+			filter_answers.ports[info->source_port] & PORT_SERVED)
+			return UDPXDP_DROP_loop;
+		if (payload + 3 <= end && is_open(payload) &&
+			answer_is_stamped(ctx, shape_of(info)))
+			return UDPXDP_DROP_loop;
+	}
+	if (info->payload_len + (flags & PORT_STAMP ? STAMP_LEN : 0) + UDP_HEADER_LEN +
+			(info->version == 4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN) >
+		filter_answers.mtu)
+		return UDPXDP_DROP_reply_too_big;
+	return UDPXDP_DROP_NONE;
+}
+
+static __always_inline enum frame_verdict count_refusal(
+	struct port_counters *port, enum udpxdp_drop reason)
+{
+	switch (reason) {
+#define X(name)                    \
+	case UDPXDP_DROP_##name:   \
+		COUNT(port->name); \
+		break;
+		FILTER_REFUSALS(X)
+#undef X
+	default:
+		break;
+	}
+	return FRAME_REFUSED;
+}
+
+/* FRAME_ANSWERED, FRAME_REFUSED, or FRAME_UDP: it is for the engine to decide. */
+static __always_inline enum frame_verdict answer(struct xdp_md *ctx, const struct frame_info *info,
+	struct keys *keys, struct port_counters *port, __u32 len)
+{
+	const __u8 *data = (const void *)(long)ctx->data, *end = (const void *)(long)ctx->data_end;
+	const __u8 flags = filter_answers.ports[info->dest_port];
+	const __u32 shape = shape_of(info);
+	const __u8 *payload = data;
+	__u32 slot = NO_STAMP;
+	enum udpxdp_drop drop;
+	bool group_source;
+	int sum;
+
+	if (!(flags & PORT_ANSWERED) || info->payload_len > PAYLOAD_MAX ||
+		info->l4 - info->l3 > (info->version == 4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN))
+		return FRAME_UDP;
+	if (data + ETH_HEADER_LEN > end || is_group(data))
+		return FRAME_UDP;
+	keys->queue = ctx->rx_queue_index;
+	if (!bpf_map_lookup_elem(&sockets, &keys->queue))
+		return FRAME_UDP;
+	if (flags & PORT_STAMP) {
+		slot = choose_stamp();
+		if (slot == NO_STAMP)
+			return FRAME_UDP;
+	}
+	group_source = is_group(data + 6);
+	TO_PAYLOAD(payload, shape);
+	sum = answer_check(ctx, shape);
+	if (sum == ANSWER_CANNOT)
+		return FRAME_UDP;
+	drop = sum < 0 ? (enum udpxdp_drop)(-1 - sum)
+		       : refuse(ctx, info, keys, payload, end, group_source, flags);
+	if (drop == UDPXDP_DROP_NONE &&
+		answer_write(ctx, shape, sum, slot, len - info->payload - info->payload_len) ==
+			ANSWER_CANNOT)
+		return FRAME_UDP;
+	port->payload_bytes += info->payload_len;
+	if (drop != UDPXDP_DROP_NONE)
+		return count_refusal(port, drop);
+	port->answered++;
+	port->answered_bytes += info->payload_len + (flags & PORT_STAMP ? STAMP_LEN : 0);
+	return FRAME_ANSWERED;
+}
+
+static __always_inline int filter(struct xdp_md *ctx, __u32 len, bool answers)
 {
 	const void *data = (const void *)(long)ctx->data;
 	const void *data_end = (const void *)(long)ctx->data_end;
@@ -231,6 +337,8 @@ static __always_inline int filter(struct xdp_md *ctx, __u32 len)
 	verdict = frame_classify(data, data_end, len, &info);
 	if (verdict == FRAME_UDP)
 		verdict = admit(&info, &keys, len, &port);
+	if (verdict == FRAME_UDP && answers)
+		verdict = answer(ctx, &info, &keys, port, len);
 	if (verdict == FRAME_UDP)
 		verdict = redirect(ctx, port);
 
@@ -243,8 +351,11 @@ static __always_inline int filter(struct xdp_md *ctx, __u32 len)
 	switch (verdict) {
 	case FRAME_REDIRECTED:
 		return XDP_REDIRECT;
+	case FRAME_ANSWERED:
+		return XDP_TX;
 	case FRAME_DENIED:
 	case FRAME_RATE_LIMITED:
+	case FRAME_REFUSED:
 		return XDP_DROP;
 	default:
 		return XDP_PASS;
@@ -252,7 +363,7 @@ static __always_inline int filter(struct xdp_md *ctx, __u32 len)
 }
 
 /*
- * One of the two is loaded. They are not branches of one program, because without CAP_PERFMON the
+ * One of the four is loaded. They are not branches of one program, because without CAP_PERFMON the
  * verifier follows also a branch that is never taken, and refuses the difference there.
  */
 
@@ -260,12 +371,26 @@ static __always_inline int filter(struct xdp_md *ctx, __u32 len)
 SEC("xdp")
 int udpxdp_filter(struct xdp_md *ctx)
 {
-	return filter(ctx, bpf_xdp_get_buff_len(ctx));
+	return filter(ctx, bpf_xdp_get_buff_len(ctx), false);
 }
+
+SEC("xdp")
+int udpxdp_answer(struct xdp_md *ctx)
+{
+	return filter(ctx, bpf_xdp_get_buff_len(ctx), true);
+}
+
+#define FRAME_LEN(ctx) ((const void *)(long)(ctx)->data_end - (const void *)(long)(ctx)->data)
 
 /* Needs CAP_PERFMON, but no helper: is faster, and all there is before Linux 5.18. */
 SEC("xdp")
 int udpxdp_filter_5(struct xdp_md *ctx)
 {
-	return filter(ctx, (const void *)(long)ctx->data_end - (const void *)(long)ctx->data);
+	return filter(ctx, FRAME_LEN(ctx), false);
+}
+
+SEC("xdp")
+int udpxdp_answer_5(struct xdp_md *ctx)
+{
+	return filter(ctx, FRAME_LEN(ctx), true);
 }

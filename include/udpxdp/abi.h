@@ -181,10 +181,15 @@ struct filter_stamp {
 #define PORT_STAMP 4u    /* with a stamp in front */
 #define PORT_LOOPS 8u    /* even if it could be an answer itself */
 
+struct filter_stamps {
+	struct filter_stamp slots[2]; /* of this second and the next, in either order */
+	__u32 edition;                /* another after each change of the slots */
+};
+
 struct filter_answers {
-	struct filter_stamp stamps[2]; /* of this second and the next, in either order */
-	__u32 mtu;                     /* bytes of an IP packet */
-	__u8 ports[65536];             /* PORT_* by port in host byte order */
+	struct filter_stamps stamps;
+	__u32 mtu;         /* bytes of an IP packet */
+	__u8 ports[65536]; /* PORT_* by port in host byte order */
 };
 
 /*

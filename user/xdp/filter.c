@@ -136,8 +136,8 @@ static int prepare(struct filter *f, const struct filter_settings *s)
  * CAP_PERFMON, those with it Linux 5.18.
  */
 static const struct variant {
-	bool helper;
-} variants[] = {{false}, {true}};
+	bool answers, helper;
+} variants[] = {{true, false}, {true, true}, {false, false}, {false, true}};
 
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 
@@ -150,8 +150,13 @@ static void choose_program(struct filter *f, const struct variant *v)
 {
 	struct bpf_program *program;
 
-	f->program =
-		v->helper ? f->skeleton->progs.udpxdp_filter : f->skeleton->progs.udpxdp_filter_5;
+	f->answers = v->answers;
+	if (v->answers)
+		f->program = v->helper ? f->skeleton->progs.udpxdp_answer
+				       : f->skeleton->progs.udpxdp_answer_5;
+	else
+		f->program = v->helper ? f->skeleton->progs.udpxdp_filter
+				       : f->skeleton->progs.udpxdp_filter_5;
 	bpf_object__for_each_program(program, f->skeleton->obj)
 		bpf_program__set_autoload(program, program == f->program);
 }
@@ -180,17 +185,21 @@ static struct filter *load_best(const struct filter_settings *settings,
 	int (*load)(struct filter *, void *), void *context, char *error, size_t size)
 {
 	const bool helper = has_helper();
-	int saved = ENOMEM;
+	int saved = ENOMEM, refused = 0;
 
 	for (unsigned i = 0; i < VARIANTS; i++) {
 		struct filter *f;
 
-		if (variants[i].helper && !helper)
+		if ((variants[i].helper && !helper) || (variants[i].answers && !settings->answers))
 			continue;
 		f = open_filter(settings, &variants[i]);
-		if (f && !load(f, context) && !prepare(f, settings))
+		if (f && !load(f, context) && !prepare(f, settings)) {
+			snprintf(f->refused, sizeof(f->refused), "%s", strerror(refused));
 			return f;
+		}
 		saved = errno;
+		if (variants[i].answers)
+			refused = saved;
 		filter_close(f);
 	}
 	snprintf(error, size, "%s%s", strerror(saved),
@@ -240,7 +249,12 @@ unsigned filter_find_dispatched(int ifindex)
 {
 	/* libxdp keeps what it needs there. */
 	pins_mount_bpffs();
-	return dispatcher_find(ifindex, "udpxdp_filter");
+	return dispatcher_find(ifindex, "udpxdp_");
+}
+
+const char *filter_refused(const struct filter *f)
+{
+	return f->refused;
 }
 
 struct service_counters *filter_counters(const struct filter *f)

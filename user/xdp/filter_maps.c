@@ -30,10 +30,23 @@ int filter_serve_port(struct filter *f, __u16 port, bool broadcast)
 	result = bpf_map_update_elem(
 		bpf_map__fd(f->skeleton->maps.port_counters), &port, zero, BPF_ANY);
 	free(zero);
+	if (!result)
+		f->skeleton->bss->filter_answers.ports[port] = PORT_SERVED;
 	if (!result && broadcast)
 		result = bpf_map_update_elem(
 			bpf_map__fd(f->skeleton->maps.broadcast_ports), &port, &yes, BPF_ANY);
 	return result;
+}
+
+void filter_answer_port(struct filter *f, __u16 port, __u8 how)
+{
+	__atomic_store_n(
+		&f->skeleton->bss->filter_answers.ports[port], PORT_SERVED | how, __ATOMIC_RELEASE);
+}
+
+struct filter_answers *filter_answers(struct filter *f)
+{
+	return f->answers ? &f->skeleton->bss->filter_answers : NULL;
 }
 
 int filter_set_address(struct filter *f, const struct udpxdp_addr *addr, __u32 flags)
@@ -71,4 +84,3 @@ int filter_set_rule(struct filter *f, const struct source_rule_key *key, __u32 r
 	return bpf_map_update_elem(
 		bpf_map__fd(f->skeleton->maps.source_rules), key, &rule, BPF_ANY);
 }
-

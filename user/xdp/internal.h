@@ -9,6 +9,8 @@
 struct filter {
 	struct udpxdp_bpf *skeleton;
 	struct bpf_program *program; /* the one that is loaded */
+	bool answers;                /* it can answer by itself */
+	char refused[64];            /* why it cannot, though that was wanted */
 	int ifindex;
 	int link;                      /* of an attachment by bpf_link, or -1 */
 	struct dispatched *dispatched; /* attached through the dispatcher, or NULL */
