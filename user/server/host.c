@@ -59,6 +59,7 @@ void server_update_filter(
 			MAX_LOCAL_ADDRS);
 	s->said_full = full;
 	set_favourites(s, net);
+	server_set_answers_mtu(s, net->mtu);
 	for (uint32_t i = 0; old && i < old->count; i++) {
 		const struct udpxdp_host_addr *a = &old->addrs[i];
 

@@ -4,17 +4,14 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "xdp/ethtool.h"
 
 /* A queue that was closed a moment ago is busy for some 5 to 200 ms. */
 #define BUSY_RETRIES 100
@@ -27,26 +24,12 @@ const char *xdp_mode_name(enum xdp_mode mode)
 	return names[mode];
 }
 
-/* Asks the driver; returns -1 if it does not answer. */
-static int ethtool(const char *iface, void *question)
-{
-	struct ifreq request = {.ifr_data = question};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), result = -1;
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	if (fd >= 0) {
-		result = ioctl(fd, SIOCETHTOOL, &request);
-		close(fd);
-	}
-	return result;
-}
-
 unsigned xsk_sockets_count_queues(const char *iface, bool *exact)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	unsigned count = 0;
 
-	if (!ethtool(iface, &channels))
+	if (!ethtool_ask(iface, &channels))
 		count = channels.combined_count + channels.rx_count;
 	/* A driver that does not say: binding finds the end. */
 	*exact = count != 0;
@@ -61,9 +44,7 @@ unsigned xsk_sockets_count_queues(const char *iface, bool *exact)
  */
 static bool may_lose_zerocopy(const char *iface)
 {
-	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
-
-	return !ethtool(iface, &driver) && !strcmp(driver.driver, "virtio_net") &&
+	return ethtool_driver_is(iface, "virtio_net") &&
 	       !access("/sys/module/virtio_net/initstate", F_OK); /* a module has one */
 }
 
@@ -75,11 +56,9 @@ static bool may_lose_zerocopy(const char *iface)
  */
 static unsigned queues_to_enable(const char *iface)
 {
-	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 
-	if (ethtool(iface, &driver) || strcmp(driver.driver, "virtio_net") ||
-		ethtool(iface, &channels) ||
+	if (!ethtool_driver_is(iface, "virtio_net") || ethtool_ask(iface, &channels) ||
 		channels.combined_count + libbpf_num_possible_cpus() > channels.max_combined)
 		return 0;
 	return channels.max_combined;
