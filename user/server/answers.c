@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "services/service_table.h"
 #include "udpxdp/datagram.h"
-#include "xdp/ethtool.h"
+#include "netlink/ethtool_ioctl.h"
 
 #define PUBLISH_USEC 250000 /* how late a clock that was set is noticed */
 #define TOGETHER_NS 20000   /* apart that two readings of clocks may be */

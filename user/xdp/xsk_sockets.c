@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "xdp/ethtool.h"
+#include "netlink/ethtool_ioctl.h"
 
 /* A queue that was closed a moment ago is busy for some 5 to 200 ms. */
 #define BUSY_RETRIES 100

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a network driver says of itself by SIOCETHTOOL. Needs no privilege. */
-#ifndef UDPXDP_ETHTOOL_H
-#define UDPXDP_ETHTOOL_H
+#ifndef UDPXDP_NETLINK_ETHTOOL_IOCTL_H
+#define UDPXDP_NETLINK_ETHTOOL_IOCTL_H
 
 #include <stdbool.h>
 #include <stdint.h>

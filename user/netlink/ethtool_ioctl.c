@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xdp/ethtool.h"
+#include "netlink/ethtool_ioctl.h"
 
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
