@@ -219,6 +219,13 @@ static __always_inline enum frame_verdict redirect(struct xdp_md *ctx, struct po
 	return FRAME_NO_SOCKET;
 }
 
+static __always_inline __u8 port_flags(__u32 port)
+{
+	/* Not all verifiers know what is left of a number whose bytes were swapped; clang does. */
+	LOADED(port);
+	return filter_answers.ports[port & 0xffff];
+}
+
 /* Multicast, unspecified or loopback: as is_special() of the engine. */
 static __always_inline bool is_special(const struct frame_info *info)
 {
@@ -250,7 +257,7 @@ static __always_inline enum udpxdp_drop refuse(struct xdp_md *ctx, const struct 
 		return UDPXDP_DROP_source_address;
 	if (!(flags & PORT_LOOPS)) {
 		if (info->source_port < LOWEST_CLIENT_PORT ||
-			filter_answers.ports[info->source_port] & PORT_SERVED)
+			port_flags(info->source_port) & PORT_SERVED)
 			return UDPXDP_DROP_loop;
 		if (payload + 3 <= end && is_open(payload) &&
 			answer_is_stamped(ctx, shape_of(info)))
@@ -284,7 +291,7 @@ static __always_inline enum frame_verdict answer(struct xdp_md *ctx, const struc
 	struct keys *keys, struct port_counters *port, __u32 len)
 {
 	const __u8 *data = (const void *)(long)ctx->data, *end = (const void *)(long)ctx->data_end;
-	const __u8 flags = filter_answers.ports[info->dest_port];
+	const __u8 flags = port_flags(info->dest_port);
 	const __u32 shape = shape_of(info);
 	const __u8 *payload = data;
 	__u32 slot = NO_STAMP;
