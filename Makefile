@@ -211,7 +211,7 @@ $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/% $(BUILD)/tests/e2e/% $(BUILD)/tests/b
 
 # What the tests of the filter share.
 BPF_HARNESS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
-$(BPFTEST): $(BPF_HARNESS)
+$(BPFTEST) $(BUILD)/tests/bench/frame_cost: $(BPF_HARNESS)
 
 # Targets for libFuzzer, of which tests/fuzz/run says how they have to be built.
 FUZZ := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))

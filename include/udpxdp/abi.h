@@ -47,7 +47,9 @@ struct udpxdp_addr {
 	X(FRAME_NOT_SERVED, not_served, "UDP to this host, on a port that is not served")         \
 	X(FRAME_NO_SOCKET, no_socket, "no socket of udpxdp on the RX queue it arrived on")        \
 	X(FRAME_DENIED, denied, "dropped: the source is denied by --allow or --deny")             \
-	X(FRAME_RATE_LIMITED, rate_limited, "dropped: the source exceeds --limit")
+	X(FRAME_RATE_LIMITED, rate_limited, "dropped: the source exceeds --limit")                \
+	X(FRAME_ANSWERED, answered, "answered by the filter itself")                              \
+	X(FRAME_REFUSED, refused, "dropped: refused by the filter, for a reason of port_counters")
 
 enum frame_verdict {
 #define X(name, label, text) name,
@@ -60,16 +62,36 @@ enum frame_verdict {
 };
 
 /*
+ * Why the filter does not answer a datagram that it could answer: of UDPXDP_DROP_REASONS, those
+ * that it finds out itself, in the order in which the engine asks.
+ */
+#define FILTER_REFUSALS(X)  \
+	X(bad_ip_checksum)  \
+	X(bad_udp_checksum) \
+	X(source_port_zero) \
+	X(source_address)   \
+	X(loop)             \
+	X(reply_too_big)
+
+/*
  * Map port_counters: per-CPU hash, key __u16 port in host byte order.
  * The presence of a key is the filter; the value is the count. rx_packets counts the frames to
  * an address of this host and this port; each is then redirected, passed to the kernel (no
- * socket on its queue) or dropped by a guard rail. Bytes are those of whole frames, without FCS.
+ * socket on its queue), dropped by a guard rail, answered by the filter or refused by it for one of
+ * the reasons behind. rx_bytes are those of whole frames, without FCS; payload_bytes those of the
+ * payloads that were answered or refused, answered_bytes those of the answers' payloads.
  */
 struct port_counters {
 	__u64 rx_packets;
 	__u64 rx_bytes;
 	__u64 redirected;
 	__u64 passed;
+	__u64 answered;
+	__u64 answered_bytes;
+	__u64 payload_bytes;
+#define X(name) __u64 name;
+	FILTER_REFUSALS(X)
+#undef X
 };
 
 /*
@@ -115,6 +137,59 @@ struct filter_config {
 	__u8 rules;           /* source_rules is to be asked */
 	__u8 default_deny;    /* where no rule matches */
 	__u8 reserved[6];
+};
+
+/*
+ * What user space writes while the filter runs, in memory that both map. Each has one writer.
+ */
+
+/*
+ * The addresses asked most often, which are compared before local_addrs is asked; they are in there
+ * too. 0: none. The writer fills the pair that is not current, then says that it is.
+ */
+struct filter_favourites {
+	struct {
+		__u64 ipv4;    /* the second half of its mapped form */
+		__u64 ipv6[2]; /* in halves, as they lie in memory */
+	} pair[2];
+	__u32 current; /* 0 or 1 */
+};
+
+/*
+ * A bit for each address in local_addrs, at packet_addr_bit() of it: where it is not set, there is
+ * no need to ask. It is set before the address is added and never cleared.
+ */
+#define LOCAL_BITS 4096u
+
+struct filter_local_bits {
+	__u64 words[LOCAL_BITS / 64];
+	__u32 complete; /* 0: ask, whatever they say */
+};
+
+/* What stands in front of an answer, from a time on and for a second. */
+#define STAMP_LEN 31
+
+struct filter_stamp {
+	__u64 from_ns; /* CLOCK_MONOTONIC; 0: none, or being written */
+	__u64 sum;     /* of the text, RFC 1071 */
+	__u8 text[STAMP_LEN + 1];
+};
+
+/* Of each port: may it be answered, and how. */
+#define PORT_SERVED 1u   /* by whatever service: an answer from there could be answered */
+#define PORT_ANSWERED 2u /* here, by an echo (RFC 862) */
+#define PORT_STAMP 4u    /* with a stamp in front */
+#define PORT_LOOPS 8u    /* even if it could be an answer itself */
+
+struct filter_stamps {
+	struct filter_stamp slots[2]; /* of this second and the next, in either order */
+	__u32 edition;                /* another after each change of the slots */
+};
+
+struct filter_answers {
+	struct filter_stamps stamps;
+	__u32 mtu;         /* bytes of an IP packet */
+	__u8 ports[65536]; /* PORT_* by port in host byte order */
 };
 
 /*
@@ -173,7 +248,6 @@ struct service_counters {
 #endif
 } __attribute__((aligned(64)));
 
-_Static_assert(sizeof(struct port_counters) == 32, "port_counters is four 64-bit counters");
 _Static_assert(sizeof(PIN_VERDICTS) <= 16 && sizeof(PIN_PORT_COUNTERS) <= 16,
 	"the kernel cuts a map's name at 15 characters");
 _Static_assert(sizeof(struct udpxdp_addr) == 16, "an address is 16 bytes");

@@ -155,6 +155,15 @@ PACKET_INLINE int packet_addr_is_mapped(const struct udpxdp_addr *a)
 	return !a->w[0] && !a->w[1] && !a->b[8] && !a->b[9] && a->b[10] == 0xff && a->b[11] == 0xff;
 }
 
+/* Which of the LOCAL_BITS an address has. */
+PACKET_INLINE __u32 packet_addr_bit(const struct udpxdp_addr *a)
+{
+	__u64 q[2];
+
+	__builtin_memcpy(q, a, sizeof(q));
+	return ((q[0] ^ q[1]) * 0x9e3779b97f4a7c15u) >> 52;
+}
+
 /* IANA's list of IPv6 extension header types, less the fragment header (44). */
 PACKET_INLINE int ipv6_is_extension(__u8 next_header)
 {

@@ -196,6 +196,10 @@ struct udpxdp_service {
 
 	const struct udpxdp_option *options; /* ends with a NULL name; NULL: none */
 
+	/* How the filter in the kernel may answer for it, as PORT_ANSWERED and so on of abi.h; 0:
+	 * not at all. NULL: it never may. */
+	uint8_t (*driver)(const void *options);
+
 	/* Bytes of state that these options need. The state is zeroed, 64-byte aligned, and
 	 * lives as long as the process. */
 	size_t (*state_size)(const void *options);

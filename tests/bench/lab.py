@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Two namespaces of our own, a veth pair for each server, and the processes in them."""
 import atexit
+import json
 import os
 import select
 import signal
@@ -147,8 +148,18 @@ class Lab:
            "tx-udp-segmentation", "off")
         return client, server, f"10.203.{number}.2"
 
+    def namespace(self, side):
+        return self.client if side == "client" else self.server
+
+    def run(self, side, *command):
+        """Runs a command there that must succeed; returns what it says."""
+        return sh("nsenter", f"--net=/run/netns/{self.namespace(side)}", *command)
+
+    def mac(self, side, iface):
+        return json.loads(self.run(side, "ip", "-j", "link", "show", "dev", iface))[0]["address"]
+
     def start(self, side, cpu, command, name, ready=None):
-        namespace = self.client if side == "client" else self.server
+        namespace = self.namespace(side)
         process = Process(namespace, cpu, command, f"{self.logs}/{name}.log", ready)
         self.processes.append(process)
         return process

@@ -22,6 +22,7 @@ class Server:
         self.name = name
         self.slug = name.replace(" ", "-")
         self.client_iface, self.iface, self.address = lab.pair()
+        self.macs = lab.mac("client", self.client_iface), lab.mac("server", self.iface)
         self.process = None
         self.far_end = None  # what is attached to the client's interface
         self.sinking = False
@@ -83,6 +84,25 @@ class Reflector(Server):
         self.sinking = on
 
 
+class Answering(Reflector):
+    """udpxdp whose filter answers: never frozen, because it tells the filter the time."""
+
+    def start(self, command=None, ready=None):
+        self.process = self.lab.start(
+            "server", SERVER_CPU,
+            [f"{self.tools}/../../udpxdp", "serve", "-i", self.iface, "-s",
+             f"echo:{ECHO_PORT},answer=driver", "--cpus", str(SERVER_CPU), "-Q",
+             "--control", f"{self.lab.logs}/{self.iface}.sock",
+             "--pin-dir", f"{BPFFS}/udpxdp-bench-{self.iface}"], self.slug, "udpxdp: ready")
+        self.sink(False)
+
+    def freeze(self):
+        pass
+
+    def thaw(self):
+        pass
+
+
 class Udpxdp(Server):
     """The program under test."""
 
@@ -107,6 +127,8 @@ def start_servers(lab, build):
         servers[name].start([*command, servers[name].address, str(port)], "ready")
     servers["XDP_TX"] = Reflector(lab, build, "XDP_TX")
     servers["XDP_TX"].start()
+    servers["udpxdp driver"] = Answering(lab, build, "udpxdp driver")
+    servers["udpxdp driver"].start()
     for name, *options in (
             ("udpxdp spin", "--poll", "spin"),
             ("udpxdp adaptive",),

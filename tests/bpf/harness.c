@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "xdp/counters.h"
 
 #define CPUS_MAX 1024
 
@@ -75,17 +76,18 @@ static void attach_somewhere(int program)
 	close(here);
 }
 
-struct udpxdp_bpf *probe_load_variant(const struct filter_config *config, bool helper)
+struct udpxdp_bpf *probe_load_program(const struct filter_config *config, const char *name)
 {
 	static const struct filter_config plain;
 	struct udpxdp_bpf *filter = udpxdp_bpf__open();
+	struct bpf_program *program;
 	int err;
 
 	if (!filter)
 		return NULL;
 	memcpy((void *)&filter->rodata->filter_config, config ? config : &plain, sizeof(plain));
-	bpf_program__set_autoload(filter->progs.udpxdp_filter, helper);
-	bpf_program__set_autoload(filter->progs.udpxdp_filter_5, !helper);
+	bpf_object__for_each_program(program, filter->obj)
+		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), name));
 	err = udpxdp_bpf__load(filter);
 	if (err) {
 		udpxdp_bpf__destroy(filter);
@@ -93,6 +95,11 @@ struct udpxdp_bpf *probe_load_variant(const struct filter_config *config, bool h
 		return NULL;
 	}
 	return filter;
+}
+
+struct udpxdp_bpf *probe_load_variant(const struct filter_config *config, bool helper)
+{
+	return probe_load_program(config, helper ? "udpxdp_filter" : "udpxdp_filter_5");
 }
 
 struct udpxdp_bpf *probe_load(const struct filter_config *config)
@@ -106,16 +113,25 @@ struct udpxdp_bpf *probe_load(const struct filter_config *config)
 
 int probe_program(const struct udpxdp_bpf *filter)
 {
-	return bpf_program__fd(bpf_program__autoload(filter->progs.udpxdp_filter)
-				       ? filter->progs.udpxdp_filter
-				       : filter->progs.udpxdp_filter_5);
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program,
+		filter->obj) if (bpf_program__autoload(program)) return bpf_program__fd(program);
+	return -1;
 }
 
 int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
 	uint32_t len)
 {
+	return probe_run_out(filter, arrival, frame, len, NULL, NULL);
+}
+
+int probe_run_out(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
+	uint32_t len, void *out, uint32_t *out_len)
+{
 	struct xdp_md ctx = {.data_end = len};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .data_out = out,
+		.data_size_out = out ? FRAME_MAX : 0);
 	int err;
 
 	if (arrival && arrival->ifindex && !probe_takes_arrival()) {
@@ -128,6 +144,8 @@ int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, co
 		opts.ctx_size_in = sizeof(ctx);
 	}
 	err = bpf_prog_test_run_opts(probe_program(filter), &opts);
+	if (out_len)
+		*out_len = opts.data_size_out;
 	return err ? err : (int)opts.retval;
 }
 
@@ -146,16 +164,13 @@ struct verdict_row probe_verdict(const struct udpxdp_bpf *filter, enum frame_ver
 
 struct port_counters probe_port(const struct udpxdp_bpf *filter, uint16_t port)
 {
-	struct port_counters rows[CPUS_MAX], sum = {};
+	const size_t words = sizeof(struct port_counters) / sizeof(uint64_t);
+	struct port_counters rows[CPUS_MAX], sum;
 
 	must(bpf_map_lookup_elem(bpf_map__fd(filter->maps.port_counters), &port, rows),
 		"port_counters");
-	for (int i = 0; i < libbpf_num_possible_cpus(); i++) {
-		sum.rx_packets += rows[i].rx_packets;
-		sum.rx_bytes += rows[i].rx_bytes;
-		sum.redirected += rows[i].redirected;
-		sum.passed += rows[i].passed;
-	}
+	counters_sum(
+		(uint64_t *)&sum, words, (const uint64_t *)rows, words, libbpf_num_possible_cpus());
 	return sum;
 }
 
@@ -191,9 +206,20 @@ static struct udpxdp_addr addr_of(const char *text)
 void probe_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags)
 {
 	const struct udpxdp_addr key = addr_of(addr);
+	const uint32_t bit = packet_addr_bit(&key);
 
+	filter->bss->filter_local_bits.words[bit / 64] |= 1ull << bit % 64;
 	must(bpf_map_update_elem(bpf_map__fd(filter->maps.local_addrs), &key, &flags, BPF_ANY),
 		"local_addrs");
+}
+
+void probe_favourites(struct udpxdp_bpf *filter, const char *ipv4, const char *ipv6)
+{
+	const struct udpxdp_addr a = addr_of(ipv4), b = addr_of(ipv6);
+
+	memcpy(&filter->bss->filter_favourites.pair[0].ipv4, &a.w[2], 8);
+	memcpy(filter->bss->filter_favourites.pair[0].ipv6, &b, 16);
+	filter->bss->filter_local_bits.complete = 1;
 }
 
 void probe_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule)
@@ -286,8 +312,11 @@ int verdict_action(enum frame_verdict verdict)
 	switch (verdict) {
 	case FRAME_REDIRECTED:
 		return XDP_REDIRECT;
+	case FRAME_ANSWERED:
+		return XDP_TX;
 	case FRAME_DENIED:
 	case FRAME_RATE_LIMITED:
+	case FRAME_REFUSED:
 		return XDP_DROP;
 	default:
 		return XDP_PASS;

@@ -36,6 +36,9 @@ bool probe_has_helper(void);
  * frame's length from bpf_xdp_get_buff_len(). NULL with errno. */
 struct udpxdp_bpf *probe_load_variant(const struct filter_config *config, bool helper);
 
+/* The same, by the program's name. */
+struct udpxdp_bpf *probe_load_program(const struct filter_config *config, const char *name);
+
 /* The same, with the program that fits this kernel. */
 struct udpxdp_bpf *probe_load(const struct filter_config *config);
 
@@ -56,6 +59,10 @@ bool probe_takes_arrival(void);
 int probe_run(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
 	uint32_t len);
 
+/* The same; the frame as it is left goes to out (of FRAME_MAX bytes), *out_len bytes of it. */
+int probe_run_out(const struct udpxdp_bpf *filter, const struct arrival *arrival, const void *frame,
+	uint32_t len, void *out, uint32_t *out_len);
+
 /* Sums over the CPUs. */
 struct verdict_row probe_verdict(const struct udpxdp_bpf *filter, enum frame_verdict verdict);
 struct port_counters probe_port(const struct udpxdp_bpf *filter, uint16_t port);
@@ -66,6 +73,9 @@ void probe_unserve(const struct udpxdp_bpf *filter, uint16_t port);
 
 /* Tells it of an address (text) of this host. */
 void probe_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags);
+
+/* Says which addresses are asked most often, and that no others have to be looked for. */
+void probe_favourites(struct udpxdp_bpf *filter, const char *ipv4, const char *ipv6);
 
 /* Adds a rule "ADDR/LEN" of RULE_ALLOW or RULE_DENY. */
 void probe_rule(const struct udpxdp_bpf *filter, const char *prefix, uint32_t rule);
@@ -115,6 +125,8 @@ struct socket_on; /* an AF_XDP socket */
 
 /* Binds one to a queue and puts it into the filter's map. NULL with errno. */
 struct socket_on *socket_on_queue(const struct udpxdp_bpf *filter, uint32_t queue);
+
+int socket_fd(const struct socket_on *sock);
 
 /* Takes the next received frame: copies at most size bytes of it; returns its length, or 0. */
 uint32_t socket_take(struct socket_on *sock, void *frame, uint32_t size);

@@ -95,6 +95,11 @@ struct socket_on *socket_on_queue(const struct udpxdp_bpf *filter, uint32_t queu
 	return sock;
 }
 
+int socket_fd(const struct socket_on *sock)
+{
+	return xsk_socket__fd(sock->xsk);
+}
+
 uint32_t socket_take(struct socket_on *sock, void *frame, uint32_t size)
 {
 	const struct xdp_desc *desc;

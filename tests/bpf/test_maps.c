@@ -90,7 +90,12 @@ static void has_names(json_t *object, const char *const *names)
 	assert_int_equal(json_object_size(object), count);
 }
 
-static const char *const port_names[] = {"rx_packets", "rx_bytes", "redirected", "passed", NULL};
+static const char *const port_names[] = {"rx_packets", "rx_bytes", "redirected", "passed",
+	"answered", "answered_bytes", "payload_bytes",
+#define X(name) #name,
+	FILTER_REFUSALS(X)
+#undef X
+		NULL};
 static const char *const counters_verdict_names[] = {"reason", "reserved", "frames", "bytes", NULL};
 static const char *const service_names[] = {"service", "port", "worker", "rx", "tx", "rx_bytes",
 	"tx_bytes",
@@ -208,7 +213,7 @@ static void test_service_counters_print(void **state)
 }
 
 /* Can the filter be loaded by nobody with these capabilities? Returns 0, or the errno. */
-static int load_as_nobody(bool helper, const int *caps, size_t count)
+static int load_as_nobody(const char *name, const int *caps, size_t count)
 {
 	const struct filter_config config = {.limit_interval = 1, .rules = 1};
 	int status;
@@ -224,7 +229,7 @@ static int load_as_nobody(bool helper, const int *caps, size_t count)
 			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, caps[i]);
 		if (capng_change_id(65534, 65534, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING))
 			_exit(255);
-		_exit(probe_load_variant(&config, helper) ? 0 : errno);
+		_exit(probe_load_program(&config, name) ? 0 : errno);
 	}
 	waitpid(pid, &status, 0);
 	assert_true(WIFEXITED(status));
@@ -239,10 +244,22 @@ static void test_least_privilege(void **state)
 	(void)state;
 	if (!probe_has_helper())
 		cannot("no bpf_xdp_get_buff_len() (before Linux 5.18)");
-	assert_int_equal(load_as_nobody(true, caps, 3), 0);
-	assert_int_equal(load_as_nobody(true, caps, 2), 0);
-	assert_int_not_equal(load_as_nobody(true, caps, 1), 0);
-	assert_int_not_equal(load_as_nobody(true, &caps[1], 2), 0);
+	assert_int_equal(load_as_nobody("udpxdp_filter", caps, 3), 0);
+	assert_int_equal(load_as_nobody("udpxdp_filter", caps, 2), 0);
+	assert_int_not_equal(load_as_nobody("udpxdp_filter", caps, 1), 0);
+	assert_int_not_equal(load_as_nobody("udpxdp_filter", &caps[1], 2), 0);
+}
+
+/* The program that answers takes no more; where the kernel finds it too long, AF_XDP answers. */
+static void test_least_privilege_of_answers(void **state)
+{
+	const int caps[] = {CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON};
+
+	(void)state;
+	if (load_as_nobody("udpxdp_answer_5", caps, 3))
+		cannot("the kernel refuses the program that answers");
+	if (!probe_has_helper() || load_as_nobody("udpxdp_answer", caps, 2))
+		cannot("the kernel refuses the program that answers without CAP_PERFMON");
 }
 
 /* Before 5.18 the length is a difference of pointers, which costs one capability more. */
@@ -251,8 +268,8 @@ static void test_least_privilege_of_older_kernels(void **state)
 	const int caps[] = {CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON};
 
 	(void)state;
-	assert_int_not_equal(load_as_nobody(false, caps, 2), 0);
-	assert_int_equal(load_as_nobody(false, caps, 3), 0);
+	assert_int_not_equal(load_as_nobody("udpxdp_filter_5", caps, 2), 0);
+	assert_int_equal(load_as_nobody("udpxdp_filter_5", caps, 3), 0);
 }
 
 /* Both ways to the length give the same. */
@@ -283,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_verdicts_print),
 		cmocka_unit_test(test_service_counters_print),
 		cmocka_unit_test(test_least_privilege),
+		cmocka_unit_test(test_least_privilege_of_answers),
 		cmocka_unit_test(test_least_privilege_of_older_kernels),
 		cmocka_unit_test(test_length_without_helper),
 	};

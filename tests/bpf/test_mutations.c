@@ -300,7 +300,7 @@ static void test_mutated_frames(void **state)
 		assert_int_equal(probe_verdict(filter, v).frames, count[v]);
 		assert_int_equal(probe_verdict(filter, v).bytes, bytes[v]);
 		/* A stream that does not try a rule proves nothing of it. */
-		if (frames >= 100000 && (queues || v != FRAME_NO_SOCKET))
+		if (frames >= 100000 && (queues || v != FRAME_NO_SOCKET) && v < FRAME_ANSWERED)
 			assert_true(count[v] >= 200);
 	}
 	socket_close(sock);

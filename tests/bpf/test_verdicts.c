@@ -109,7 +109,8 @@ static void test_every_verdict_has_a_fixture(void **state)
 	(void)state;
 	for (size_t i = 0; i < fixture_count; i++)
 		count[fixtures[i].verdict]++;
-	for (enum frame_verdict v = 0; v < FRAME_VERDICT_COUNT; v++)
+	for (enum frame_verdict v = 0; v < FRAME_ANSWERED;
+		v++) /* for the rest see test_answers.c */
 		if (!count[v])
 			fail_msg("no fixture for %s", verdict_name(v));
 }

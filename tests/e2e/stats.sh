@@ -87,11 +87,11 @@ stats -j >"$work/stats.json"
 equal "status 0, without -i" 0 $?
 equal "the interface" '"eth0.5"' "$(jq -c .iface "$work/stats.json")"
 equal "the ports" \
-	'[{"port":8080,"rx_packets":7,"rx_bytes":994,"redirected":0,"passed":7},{"port":8090,"rx_packets":0,"rx_bytes":0,"redirected":0,"passed":0}]' \
+	'[{"port":8080,"rx_packets":7,"rx_bytes":994,"redirected":0,"passed":7,"answered":0},{"port":8090,"rx_packets":0,"rx_bytes":0,"redirected":0,"passed":0,"answered":0}]' \
 	"$(jq -c .ports "$work/stats.json")"
 equal "the verdicts" '{"not_served":{"frames":3,"bytes":426},"no_socket":{"frames":7,"bytes":994}}' \
 	"$(jq -c '.verdicts | with_entries(select(.value.frames > 0))' "$work/stats.json")"
-equal "every verdict is there" 11 "$(jq '.verdicts | length' "$work/stats.json")"
+equal "every verdict is there" 13 "$(jq '.verdicts | length' "$work/stats.json")"
 equal "the services, summed over workers" \
 	'[["echo",8080,22,42,2002,4002,2,10],["chat",8090,24,44,2004,4004,4,10]]' \
 	"$(jq -c '[.services[] | [.service, .port, .rx, .tx, .rx_bytes, .tx_bytes,
@@ -108,7 +108,7 @@ for arguments in "-i eth0.5" "--iface=eth0.5" "--interface eth0.5" "--pin-dir $r
 		"$(stats -j $arguments | jq -cS .)"
 done
 table=$(stats)
-matches "the table: ports" '^8080 +7 +994 +0 +7$' "$table"
+matches "the table: ports" '^8080 +7 +994 +0 +7 +0$' "$table"
 matches "the table: verdicts" '^no_socket +7 +994  ' "$table"
 matches "the table: services" '^echo:8080 +22 +42 +2002 +4002 +12$' "$table"
 matches "the table: drops" '^chat:8090 +bad_udp_checksum +4  ' "$table"

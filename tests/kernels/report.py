@@ -8,7 +8,7 @@ import argparse
 import re
 import sys
 
-INTERFACES, MODES = ("veth", "virtio-net"), ("zerocopy", "copy", "skb") # of the markdown
+INTERFACES, MODES = ("veth", "virtio-net"), ("zerocopy", "copy", "skb", "driver")  # of the markdown
 TEST = re.compile(r"(not )?ok \d+ - (.*?)(?: # SKIP (.*))?$")
 SUM = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
 COMPLAINT = re.compile(r"\b(BUG|WARNING|Oops|Kernel panic|general protection fault|UBSAN|KASAN)\b:?")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# serve.sh veth|virtio-net auto|zerocopy|copy|skb: serves on that interface, with two queues, in that
-# mode, or is told in one line why it cannot. Runs in a guest, which has two virtio-net interfaces that
+# serve.sh veth|virtio-net auto|zerocopy|copy|skb|driver: serves on that interface, with two queues, in
+# that mode (driver: copy, and the filter answers by itself), or is told in one line why it cannot. Runs in a guest, which has two virtio-net interfaces that
 # a bridge outside connects: the one whose address ends in 01 is the server's, 02 the client's.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
@@ -41,6 +41,29 @@ may_be_missing() {
 	[ "$interface" = veth ] || [ "$(printf '%s\n' 6.18 "$(uname -r)" | sort -V | head -n 1)" != 6.18 ]
 }
 
+stats() { on server "$udpxdp" stats -j --pin-dir "$(pin_dir server)"; }
+count() { stats | jq "$1"; }
+
+if [ "$mode" = driver ]; then
+	# The other end of a veth takes answers only where it has a program too.
+	[ "$interface" != veth ] || server_start client --quiet --mode copy --service echo:9
+	server_start server --quiet --mode copy --service echo:8080,answer=driver
+	refused=$(sed -n 's/^udpxdp: not answering in the driver: //p' "$(server_err server)")
+	for address in $v4 $v6; do
+		check "256 echoes for 64 ports of $address" on client "$udpxdp" bench --quiet --flows 64 \
+			--window 64 --count 256 --time 20 --timeout 5000 "$address"
+	done
+	answered=$(count '.ports[0].answered')
+	if [ -n "$refused" ]; then
+		equal "AF_XDP has answered them" 0 "$answered"
+		skip "answering in the driver" "$refused"
+	else
+		equal "the filter has answered them" 512 "$answered"
+	fi
+	check "it ends with status 0" server_stop server
+	done_testing
+fi
+
 if ! server_launch server --verbose --mode "$mode"; then
 	status=0 said=$(cat "$(server_err server)")
 	finish "${server_pid[server]}" 5 || status=$?
@@ -66,8 +89,6 @@ if [ "$mode" = auto ]; then # which has been tried enough, once it is settled
 fi
 equal "the mode that was asked for is the one there is" "$mode" "$(ready_value server mode)"
 equal "on both queues" 2 "$(ready_value server queues)"
-stats() { on server "$udpxdp" stats -j --pin-dir "$(pin_dir server)"; }
-count() { stats | jq "$1"; }
 
 # ---- echo
 

@@ -14,7 +14,7 @@
 
 #define AT(reason) [TRAFFIC_VALUES + UDPXDP_DROP_##reason]
 
-static struct port_total ports[] = {{80, {1, 64, 1, 0}}, {8080, {30, 2000, 20, 10}}};
+static struct port_total ports[] = {{80, {1, 64, 1, 0}}, {8080, {30, 2000, 20, 7, 3}}};
 
 /* Two workers with echo, one of them with chat; echo serves two ports. */
 static struct service_total services[] = {
@@ -23,6 +23,7 @@ static struct service_total services[] = {
 	{"echo", 80, 0, {1, 1, 0, 30}},
 	{"echo", 8080, 1, {20, 17, 200, 170, AT(bad_udp_checksum) = 1, AT(loop) = 2}},
 	{"echo", 80, 1, {0, 0, 0, 0}},
+	{"echo", 80, COUNTERS_DRIVER, {4, 3, 40, 60, AT(loop) = 1}},
 };
 
 static const struct counters now = {
@@ -30,11 +31,11 @@ static const struct counters now = {
 	.ports = ports,
 	.port_count = 2,
 	.services = services,
-	.service_count = 5,
+	.service_count = 6,
 	.verdicts = {[FRAME_REDIRECTED] = {21, 1500}, [FRAME_NOT_IP] = {4, 240}},
 };
 
-static struct port_total earlier_ports[] = {{8080, {10, 1000, 20, 30}}};
+static struct port_total earlier_ports[] = {{8080, {10, 1000, 20, 0}}};
 
 static struct service_total earlier_services[] = {
 	{"echo", 8080, 0, {4, 4, 40, 40, AT(bad_udp_checksum) = 1}},
@@ -67,7 +68,7 @@ static void sums_over_cpus(void **state)
 
 static void sums_over_workers(void **state)
 {
-	struct service_total totals[5];
+	struct service_total totals[6];
 
 	assert_int_equal(counters_by_service(&now, totals), 3);
 	assert_string_equal(totals[0].service, "echo");
@@ -79,7 +80,7 @@ static void sums_over_workers(void **state)
 	assert_string_equal(totals[1].service, "chat");
 	assert_int_equal(totals[1].values[1], 12);
 	assert_int_equal(totals[2].port, 80);
-	assert_int_equal(totals[2].values[0], 1);
+	assert_int_equal(totals[2].values[0], 5); /* one of a worker, four of the driver */
 	assert_int_equal(counters_by_service(&(struct counters){}, totals), 0);
 }
 
@@ -119,9 +120,9 @@ static void table_shows_what_has_counted(void **state)
 	prints(stats_print_table, &(struct stats_view){.iface = "eth0", .now = &now},
 		"eth0\n"
 		"\n"
-		"port  rx_packets  rx_bytes  redirected  passed\n"
-		"80             1        64           1       0\n"
-		"8080          30      2000          20      10\n"
+		"port  rx_packets  rx_bytes  redirected  passed  answered\n"
+		"80             1        64           1       0         0\n"
+		"8080          30      2000          20       7         3\n"
 		"\n"
 		"verdict     frames  bytes\n"
 		"redirected      21   1500  redirected to a socket of udpxdp\n"
@@ -130,12 +131,14 @@ static void table_shows_what_has_counted(void **state)
 		"service    rx  tx  rx_bytes  tx_bytes  dropped\n"
 		"echo:8080  30  26       300       260        4\n"
 		"chat:8090   5  12        50       120        0\n"
-		"echo:80     1   1         0        30        0\n"
+		"echo:80     5   4        40        90        1\n"
 		"\n"
 		"dropped by  reason            datagrams\n"
 		"echo:8080   bad_udp_checksum          2  the UDP checksum is wrong, or absent "
 		"in IPv6\n"
 		"echo:8080   loop                      2  answering could start a loop between "
+		"services\n"
+		"echo:80     loop                      1  answering could start a loop between "
 		"services\n");
 }
 
@@ -147,9 +150,12 @@ static void table_shows_rates_between_two_readings(void **state)
 		&(struct stats_view){.iface = "eth0", .now = &now, .before = &earlier},
 		"eth0\n"
 		"\n"
-		"port  rx_packets    /s  rx_bytes     /s  redirected   /s  passed   /s\n"
-		"80             1   0.5        64   32.0           1  0.5       0  0.0\n"
-		"8080          30  10.0      2000  500.0          20  0.0      10  5.0\n"
+		"port  rx_packets    /s  rx_bytes     /s  redirected   /s  passed   /s  answered   "
+		"/s\n"
+		"80             1   0.5        64   32.0           1  0.5       0  0.0         0  "
+		"0.0\n"
+		"8080          30  10.0      2000  500.0          20  0.0       7  3.5         3  "
+		"1.5\n"
 		"\n"
 		"verdict     frames    /s  bytes     /s\n"
 		"redirected      21  10.0   1500  500.0  redirected to a socket of udpxdp\n"
@@ -159,15 +165,17 @@ static void table_shows_rates_between_two_readings(void **state)
 		"service    rx    /s  tx   /s  rx_bytes     /s  tx_bytes    /s  dropped   /s\n"
 		"echo:8080  30  11.0  26  9.0       300  110.0       260  90.0        4  1.5\n"
 		"chat:8090   5   2.5  12  6.0        50   25.0       120  60.0        0  0.0\n"
-		"echo:80     1   0.5   1  0.5         0    0.0        30  15.0        0  0.0\n"
+		"echo:80     5   2.5   4  2.0        40   20.0        90  45.0        1  0.5\n"
 		"\n"
 		"dropped by  reason            datagrams   /s\n"
 		"echo:8080   bad_udp_checksum          2  0.5  the UDP checksum is wrong, or "
 		"absent in IPv6\n"
 		"echo:8080   loop                      2  1.0  answering could start a loop "
+		"between services\n"
+		"echo:80     loop                      1  0.5  answering could start a loop "
 		"between services\n");
 	prints(stats_print_table, &(struct stats_view){.iface = "x", .now = &quiet},
-		"x\n\nport  rx_packets  rx_bytes  redirected  passed\n\n"
+		"x\n\nport  rx_packets  rx_bytes  redirected  passed  answered\n\n"
 		"verdict  frames  bytes\n\nservice  rx  tx  rx_bytes  tx_bytes  dropped\n");
 }
 
@@ -230,9 +238,10 @@ static void json_has_every_counter(void **state)
 	assert_int_equal(json_object_size(root), 4);
 	same_json(json_object_get(root, "iface"), "\"eth0\"");
 	same_json(json_object_get(root, "ports"),
-		"[{\"port\":80,\"rx_packets\":1,\"rx_bytes\":64,\"redirected\":1,\"passed\":0},"
+		"[{\"port\":80,\"rx_packets\":1,\"rx_bytes\":64,\"redirected\":1,\"passed\":0,"
+		"\"answered\":0},"
 		"{\"port\":8080,\"rx_packets\":30,\"rx_bytes\":2000,\"redirected\":20,"
-		"\"passed\":10}]");
+		"\"passed\":7,\"answered\":3}]");
 	assert_int_equal(json_object_size(json_object_get(root, "verdicts")), FRAME_VERDICT_COUNT);
 	same_json(json_object_get(json_object_get(root, "verdicts"), "redirected"),
 		"{\"frames\":21,\"bytes\":1500}");
@@ -257,6 +266,9 @@ static void json_has_every_counter(void **state)
 	same_json(json_object_get(worker, "rx"), "20");
 	same_json(json_object_get(json_object_get(worker, "drops"), "bad_udp_checksum"), "1");
 	assert_int_equal(json_array_size(json_object_get(json_array_get(list, 1), "workers")), 1);
+	worker = json_array_get(json_object_get(json_array_get(list, 2), "workers"), 2);
+	same_json(json_object_get(worker, "worker"), "\"driver\"");
+	same_json(json_object_get(worker, "tx"), "3");
 	json_decref(root);
 }
 
@@ -270,7 +282,8 @@ static void json_has_rates_between_two_readings(void **state)
 	same_json(json_object_get(root, "iface"), "\"quote\\\" and \\\\\"");
 	same_json(json_object_get(root, "seconds"), "2.0");
 	same_json(json_object_get(json_array_get(json_object_get(root, "ports"), 1), "rates"),
-		"{\"rx_packets\":10.0,\"rx_bytes\":500.0,\"redirected\":0.0,\"passed\":5.0}");
+		"{\"rx_packets\":10.0,\"rx_bytes\":500.0,\"redirected\":0.0,\"passed\":3.5,"
+		"\"answered\":1.5}");
 	same_json(json_object_get(json_object_get(root, "verdicts"), "redirected"),
 		"{\"frames\":21,\"bytes\":1500,\"rates\":{\"frames\":10.0,\"bytes\":500.0}}");
 	same_json(json_object_get(echo, "rates"),
@@ -298,7 +311,8 @@ static void prometheus_explains_each_family_once(void **state)
 #define ETH "{iface=\"a\\\"b\\\\c\\nd\","
 	has_line(text, "# TYPE udpxdp_port_rx_packets_total counter");
 	has_line(text, "udpxdp_port_rx_packets_total" ETH "port=\"8080\"} 30");
-	has_line(text, "udpxdp_port_passed_total" ETH "port=\"8080\"} 10");
+	has_line(text, "udpxdp_port_passed_total" ETH "port=\"8080\"} 7");
+	has_line(text, "udpxdp_port_answered_total" ETH "port=\"8080\"} 3");
 	has_line(text, "udpxdp_frames_total" ETH "reason=\"redirected\"} 21");
 	has_line(text, "udpxdp_frame_bytes_total" ETH "reason=\"not_ip\"} 240");
 	has_line(text, "udpxdp_frames_total" ETH "reason=\"fragment\"} 0");
@@ -308,6 +322,8 @@ static void prometheus_explains_each_family_once(void **state)
 		       "service=\"chat\",port=\"8090\",worker=\"0\"} 120");
 	has_line(text, "udpxdp_service_drops_total" ETH
 		       "service=\"echo\",port=\"8080\",worker=\"1\",reason=\"loop\"} 2");
+	has_line(text, "udpxdp_service_tx_datagrams_total" ETH
+		       "service=\"echo\",port=\"80\",worker=\"driver\"} 3");
 	assert_int_equal(text[strlen(text) - 1], '\n');
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char name[128], type[32];

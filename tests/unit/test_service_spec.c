@@ -136,7 +136,7 @@ static void errors(void **state)
 	expect_error("echo:1x,stamp=off", "echo: invalid port '1x', expected 1 to 65535");
 	expect_error("echo:18446744073709551617",
 		"echo: invalid port '18446744073709551617', expected 1 to 65535");
-	expect_error("echo,", "echo: unknown option '', expected stamp or loops");
+	expect_error("echo,", "echo: unknown option '', expected stamp, loops or answer");
 	expect_error("broadcast,loops=off", "broadcast: unknown option 'loops', expected answer");
 	expect_error(
 		"echo,stamp=maybe", "echo: stamp: invalid boolean 'maybe', expected on or off");

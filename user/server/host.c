@@ -19,6 +19,26 @@ static bool is_unspecified(const struct udpxdp_addr *a)
 	return !a->w[0] && !a->w[1] && !a->w[2] && !a->w[3];
 }
 
+static bool is_link_local(const struct udpxdp_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+/* The interface's own first addresses are the ones that are asked most often. */
+static void set_favourites(struct server *s, const struct udpxdp_host *net)
+{
+	const struct udpxdp_addr *ipv4 = NULL, *ipv6 = NULL;
+
+	for (uint32_t i = 0; i < net->count; i++) {
+		const struct udpxdp_host_addr *a = &net->addrs[i];
+		const struct udpxdp_addr **first = udpxdp_addr_is_ipv4(&a->addr) ? &ipv4 : &ipv6;
+
+		if (a->on_iface && (!*first || is_link_local(*first)))
+			*first = &a->addr;
+	}
+	filter_set_favourites(s->filter, ipv4, ipv6);
+}
+
 /* Brings the filter from one snapshot (NULL: nothing) to another. New ones come first, so that no
  * address that stays is ever missing. */
 void server_update_filter(
@@ -39,6 +59,8 @@ void server_update_filter(
 		log_line("too many addresses: the filter holds %d; the rest are not served",
 			MAX_LOCAL_ADDRS);
 	s->said_full = full;
+	set_favourites(s, net);
+	server_set_answers_mtu(s, net->mtu);
 	for (uint32_t i = 0; old && i < old->count; i++) {
 		const struct udpxdp_host_addr *a = &old->addrs[i];
 

@@ -14,6 +14,7 @@
 #include "server/control.h"
 #include "netlink/neighbours.h"
 #include "io/capture.h"
+#include "xdp/stamps.h"
 
 struct server {
 	const struct server_config *config;
@@ -38,6 +39,12 @@ struct server {
 	bool stale;               /* the addresses could not be read when they changed last */
 	bool mtu_beyond;          /* what the umem was sized for */
 	struct xsk_queues queues; /* of the interface, as known last */
+
+	bool answering; /* the filter, by itself */
+	struct stamps stamps;
+	uint64_t tx_errors; /* of the interface, before it answered */
+	bool said_tx_errors;
+	unsigned watch_seconds;
 };
 
 /* Opens, attaches and starts everything; *net is taken. Returns the exit status, an error line
@@ -75,6 +82,19 @@ static inline bool server_is_up(const struct link_facts *link)
 
 /* Once a second: is the interface still as it was? */
 void server_periodic(struct server *server);
+
+/* Does any service ask for answers of the filter's own? */
+bool server_asks_for_answers(const struct server_config *config);
+
+/* Has the filter answer by itself, where that is asked and possible; says so, or why not. Returns
+ * the exit status. */
+int server_start_answers(struct server *server);
+
+/* From now on answers are at most so many bytes of an IP packet. */
+void server_set_answers_mtu(struct server *server, uint32_t mtu);
+
+/* Once a second: do its answers leave? */
+void server_watch_answers(struct server *server);
 
 /* The host's addresses or the interface may have changed. */
 void server_on_addresses(void *context);

@@ -41,6 +41,7 @@ int server_on_second(sd_event_source *source, uint64_t usec, void *context)
 	if (s->capture)
 		capture_periodic(s->capture);
 	server_periodic(s);
+	server_watch_answers(s);
 	watchdog_periodic(&s->watchdog, s->workers, s->sockets.count);
 	sd_event_source_set_time_relative(source, USEC_PER_SEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

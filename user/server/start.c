@@ -100,6 +100,7 @@ static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_co
 		.limit_burst = c->limit_burst,
 		.rules = c->rule_count != 0,
 		.default_deny = c->default_deny,
+		.answers = server_asks_for_answers(c) && c->mode != XDP_MODE_SKB,
 	};
 	char error[256];
 	int status = EXIT_CLEAN;
@@ -328,7 +329,8 @@ int server_start(struct server *s, struct udpxdp_host **net)
 	server_check_ipv4(s, *net);
 	server_update_filter(s, NULL, *net);
 	if ((status = xsk_sockets_open(&s->sockets, &sockets, s->filter)) ||
-		(status = decorate(s)) || (status = watch_host(s)) || (status = enter_sandbox(s)) ||
+		(status = decorate(s)) || (status = watch_host(s)) ||
+		(status = server_start_answers(s)) || (status = enter_sandbox(s)) ||
 		(status = server_open_outputs(s)) || (status = start_workers(s, *net)))
 		return status;
 	s->net = *net;

@@ -4,15 +4,24 @@
 
 #define LOWEST_CLIENT_PORT 1024 /* below it live services, which might answer an answer */
 
+enum { ANSWER_USER, ANSWER_DRIVER };
+
 struct options {
 	bool stamp;
 	bool loops; /* allowed */
+	int answer; /* ANSWER_USER or ANSWER_DRIVER */
 };
 
 struct echo {
 	const struct options *options;
 	uint64_t second_ns; /* that the prefix says: when it began */
 	struct udpxdp_prefix prefix;
+};
+
+static const struct udpxdp_word answers[] = {
+	{"user", ANSWER_USER},
+	{"driver", ANSWER_DRIVER},
+	{},
 };
 
 static const struct udpxdp_option options[] = {
@@ -26,8 +35,23 @@ static const struct udpxdp_option options[] = {
 		.offset = offsetof(struct options, loops),
 		.fallback = "refuse",
 		.help = "requests that may be answers themselves: refuse or allow them"},
+	{.name = "answer",
+		.kind = UDPXDP_OPTION_ENUM,
+		.offset = offsetof(struct options, answer),
+		.words = answers,
+		.fallback = "user",
+		.help = "who answers: this program, or the filter what it can (needs -Q, no -w)"},
 	{},
 };
+
+static uint8_t driver(const void *o)
+{
+	const struct options *asked = o;
+
+	if (asked->answer != ANSWER_DRIVER)
+		return 0;
+	return PORT_ANSWERED | (asked->stamp ? PORT_STAMP : 0) | (asked->loops ? PORT_LOOPS : 0);
+}
 
 static size_t state_size(const void *o)
 {
@@ -97,6 +121,7 @@ const struct udpxdp_service echo_service = {
 	.name = "echo",
 	.port = 8080,
 	.options = options,
+	.driver = driver,
 	.state_size = state_size,
 	.start = start,
 	.receive = receive,

@@ -14,12 +14,13 @@
 #define PROGRAM_NAME "udpxdp" /* what the program's name begins with */
 #define MAPS_MAX 64           /* of one program */
 
-const char *const counters_port_names[PORT_VALUES] = {
-	"rx_packets", "rx_bytes", "redirected", "passed"};
-const char *const counters_port_texts[PORT_VALUES] = {
+const char *const counters_port_names[PORT_TRAFFIC] = {
+	"rx_packets", "rx_bytes", "redirected", "passed", "answered"};
+const char *const counters_port_texts[PORT_TRAFFIC] = {
 	"frames to an address of this host and this port", "bytes of those frames, without FCS",
 	"frames redirected to a socket of udpxdp",
-	"frames passed to the kernel for want of a socket on their RX queue"};
+	"frames passed to the kernel for want of a socket on their RX queue",
+	"frames answered by the filter itself"};
 const char *const counters_verdict_value_names[VERDICT_VALUES] = {"frames", "bytes"};
 
 const char *const counters_service_names[SERVICE_VALUES] = {"rx", "tx", "rx_bytes", "tx_bytes",
@@ -48,8 +49,6 @@ const char *const counters_verdict_texts[FRAME_VERDICT_COUNT] = {
 #undef X
 };
 
-_Static_assert(sizeof(struct port_counters) == PORT_VALUES * sizeof(uint64_t),
-	"the values of a port are an array of 64-bit counters");
 _Static_assert(offsetof(struct verdict_row, frames) == sizeof(uint64_t) &&
 		       offsetof(struct verdict_row, bytes) == 2 * sizeof(uint64_t),
 	"the values of a verdict are its second and third 64-bit word");
@@ -275,13 +274,60 @@ static int read_verdicts(struct counters *counters, int fd, uint64_t *values, un
 	return 0;
 }
 
+static const struct service_total *service_on(const struct counters *counters, uint16_t port)
+{
+	for (size_t i = 0; i < counters->service_count; i++)
+		if (counters->services[i].port == port)
+			return &counters->services[i];
+	return NULL;
+}
+
+/*
+ * What the filter did by itself on a port was done for the service there: a row of its own, as if
+ * it were a worker. Returns whether it did anything.
+ */
+static bool driver_row(
+	struct service_total *row, const struct counters *counters, const struct port_total *port)
+{
+	const struct service_total *service = service_on(counters, port->port);
+	struct port_counters values;
+
+	memcpy(&values, port->values, sizeof(values));
+	if (!service)
+		return false;
+	*row = *service;
+	row->worker = COUNTERS_DRIVER;
+	memset(row->values, 0, sizeof(row->values));
+	row->values[0] = row->values[1] = values.answered;
+	row->values[2] = values.payload_bytes;
+	row->values[3] = values.answered_bytes;
+#define X(name)                        \
+	row->values[0] += values.name; \
+	row->values[TRAFFIC_VALUES + UDPXDP_DROP_##name] = values.name;
+	FILTER_REFUSALS(X)
+#undef X
+	return row->values[0];
+}
+
+/* Behind those of the workers. */
+static void add_driver_rows(struct counters *counters)
+{
+	size_t count = counters->service_count;
+
+	for (size_t i = 0; i < counters->port_count; i++)
+		count += driver_row(&counters->services[count], counters, &counters->ports[i]);
+	counters->service_count = count;
+}
+
+/* After the ports. */
 static int read_services(struct counters *counters, int fd)
 {
 	int entries = map_entries(fd, sizeof(__u32), sizeof(struct service_counters));
 
 	if (entries < 0)
 		return -1;
-	counters->services = calloc((size_t)entries + 1, sizeof(*counters->services));
+	counters->services =
+		calloc((size_t)entries + counters->port_count + 1, sizeof(*counters->services));
 	if (!counters->services)
 		return -1;
 	for (__u32 key = 0; key < (__u32)entries; key++) {
@@ -302,6 +348,7 @@ static int read_services(struct counters *counters, int fd)
 		memcpy(total->values + TRAFFIC_VALUES, row.drops, sizeof(row.drops));
 		counters->service_count++;
 	}
+	add_driver_rows(counters);
 	return 0;
 }
 

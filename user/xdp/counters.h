@@ -9,13 +9,14 @@
 
 #include "udpxdp/abi.h"
 
-#define PORT_VALUES 4    /* in the order of struct port_counters */
+#define PORT_VALUES (sizeof(struct port_counters) / sizeof(uint64_t)) /* in its order */
+#define PORT_TRAFFIC 5   /* rx_packets to answered; the rest a service's row has too */
 #define VERDICT_VALUES 2 /* frames, bytes */
 #define TRAFFIC_VALUES 4 /* of a service: rx, tx, rx_bytes, tx_bytes; the drop reasons follow */
 #define SERVICE_VALUES (TRAFFIC_VALUES + UDPXDP_DROP_COUNT)
 
-extern const char *const counters_port_names[PORT_VALUES];
-extern const char *const counters_port_texts[PORT_VALUES];
+extern const char *const counters_port_names[PORT_TRAFFIC];
+extern const char *const counters_port_texts[PORT_TRAFFIC];
 extern const char *const counters_verdict_value_names[VERDICT_VALUES];
 extern const char *const counters_service_names[SERVICE_VALUES];
 extern const char *const counters_service_texts[SERVICE_VALUES];
@@ -27,10 +28,12 @@ struct port_total {
 	uint64_t values[PORT_VALUES];
 };
 
+#define COUNTERS_DRIVER UINT16_MAX /* as a worker: the filter, which answers by itself */
+
 struct service_total {
 	char service[UDPXDP_NAME_SIZE];
 	uint16_t port;
-	uint16_t worker;
+	uint16_t worker; /* its number, or COUNTERS_DRIVER */
 	uint64_t values[SERVICE_VALUES];
 };
 
@@ -41,7 +44,7 @@ struct counters {
 	struct port_total *ports; /* in ascending order */
 	uint64_t verdicts[FRAME_VERDICT_COUNT][VERDICT_VALUES];
 	size_t service_count;
-	struct service_total *services; /* one for each worker and service */
+	struct service_total *services; /* one for each worker and service, then the driver's */
 };
 
 /* The maps, open for reading; -1: closed. */

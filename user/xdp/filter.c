@@ -13,20 +13,8 @@
 #include <xdp/libxdp.h>
 
 #include "xdp/dispatcher.h"
+#include "xdp/internal.h"
 #include "base/log.h"
-#include "udpxdp.skel.h"
-
-struct filter {
-	struct udpxdp_bpf *skeleton;
-	struct bpf_program *program; /* the one that is loaded */
-	int ifindex;
-	int link;                      /* of an attachment by bpf_link, or -1 */
-	struct dispatched *dispatched; /* attached through the dispatcher, or NULL */
-	struct service_counters *counters;
-	size_t counters_size;
-	struct pins pins;
-	struct pin pinned[3];
-};
 
 /* ---- what libbpf and libxdp say ------------------------------------------------------- */
 
@@ -102,6 +90,7 @@ static void configure(struct filter *f, const struct filter_settings *s)
 	config->limit_burst = s->limit_burst;
 	config->rules = s->rules;
 	config->default_deny = s->default_deny;
+	f->skeleton->bss->filter_local_bits.complete = 1;
 	bpf_map__set_max_entries(f->skeleton->maps.service_counters, s->counter_rows);
 }
 
@@ -116,16 +105,6 @@ static int part_families(struct filter *f, const struct filter_settings *s)
 	return s->rules ? filter_set_rule(f, &ipv4, s->default_deny ? RULE_DENY : RULE_ALLOW) : 0;
 }
 
-static void choose_program(struct filter *f)
-{
-	bool helper =
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
-
-	bpf_program__set_autoload(f->skeleton->progs.udpxdp_filter, helper);
-	bpf_program__set_autoload(f->skeleton->progs.udpxdp_filter_5, !helper);
-	f->program = helper ? f->skeleton->progs.udpxdp_filter : f->skeleton->progs.udpxdp_filter_5;
-}
-
 /* Makes what depends on the maps being there. */
 static int prepare(struct filter *f, const struct filter_settings *s)
 {
@@ -138,7 +117,37 @@ static int prepare(struct filter *f, const struct filter_settings *s)
 	return part_families(f, s);
 }
 
-static struct filter *open_filter(const struct filter_settings *settings)
+/*
+ * The programs, best first: what cannot be loaded has the next tried. Those without the helper take
+ * CAP_PERFMON, those with it Linux 5.18.
+ */
+static const struct variant {
+	bool answers, helper;
+} variants[] = {{true, false}, {true, true}, {false, false}, {false, true}};
+
+#define VARIANTS (sizeof(variants) / sizeof(variants[0]))
+
+static bool has_helper(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+}
+
+static void choose_program(struct filter *f, const struct variant *v)
+{
+	struct bpf_program *program;
+
+	f->answers = v->answers;
+	if (v->answers)
+		f->program = v->helper ? f->skeleton->progs.udpxdp_answer
+				       : f->skeleton->progs.udpxdp_answer_5;
+	else
+		f->program = v->helper ? f->skeleton->progs.udpxdp_filter
+				       : f->skeleton->progs.udpxdp_filter_5;
+	bpf_object__for_each_program(program, f->skeleton->obj)
+		bpf_program__set_autoload(program, program == f->program);
+}
+
+static struct filter *open_filter(const struct filter_settings *settings, const struct variant *v)
 {
 	struct filter *f = calloc(1, sizeof(*f));
 
@@ -147,37 +156,63 @@ static struct filter *open_filter(const struct filter_settings *settings)
 	f->link = f->pins.lock = -1;
 	f->ifindex = settings->ifindex;
 	f->skeleton = udpxdp_bpf__open();
-	if (f->skeleton) {
-		configure(f, settings);
-		choose_program(f);
+	if (!f->skeleton) {
+		free(f);
+		return NULL;
 	}
+	configure(f, settings);
+	choose_program(f, v);
 	return f;
 }
 
-/* Always NULL: gives up, with errno as it is now. */
-static struct filter *give_up(struct filter *f, char *error, size_t size)
+/* Loads the best that there is by this function, which returns 0, or -1 with errno. Returns NULL
+ * with errno, and in error why the last one failed. */
+static struct filter *load_best(const struct filter_settings *settings,
+	int (*load)(struct filter *, void *), void *context, char *error, size_t size)
 {
-	int saved = errno;
-	bool older = f && f->skeleton && f->program == f->skeleton->progs.udpxdp_filter_5;
+	const bool helper = has_helper();
+	int saved = ENOMEM, refused = 0;
 
+	for (unsigned i = 0; i < VARIANTS; i++) {
+		struct filter *f;
+
+		if ((variants[i].helper && !helper) || (variants[i].answers && !settings->answers))
+			continue;
+		f = open_filter(settings, &variants[i]);
+		if (f && !load(f, context) && !prepare(f, settings)) {
+			snprintf(f->refused, sizeof(f->refused), "%s", strerror(refused));
+			return f;
+		}
+		saved = errno;
+		if (variants[i].answers)
+			refused = saved;
+		filter_close(f);
+	}
 	snprintf(error, size, "%s%s", strerror(saved),
-		older && (saved == EPERM || saved == EACCES)
+		!helper && (saved == EPERM || saved == EACCES)
 			? ": before Linux 5.18 it needs CAP_PERFMON as well, and "
 			  "before 5.11 a memlock limit for its maps (ulimit -l, "
 			  "LimitMEMLOCK=)"
 			: "");
-	filter_close(f);
 	errno = saved;
 	return NULL;
 }
 
+static int load(struct filter *f, void *context)
+{
+	return udpxdp_bpf__load(f->skeleton);
+}
+
 struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size)
 {
-	struct filter *f = open_filter(settings);
+	return load_best(settings, load, NULL, error, size);
+}
 
-	if (f && f->skeleton && !udpxdp_bpf__load(f->skeleton) && !prepare(f, settings))
-		return f;
-	return give_up(f, error, size);
+static int load_dispatched(struct filter *f, void *generic)
+{
+	f->dispatched =
+		dispatcher_attach(f->skeleton->obj, f->program, f->ifindex, *(bool *)generic);
+	return f->dispatched ? 0 : -1;
 }
 
 struct filter *filter_load_dispatched(
@@ -188,17 +223,10 @@ struct filter *filter_load_dispatched(
 	if (stale)
 		dispatcher_remove(settings->ifindex, stale);
 	for (*generic = settings->generic;; *generic = true) {
-		struct filter *f = open_filter(settings);
+		struct filter *f = load_best(settings, load_dispatched, generic, error, size);
 
-		if (!f || !f->skeleton)
-			return give_up(f, error, size);
-		f->dispatched = dispatcher_attach(
-			f->skeleton->obj, f->program, settings->ifindex, *generic);
-		if (f->dispatched && !prepare(f, settings))
+		if (f || *generic || settings->native || errno == EOPNOTSUPP)
 			return f;
-		give_up(f, error, size);
-		if (*generic || settings->native || errno == EOPNOTSUPP)
-			return NULL;
 		log_line("no native mode: attaching through the dispatcher: %s, trying skb", error);
 	}
 }
@@ -207,59 +235,17 @@ unsigned filter_find_dispatched(int ifindex)
 {
 	/* libxdp keeps what it needs there. */
 	pins_mount_bpffs();
-	return dispatcher_find(ifindex, "udpxdp_filter");
+	return dispatcher_find(ifindex, "udpxdp_");
+}
+
+const char *filter_refused(const struct filter *f)
+{
+	return f->refused;
 }
 
 struct service_counters *filter_counters(const struct filter *f)
 {
 	return f->counters;
-}
-
-/* ---- maps ----------------------------------------------------------------------------- */
-
-int filter_set_socket(struct filter *f, __u32 queue, int socket)
-{
-	return bpf_map_update_elem(
-		bpf_map__fd(f->skeleton->maps.sockets), &queue, &socket, BPF_ANY);
-}
-
-int filter_clear_socket(struct filter *f, __u32 queue)
-{
-	return bpf_map_delete_elem(bpf_map__fd(f->skeleton->maps.sockets), &queue);
-}
-
-int filter_serve_port(struct filter *f, __u16 port, bool broadcast)
-{
-	int cpus = libbpf_num_possible_cpus(), result;
-	struct port_counters *zero = cpus > 0 ? calloc(cpus, sizeof(*zero)) : NULL;
-	__u8 yes = 1;
-
-	if (!zero)
-		return -1;
-	result = bpf_map_update_elem(
-		bpf_map__fd(f->skeleton->maps.port_counters), &port, zero, BPF_ANY);
-	free(zero);
-	if (!result && broadcast)
-		result = bpf_map_update_elem(
-			bpf_map__fd(f->skeleton->maps.broadcast_ports), &port, &yes, BPF_ANY);
-	return result;
-}
-
-int filter_set_address(struct filter *f, const struct udpxdp_addr *addr, __u32 flags)
-{
-	return bpf_map_update_elem(
-		bpf_map__fd(f->skeleton->maps.local_addrs), addr, &flags, BPF_ANY);
-}
-
-int filter_clear_address(struct filter *f, const struct udpxdp_addr *addr)
-{
-	return bpf_map_delete_elem(bpf_map__fd(f->skeleton->maps.local_addrs), addr);
-}
-
-int filter_set_rule(struct filter *f, const struct source_rule_key *key, __u32 rule)
-{
-	return bpf_map_update_elem(
-		bpf_map__fd(f->skeleton->maps.source_rules), key, &rule, BPF_ANY);
 }
 
 /* ---- pins ----------------------------------------------------------------------------- */

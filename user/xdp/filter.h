@@ -21,10 +21,14 @@ struct filter_settings {
 	__u64 limit_burst;
 	bool rules;
 	bool default_deny;
+	bool answers;         /* the program that can answer by itself is wanted */
 	bool native, generic; /* the dispatcher: attach only so; neither: as it can */
 };
 
-/* Loads the program and makes its maps. Returns NULL with one line in error and errno. */
+/*
+ * Loads the program and makes its maps. Returns NULL with one line in error and errno. Where the
+ * program that answers is wanted and refused, it is the one that does not; see filter_answers().
+ */
 struct filter *filter_load(const struct filter_settings *settings, char *error, size_t size);
 
 /*
@@ -50,6 +54,22 @@ int filter_serve_port(struct filter *filter, __u16 port, bool broadcast);
 int filter_set_address(struct filter *filter, const struct udpxdp_addr *addr, __u32 flags);
 int filter_clear_address(struct filter *filter, const struct udpxdp_addr *addr);
 int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __u32 rule);
+
+/*
+ * What the program that answers is told: the stamps and the MTU. NULL when it is not the one that
+ * is loaded: filter_refused() says why, in words of the kernel.
+ */
+struct filter_answers *filter_answers(struct filter *filter);
+const char *filter_refused(const struct filter *filter);
+
+/* From now on it answers what arrives at this port, which is served: PORT_ANSWERED and how. 0: not
+ * any more. Stamps and MTU are there by then. */
+void filter_answer_port(struct filter *filter, __u16 port, __u8 how);
+
+/* The addresses, of those that were set, that are asked most often; NULL: none. An address is no
+ * favourite any more when it is cleared. */
+void filter_set_favourites(
+	struct filter *filter, const struct udpxdp_addr *ipv4, const struct udpxdp_addr *ipv6);
 
 /*
  * Pins the counters in dir, replacing what a dead process left there; mounts bpffs when it is

@@ -4,17 +4,15 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "netlink/ethtool_ioctl.h"
 #include "netlink/link.h"
 
 /* A queue that was closed a moment ago is busy for some 5 to 200 ms. */
@@ -30,32 +28,13 @@ const char *xdp_mode_name(enum xdp_mode mode)
 	return names[mode];
 }
 
-/* Asks the driver. Any socket will do for that, also the one that knows the interface's name now.
- * Returns -1 when there is no answer. */
-static int ethtool(int ifindex, void *question)
-{
-	struct ifreq request = {.ifr_data = question};
-	struct mnl_socket *socket = netlink_open(0);
-	struct link_facts link;
-	int result = -1;
-
-	if (!socket)
-		return -1;
-	if (!link_read_itself(socket, ifindex, &link)) {
-		memcpy(request.ifr_name, link.name, sizeof(request.ifr_name));
-		result = ioctl(mnl_socket_get_fd(socket), SIOCETHTOOL, &request);
-	}
-	mnl_socket_close(socket);
-	return result;
-}
-
 struct xsk_queues xsk_queues_count(int ifindex)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	struct xsk_queues queues = {.rx = MAX_QUEUES, .tx = MAX_QUEUES};
 	struct link_facts link;
 
-	if (!ethtool(ifindex, &channels) && channels.combined_count + channels.rx_count) {
+	if (!ethtool_ask(ifindex, &channels) && channels.combined_count + channels.rx_count) {
 		queues.rx = channels.combined_count + channels.rx_count;
 		queues.tx = channels.combined_count + channels.tx_count;
 		queues.exact = true;
@@ -75,9 +54,7 @@ struct xsk_queues xsk_queues_count(int ifindex)
  */
 static bool may_lose_zerocopy(int ifindex)
 {
-	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
-
-	return !ethtool(ifindex, &driver) && !strcmp(driver.driver, "virtio_net") &&
+	return ethtool_driver_is(ifindex, "virtio_net") &&
 	       !access("/sys/module/virtio_net/initstate", F_OK); /* a module has one */
 }
 
@@ -89,11 +66,9 @@ static bool may_lose_zerocopy(int ifindex)
  */
 static unsigned queues_to_enable(int ifindex)
 {
-	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 
-	if (ethtool(ifindex, &driver) || strcmp(driver.driver, "virtio_net") ||
-		ethtool(ifindex, &channels) ||
+	if (!ethtool_driver_is(ifindex, "virtio_net") || ethtool_ask(ifindex, &channels) ||
 		channels.combined_count + libbpf_num_possible_cpus() > channels.max_combined)
 		return 0;
 	return channels.max_combined;

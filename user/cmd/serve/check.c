@@ -88,6 +88,27 @@ static void check_files(const struct server_config *c)
 			c->capture, owner->service->name, owner->port);
 }
 
+/* Neither the printer nor a capture would see what the filter answers. */
+static void check_answers(const struct server_config *c)
+{
+	for (unsigned i = 0; i < c->service_count; i++) {
+		const struct service_config *s = &c->services[i];
+
+		if (!s->service->driver || !s->service->driver(s->options))
+			continue;
+		if (!c->quiet)
+			log_fail(EXIT_USAGE,
+				"option --service: %s:%u: answer=driver requires --quiet: what the "
+				"filter answers is not printed; give both or neither",
+				s->service->name, s->port);
+		if (c->capture)
+			log_fail(EXIT_USAGE,
+				"option --service: %s:%u: answer=driver excludes --write: what the "
+				"filter answers is not captured; leave one of them out",
+				s->service->name, s->port);
+	}
+}
+
 static void check_options(struct server_config *c)
 {
 	char error[256];
@@ -98,6 +119,7 @@ static void check_options(struct server_config *c)
 			"option --coalesce: requires --poll block; give both or neither");
 	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)
 		log_fail(EXIT_USAGE, "%s", error);
+	check_answers(c);
 	check_cpus(c);
 	check_busy_poll(c);
 	check_files(c);

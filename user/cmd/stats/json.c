@@ -39,9 +39,9 @@ static json_t *json_ports(const struct stats_view *view)
 		const struct port_total *total = &view->now->ports[i];
 		json_t *port = json_pack("{s:i}", "port", total->port);
 
-		set_values(port, counters_port_names, total->values, PORT_VALUES);
+		set_values(port, counters_port_names, total->values, PORT_TRAFFIC);
 		set_rates(port, view, counters_port_names, total->values,
-			stats_port_before(view, total), PORT_VALUES);
+			stats_port_before(view, total), PORT_TRAFFIC);
 		json_array_append_new(array, port);
 	}
 	return array;
@@ -85,7 +85,10 @@ static json_t *json_workers(const struct stats_view *view, const struct service_
 
 		if (row->port != service->port || strcmp(row->service, service->service))
 			continue;
-		worker = json_pack("{s:i}", "worker", row->worker);
+		worker = json_object();
+		json_object_set_new(worker, "worker",
+			row->worker == COUNTERS_DRIVER ? json_string("driver")
+						       : json_integer(row->worker));
 		set_service(worker, view, row,
 			stats_service_before(view->before ? view->before->services : NULL,
 				view->before ? view->before->service_count : 0, row));

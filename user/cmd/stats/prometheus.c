@@ -32,7 +32,7 @@ static void put_sample_begin(
 
 static void put_ports(FILE *out, const struct stats_view *view)
 {
-	for (size_t v = 0; v < PORT_VALUES; v++) {
+	for (size_t v = 0; v < PORT_TRAFFIC; v++) {
 		put_family(out, "port_", counters_port_names[v], counters_port_texts[v]);
 		for (size_t i = 0; i < view->now->port_count; i++) {
 			const struct port_total *port = &view->now->ports[i];
@@ -64,7 +64,11 @@ static void put_service_labels(FILE *out, const struct service_total *row)
 {
 	fputc(',', out);
 	put_label(out, "service", row->service);
-	fprintf(out, ",port=\"%u\",worker=\"%u\"", row->port, row->worker);
+	fprintf(out, ",port=\"%u\",", row->port);
+	if (row->worker == COUNTERS_DRIVER)
+		put_label(out, "worker", "driver");
+	else
+		fprintf(out, "worker=\"%u\"", row->worker);
 }
 
 static void put_services(FILE *out, const struct stats_view *view)

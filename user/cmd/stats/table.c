@@ -92,13 +92,13 @@ static void print_ports(FILE *out, const struct stats_view *view)
 	if (!grid_begin(&grid, view))
 		return;
 	fputs("port", grid.file);
-	put_names(&grid, counters_port_names, PORT_VALUES);
+	put_names(&grid, counters_port_names, PORT_TRAFFIC);
 	fputc('\n', grid.file);
 	for (size_t i = 0; i < view->now->port_count; i++) {
 		const struct port_total *port = &view->now->ports[i];
 
 		fprintf(grid.file, "%u", port->port);
-		put_values(&grid, port->values, stats_port_before(view, port), PORT_VALUES);
+		put_values(&grid, port->values, stats_port_before(view, port), PORT_TRAFFIC);
 		fputc('\n', grid.file);
 	}
 	grid_end(&grid, out, 1);
