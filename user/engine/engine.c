@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/checksum.h"
+#include "base/checksum.h"
 #include "engine/internal.h"
 #include "udpxdp/packet.h"
 
