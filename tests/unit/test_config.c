@@ -184,7 +184,8 @@ static void wrong_options_of_serve(void **state)
 	check_refused("ifcae = eth0", "ifcae: unknown");
 	check_refused("i = eth0", "i: unknown");
 	check_refused("help", "help: unknown");
-	check_refused("mode = fast", "mode: allowed are auto zerocopy copy skb native drv generic");
+	check_refused("mode = fast",
+		"mode: allowed are auto zerocopy copy skb sockets native drv generic");
 	check_refused("log-format = xml", "log-format: allowed are text json");
 	check_refused("busy-poll = 10001", "busy-poll: '10001' is not a number from 0 to 10000");
 	check_refused("quiet = perhaps", "quiet: 'perhaps' is neither yes nor no");

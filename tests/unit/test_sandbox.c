@@ -70,7 +70,7 @@ static void enter(void)
 {
 	char error[256];
 
-	must(!sandbox_enter(NULL, error, sizeof(error)));
+	must(!sandbox_enter(NULL, true, error, sizeof(error)));
 }
 
 static int ask_for_queues(int socket)

@@ -123,6 +123,8 @@ static bool call(struct sockets *s, struct udp_socket *k)
 	s->part_count = s->next_part = 0;
 	for (int i = 0; i < n; i++) {
 		sockets_read_message(&s->arrivals[i], &s->messages[i].msg_hdr, k->port);
+		if (k->ifindex) /* an answer finds its way back to this socket by it */
+			sockets_set_ifindex(&s->arrivals[i].path.local, k->ifindex);
 		take_message(s, k, i);
 	}
 	guess_next(k, s->arrivals[n - 1].segment, s->messages[n - 1].msg_len);
@@ -281,14 +283,17 @@ static int adopt(struct sockets *s, unsigned number, int fd)
 {
 	struct udp_socket *k = &s->sockets[number];
 	struct sockets_name name = {};
-	socklen_t len = sizeof(name);
+	socklen_t len = sizeof(name), index_len = sizeof(int);
+	int ifindex = 0;
 
 	if (getsockname(fd, &name.any, &len) || watch(s, fd, number))
 		return -1;
+	getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, &index_len);
 	*k = (struct udp_socket){
 		.fd = fd,
 		.ipv6 = name.any.sa_family == AF_INET6,
 		.port = ntohs(name.ipv4.sin_port), /* at the same place in both */
+		.ifindex = ifindex,
 		.segment = PAYLOAD_ROOM,
 		.spread = 1,
 		.first = NONE,

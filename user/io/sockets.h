@@ -13,6 +13,7 @@
 #ifndef UDPXDP_IO_SOCKETS_H
 #define UDPXDP_IO_SOCKETS_H
 
+#include "udpxdp/datagram.h"
 #include "udpxdp/frame_io.h"
 
 #define SOCKETS_OUT 128u
@@ -38,6 +39,10 @@ int sockets_bind(int family, uint16_t port, const char *iface, enum sockets_shar
  * Returns NULL with errno, the sockets then still being the caller's.
  */
 struct frame_io *sockets_open(const int *fds, unsigned count, int doorbell);
+
+/* Has what is sent to a peer leave by this interface, where that is not the route's to say: to a
+ * link-local address, and by sockets that hear one interface. 0: any. */
+void sockets_set_ifindex(struct udpxdp_endpoint *peer, uint32_t ifindex);
 
 /* Where the buffers are, and what went wrong. */
 struct sockets_account {

@@ -40,6 +40,7 @@ struct udp_socket {
 	int fd;
 	bool ipv6;
 	uint16_t port;
+	uint32_t ifindex; /* of the one interface that it hears; 0: it hears all */
 
 	/* How messages are spread over buffers when receiving: as it would have suited the last. */
 	uint32_t segment; /* bytes into each buffer but a message's last */

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/build.h"
+#include "io/sockets.h"
 #include "udpxdp/packet.h"
 
 #define IFINDEX_MAC 0x02 /* locally administered, and no group */
@@ -31,6 +32,11 @@ static void mac_set_ifindex(uint8_t mac[6], uint32_t ifindex)
 	mac[0] = IFINDEX_MAC;
 	mac[1] = 0;
 	memcpy(mac + 2, &ifindex, 4);
+}
+
+void sockets_set_ifindex(struct udpxdp_endpoint *peer, uint32_t ifindex)
+{
+	mac_set_ifindex(peer->mac, ifindex);
 }
 
 static uint32_t mac_ifindex(const uint8_t mac[6])
@@ -153,10 +159,9 @@ bool sockets_read_frame(
 		.peer = info.dest,
 		.local_port = info.source_port,
 		.peer_port = info.dest_port,
+		.ifindex = mac_ifindex(data),
 		.ttl = data[info.l3 + (info.version == 4 ? 8 : 7)],
 	};
-	if (is_link_local(&info.source) || is_link_local(&info.dest))
-		flow->ifindex = mac_ifindex(data);
 	*payload = frame->data + info.payload;
 	*len = info.payload_len;
 	return true;
@@ -188,12 +193,13 @@ static void put_ipv4(struct msghdr *m, struct sockets_name *name, const struct s
 
 static void put_ipv6(struct msghdr *m, struct sockets_name *name, const struct sockets_flow *flow)
 {
-	struct in6_pktinfo info = {.ipi6_ifindex = flow->ifindex};
+	const bool scoped = is_link_local(&flow->local) || is_link_local(&flow->peer);
+	struct in6_pktinfo info = {.ipi6_ifindex = scoped ? flow->ifindex : 0};
 
 	memcpy(&info.ipi6_addr, flow->local.b, 16);
 	name->ipv6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
 		.sin6_port = htons(flow->peer_port),
-		.sin6_scope_id = flow->ifindex};
+		.sin6_scope_id = info.ipi6_ifindex};
 	memcpy(&name->ipv6.sin6_addr, flow->peer.b, 16);
 	m->msg_namelen = sizeof(name->ipv6);
 	put(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));

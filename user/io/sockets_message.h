@@ -49,7 +49,7 @@ uint8_t *sockets_write_headers(
 struct sockets_flow {
 	struct udpxdp_addr local, peer; /* local unspecified: as the route says */
 	uint16_t local_port, peer_port;
-	uint32_t ifindex; /* that a link-local address counts on; 0: none */
+	uint32_t ifindex; /* of the interface that it came by; 0: not known */
 	uint32_t ttl;
 };
 

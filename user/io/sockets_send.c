@@ -17,9 +17,13 @@ static struct udp_socket *find_socket(struct sockets *s, const struct sockets_fl
 {
 	const bool ipv6 = !udpxdp_addr_is_ipv4(&flow->peer);
 
-	for (unsigned i = 0; i < s->count; i++)
-		if (s->sockets[i].port == flow->local_port && s->sockets[i].ipv6 == ipv6)
-			return &s->sockets[i];
+	for (unsigned i = 0; i < s->count; i++) {
+		struct udp_socket *k = &s->sockets[i];
+
+		if (k->port == flow->local_port && k->ipv6 == ipv6 &&
+			(!k->ifindex || !flow->ifindex || k->ifindex == flow->ifindex))
+			return k;
+	}
 	return NULL;
 }
 

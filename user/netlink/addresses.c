@@ -83,9 +83,9 @@ static int read_addr(const struct nlmsghdr *message, void *context)
 		    attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS]))
 		return MNL_CB_OK;
 	netlink_get_addr(&addr.broadcast, a->ifa_family, attrs[IFA_BROADCAST]);
-	addr.on_iface =
-		(int)a->ifa_index == r->ifindex || (r->master && (int)a->ifa_index == r->master);
-	if (is_loopback(&addr.addr) ||
+	addr.on_iface = !r->ifindex || (int)a->ifa_index == r->ifindex ||
+			(r->master && (int)a->ifa_index == r->master);
+	if ((is_loopback(&addr.addr) && r->ifindex) ||
 		(a->ifa_family == AF_INET6 && a->ifa_scope == RT_SCOPE_LINK && !addr.on_iface))
 		return MNL_CB_OK;
 	return add(r, &addr);
@@ -110,19 +110,37 @@ static int ask_addrs(struct mnl_socket *socket, struct reading *r)
 	return netlink_ask(socket, question, read_addr, r);
 }
 
+/* The kernel names lo first; a host is better known by another address. */
+static void move_loopback_behind(struct reading *r)
+{
+	size_t kept = 0, moved = 0;
+	struct udpxdp_host_addr *loopback = calloc(r->count + 1, sizeof(*loopback));
+
+	for (size_t i = 0; loopback && i < r->count; i++)
+		if (is_loopback(&r->addrs[i].addr))
+			loopback[moved++] = r->addrs[i];
+		else
+			r->addrs[kept++] = r->addrs[i];
+	if (moved)
+		memcpy(&r->addrs[kept], loopback, moved * sizeof(*loopback));
+	free(loopback);
+}
+
 static struct udpxdp_host *read_once(int ifindex, bool *up)
 {
-	struct reading r = {.ifindex = ifindex};
+	struct reading r = {.ifindex = ifindex, .up = !ifindex, .ethernet = !ifindex};
 	struct mnl_socket *socket = netlink_open(0);
 	struct udpxdp_host *net = NULL;
 	int saved;
 
 	if (!socket)
 		return NULL;
-	if (!ask_link(socket, &r)) {
+	if (!ifindex || !ask_link(socket, &r)) {
 		errno = ENOTSUP;
-		if (r.ethernet && !ask_addrs(socket, &r))
+		if (r.ethernet && !ask_addrs(socket, &r)) {
+			move_loopback_behind(&r);
 			net = udpxdp_host_new(r.mac, r.mtu, r.addrs, r.count);
+		}
 	}
 	saved = errno;
 	mnl_socket_close(socket);

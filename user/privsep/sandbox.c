@@ -92,7 +92,7 @@ static bool map_updates_need_cap_bpf(void)
 	return major < 5 || (major == 5 && minor < 19);
 }
 
-static int reduce_capabilities(const char *user, char *error, size_t size)
+static int reduce_capabilities(const char *user, bool keeps_net_admin, char *error, size_t size)
 {
 	const capng_type_t both = CAPNG_EFFECTIVE | CAPNG_PERMITTED;
 	const bool changes_user = sandbox_changes_user();
@@ -101,8 +101,9 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 	int result;
 
 	capng_clear(CAPNG_SELECT_ALL);
-	capng_update(CAPNG_ADD, both, CAP_NET_ADMIN);
-	if (map_updates_need_cap_bpf())
+	if (keeps_net_admin)
+		capng_update(CAPNG_ADD, both, CAP_NET_ADMIN);
+	if (keeps_net_admin && map_updates_need_cap_bpf())
 		capng_update(CAPNG_ADD, both, CAP_BPF);
 	if (!changes_user) {
 		result = capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
@@ -146,20 +147,20 @@ static const char *const process_calls[] = {"accept4", "bind", "bpf", "brk", "ca
 	"sched_setaffinity", "sched_yield", "seccomp", "sendmsg", "sendto", "set_robust_list",
 	"setsockopt", "shutdown", "sigaltstack", "signalfd4", "socket", "stat", "statx", "sysinfo",
 	"tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat", "wait4",
-	"waitid", "write", "writev", NULL};
+	"sendmmsg", "waitid", "write", "writev", NULL};
 
 /* What the monitor needs: to hear a request, to open or remove a file, to answer. */
 static const char *const monitor_calls[] = {"close", "exit", "exit_group", "open", "openat",
 	"recvfrom", "restart_syscall", "rmdir", "rt_sigreturn", "sendmsg", "unlink", "unlinkat",
 	NULL};
 
-/* What a data-path thread does: its socket and doorbells; the capture file, which takes back half a
- * record and is closed where it cannot; locks; the clock where the vdso has none, and a nap in
+/* What a data-path thread does: its sockets and doorbells; the capture file, which takes back half
+ * a record and is closed where it cannot; locks; the clock where the vdso has none, and a nap in
  * which datagrams gather; an end, by its own will or by abort(). */
-static const char *const data_path_calls[] = {"sendto", "recvfrom", "poll", "ppoll", "read",
-	"write", "restart_syscall", "ftruncate", "close", "futex", "clock_gettime", "nanosleep",
-	"clock_nanosleep", "madvise", "munmap", "rt_sigprocmask", "exit", "exit_group", "getpid",
-	"gettid", "tgkill", "rt_sigreturn", NULL};
+static const char *const data_path_calls[] = {"sendto", "recvfrom", "sendmmsg", "recvmmsg", "poll",
+	"ppoll", "epoll_wait", "epoll_pwait", "read", "write", "restart_syscall", "ftruncate",
+	"close", "futex", "clock_gettime", "nanosleep", "clock_nanosleep", "madvise", "munmap",
+	"rt_sigprocmask", "exit", "exit_group", "getpid", "gettid", "tgkill", "rt_sigreturn", NULL};
 
 static int allow_only(const char *const calls[])
 {
@@ -197,11 +198,11 @@ static void drop_thread_capabilities(void)
 	capng_apply(CAPNG_SELECT_CAPS);
 }
 
-int sandbox_enter(const char *user, char *error, size_t size)
+int sandbox_enter(const char *user, bool keeps_net_admin, char *error, size_t size)
 {
 	int result;
 
-	if (reduce_capabilities(user, error, size) < 0)
+	if (reduce_capabilities(user, keeps_net_admin, error, size) < 0)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		snprintf(error, size, "no_new_privs: %s", strerror(errno));

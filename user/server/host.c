@@ -5,7 +5,17 @@
 #include <string.h>
 
 #include "server/internal.h"
+#include "server/kernel_sockets.h"
 #include "base/log.h"
+
+struct udpxdp_host *server_read_host(const struct server_config *config, bool *up)
+{
+	struct udpxdp_host *net = addresses_read(config->ifindex, up);
+
+	if (net && config->mode == XDP_MODE_SOCKETS)
+		net->mtu = KERNEL_SOCKETS_MTU;
+	return net;
+}
 
 /* Returns whether the filter knows it now. */
 static bool set_address(struct server *s, const struct udpxdp_addr *addr, uint32_t flags)
@@ -64,7 +74,7 @@ static void limit_mtu(struct server *s, struct udpxdp_host *net)
 /* Ends the server once it has lost its interface. */
 static bool lost_interface(struct server *s, bool found)
 {
-	if (found && filter_is_attached(s->filter))
+	if (found && (!s->filter || filter_is_attached(s->filter)))
 		return false;
 	if (found)
 		log_line("the filter is no longer on %s: the interface was made anew, or somebody "
@@ -112,7 +122,7 @@ void server_on_addresses(void *context)
 {
 	struct server *s = context;
 	bool up;
-	struct udpxdp_host *net = addresses_read(s->config->ifindex, &up);
+	struct udpxdp_host *net = server_read_host(s->config, &up);
 
 	if (!net && errno != ENODEV) {
 		if (!s->stale)
@@ -129,17 +139,21 @@ void server_on_addresses(void *context)
 	if (up != s->was_up)
 		log_verbose("%s is %s", s->config->iface, up ? "up" : "down");
 	s->was_up = up;
-	limit_mtu(s, net);
 	server_check_ipv4(s, net);
-	server_update_filter(s, s->net, net);
+	if (s->filter) {
+		limit_mtu(s, net);
+		server_update_filter(s, s->net, net);
+	}
 	s->net = net;
 	workers_set_net(s->workers, net);
 }
 
 void server_periodic(struct server *s)
 {
-	if (filter_is_attached(s->filter))
+	const bool attached = s->filter && filter_is_attached(s->filter);
+
+	if (attached)
 		count_queues(s);
-	if (s->stale || !filter_is_attached(s->filter))
+	if (s->stale || (s->filter && !attached))
 		server_on_addresses(s);
 }

@@ -19,8 +19,11 @@ struct server {
 	uint32_t mtu_max; /* what the umem was sized for */
 	sd_event *loop;
 	struct filter *filter;
+	struct service_counters *counters; /* where no filter has them */
 	struct xsk_sockets sockets;
-	struct frame_io *afxdp[MAX_QUEUES]; /* the sockets, which sockets.ios may decorate */
+	struct frame_io *afxdp[MAX_QUEUES]; /* the sockets (of the kernel, if the mode says so),
+					     * which sockets.ios may decorate */
+	struct guard *guard;                /* of sockets of the kernel; NULL: nothing is dropped */
 	struct capture_file *capture;
 	struct printer *printer;
 	struct history *histories[MAX_SERVICES];
@@ -40,6 +43,12 @@ struct server {
 /* Opens, attaches and starts everything; *net is taken. Returns the exit status, an error line
  * said; what is there already is for server_stop(). */
 int server_start(struct server *server, struct udpxdp_host **net);
+
+/* The same with sockets of the kernel and nothing else. */
+int server_start_without_xdp(struct server *server, struct udpxdp_host **net);
+
+/* Reads the host's addresses and the state of the interface. Returns NULL with errno. */
+struct udpxdp_host *server_read_host(const struct server_config *config, bool *up);
 
 /* Takes apart whatever is there, in the reverse order, and says the accounts. */
 void server_stop(struct server *server);

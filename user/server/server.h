@@ -3,15 +3,11 @@
 #ifndef UDPXDP_SERVER_H
 #define UDPXDP_SERVER_H
 
+#include "io/guard.h"
 #include "xdp/xsk_sockets.h"
 #include "server/workers.h"
 
 #define MAX_RULES 256 /* --allow and --deny together */
-
-struct server_rule {
-	struct source_rule_key key;
-	__u32 verdict; /* RULE_ALLOW or RULE_DENY */
-};
 
 struct server_config {
 	const char *iface;
@@ -34,7 +30,7 @@ struct server_config {
 	const char *user;                  /* to become; NULL: nobody */
 	__u64 limit_interval, limit_burst; /* as in struct filter_config */
 	bool default_deny;
-	struct server_rule rules[MAX_RULES];
+	struct guard_rule rules[MAX_RULES];
 	unsigned rule_count;
 };
 

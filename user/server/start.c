@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "server/internal.h"
+#include "server/kernel_sockets.h"
 #include "privsep/monitor.h"
 #include "base/log.h"
 #include "privsep/sandbox.h"
@@ -181,7 +184,7 @@ static int instruct_monitor(const struct server *s)
 	}
 	if (!error && s->control)
 		error = monitor_remove_at_end(c->control);
-	for (unsigned i = 0; !error && filter_pin_path(s->filter, i, path); i++)
+	for (unsigned i = 0; !error && s->filter && filter_pin_path(s->filter, i, path); i++)
 		error = monitor_remove_at_end(path);
 	monitor_seal();
 	return error;
@@ -199,7 +202,7 @@ static int enter_sandbox(struct server *s)
 	}
 	if (instruct_monitor(s) < 0)
 		return failed("preparing the sandbox", "give shorter paths");
-	if (!sandbox_enter(s->config->user, error, sizeof(error)))
+	if (!sandbox_enter(s->config->user, s->filter, error, sizeof(error)))
 		return EXIT_CLEAN;
 	log_line("entering the sandbox failed: %s; give another --user, or --no-sandbox to serve "
 		 "without",
@@ -224,12 +227,32 @@ static int open_outputs(struct server *s, unsigned workers)
 	return EXIT_CLEAN;
 }
 
+/* Frames that no filter saw. */
+static int make_guard(struct server *s)
+{
+	const struct server_config *c = s->config;
+	const struct filter_config config = {
+		.limit_interval = c->limit_interval,
+		.limit_burst = c->limit_burst,
+		.default_deny = c->default_deny,
+	};
+
+	if (!c->rule_count && !c->limit_interval)
+		return EXIT_CLEAN;
+	s->guard = guard_new(&config, c->rules, c->rule_count);
+	return s->guard ? EXIT_CLEAN
+			: failed("making the guard rails", "is the system out of memory?");
+}
+
 static int decorate(struct server *s)
 {
 	for (unsigned i = 0; i < s->sockets.count; i++) {
 		struct frame_io *io = s->sockets.ios[i];
 
 		s->afxdp[i] = io;
+		if (s->guard && !(io = guard_wrap(io, s->guard)))
+			return failed("making the guard rails", "is the system out of memory?");
+		s->sockets.ios[i] = io;
 		if (s->capture && !(io = capture_wrap(io, s->capture)))
 			return failed("starting the capture", "is the system out of memory?");
 		s->sockets.ios[i] = io;
@@ -266,7 +289,7 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 		.coalesce_us = c->coalesce_us,
 		.services = c->services,
 		.service_count = c->service_count,
-		.counters = filter_counters(s->filter),
+		.counters = s->filter ? filter_counters(s->filter) : s->counters,
 		.hostname = s->hostname,
 		.net = net,
 		.printer = s->printer,
@@ -295,8 +318,9 @@ static int watch_host(struct server *s)
 	int error;
 
 	s->addresses = addresses_watch(s->loop, server_on_addresses, s);
-	s->neighbours = neighbours_open(s->loop, s->config->ifindex);
-	if (!s->addresses || !s->neighbours)
+	if (s->filter)
+		s->neighbours = neighbours_open(s->loop, s->config->ifindex);
+	if (!s->addresses || (s->filter && !s->neighbours))
 		return failed("listening to rtnetlink", "see udpxdp -vv");
 	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
 	if (error >= 0)
@@ -306,6 +330,48 @@ static int watch_host(struct server *s)
 		return EXIT_CLEAN;
 	errno = -error;
 	return failed("making the event loop", "is the system out of memory?");
+}
+
+static int open_kernel_sockets(struct server *s)
+{
+	const struct server_config *c = s->config;
+	const unsigned workers = c->last_queue - c->first_queue + 1;
+	int status = EXIT_CLEAN;
+
+	s->counters = aligned_alloc(64, workers * c->service_count * sizeof(*s->counters));
+	if (!s->counters)
+		return failed("making the counters", "is the system out of memory?");
+	memset(s->counters, 0, workers * c->service_count * sizeof(*s->counters));
+	s->sockets = (struct xsk_sockets){.mode = XDP_MODE_SOCKETS};
+	for (unsigned i = 0; i < workers; i++) {
+		s->sockets.doorbells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (s->sockets.doorbells[i] < 0)
+			return failed("making a doorbell", "give fewer --queues");
+		status = kernel_sockets_open(&s->sockets.ios[i], c, i, s->sockets.doorbells[i]);
+		if (status) {
+			close(s->sockets.doorbells[i]);
+			return status;
+		}
+		s->sockets.count++;
+	}
+	return EXIT_CLEAN;
+}
+
+int server_start_without_xdp(struct server *s, struct udpxdp_host **net)
+{
+	int status;
+
+	if (!s->config->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
+		return failed("starting the monitor", "is the system out of memory?");
+	server_check_ipv4(s, *net);
+	if ((status = make_loop(s)) || (status = open_control(s)) || (status = open_capture(s)) ||
+		(status = open_kernel_sockets(s)) || (status = make_guard(s)) ||
+		(status = decorate(s)) || (status = watch_host(s)) || (status = enter_sandbox(s)) ||
+		(status = open_outputs(s, s->sockets.count)) || (status = start_workers(s, *net)))
+		return status;
+	s->net = *net;
+	*net = NULL;
+	return EXIT_CLEAN;
 }
 
 int server_start(struct server *s, struct udpxdp_host **net)

@@ -40,9 +40,9 @@ static int choose(const char *arg, const char *const *words, char *error, size_t
 static int set_mode(void *config, const char *arg, char *error, size_t size)
 {
 	static const char *const words[] = {
-		"auto", "zerocopy", "copy", "skb", "native", "drv", "generic", NULL};
+		"auto", "zerocopy", "copy", "skb", "sockets", "native", "drv", "generic", NULL};
 	static const enum xdp_mode modes[] = {XDP_MODE_AUTO, XDP_MODE_ZEROCOPY, XDP_MODE_COPY,
-		XDP_MODE_SKB, XDP_MODE_COPY, XDP_MODE_COPY, XDP_MODE_SKB};
+		XDP_MODE_SKB, XDP_MODE_SOCKETS, XDP_MODE_COPY, XDP_MODE_COPY, XDP_MODE_SKB};
 	int i = choose(arg, words, error, size);
 
 	if (i < 0)
@@ -134,7 +134,7 @@ static int set_limit(void *config, const char *arg, char *error, size_t size)
 static int add_rule(void *config, const char *arg, __u32 verdict, char *error, size_t size)
 {
 	struct server_config *c = &((struct serve_options *)config)->server;
-	struct server_rule *rule = &c->rules[c->rule_count];
+	struct guard_rule *rule = &c->rules[c->rule_count];
 	unsigned long long bits, most;
 	char text[64], *slash, *end;
 	bool ipv4;
@@ -217,7 +217,7 @@ const struct option_row serve_options[] = {
 		.kind = OPT_STRING,
 		.offset = SERVER(iface),
 		.arg = "IFACE",
-		.help = "the interface; required"},
+		.help = "the interface; only --mode sockets serves all of them without it"},
 	{.name = "service",
 		.letter = 's',
 		.kind = OPT_CALL,
@@ -229,15 +229,18 @@ const struct option_row serve_options[] = {
 		.letter = 'm',
 		.kind = OPT_CALL,
 		.set = set_mode,
-		.arg = "auto|zerocopy|copy|skb",
-		.help = "how frames get to user space; auto takes the first that works, "
-			"a named mode never falls back (default: auto)"},
+		.arg = "auto|zerocopy|copy|skb|sockets",
+		.help = "how frames get to user space; auto takes the first of zerocopy, copy "
+			"and skb that works, a named mode never falls back; sockets: no XDP, "
+			"but UDP sockets of the kernel, for which no privilege is needed "
+			"(default: auto)"},
 	{.name = "queues",
 		.letter = 'q',
 		.kind = OPT_CALL,
 		.set = set_queues,
 		.arg = "all|N[-M]",
-		.help = "RX queues to serve (default: all)"},
+		.help = "RX queues to serve; with --mode sockets, the number of workers "
+			"(default: all, or one worker)"},
 	{.name = "poll",
 		.kind = OPT_CALL,
 		.set = set_poll,
@@ -298,7 +301,8 @@ const struct option_row serve_options[] = {
 		.kind = OPT_STRING,
 		.offset = offsetof(struct serve_options, control),
 		.arg = "PATH",
-		.help = "control socket (default: " CONTROL_DIR "/IFACE.sock)"},
+		.help = "control socket (default: " CONTROL_DIR "/IFACE.sock, or under "
+			"$XDG_RUNTIME_DIR for who may not write there)"},
 	{.name = "pin-dir",
 		.kind = OPT_STRING,
 		.offset = offsetof(struct serve_options, pin_dir),

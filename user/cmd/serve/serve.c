@@ -15,6 +15,8 @@
 #include "privsep/sandbox.h"
 #include "services/service_table.h"
 
+#define ANY_INTERFACE "any" /* what a server without one is called */
+
 static int set_from_file(
 	void *options, const char *name, const char *value, char *error, size_t size)
 {
@@ -75,7 +77,9 @@ static void check_capabilities(void)
 
 	sandbox_missing(missing, sizeof(missing));
 	if (missing[0])
-		log_fail(EXIT_PERMISSION, "not permitted: %s missing; run as root or grant it",
+		log_fail(EXIT_PERMISSION,
+			"not permitted: %s missing; run as root, grant it, or serve without XDP: "
+			"--mode sockets",
 			missing);
 }
 
@@ -88,15 +92,24 @@ static void check_user(const struct server_config *c)
 		log_fail(status, "%s", error);
 }
 
-static void check_interface(struct server_config *c)
+static void find_interface(struct server_config *c)
 {
-	char name[64];
-	__u32 id;
-
+	if (strlen(c->iface) >= IFNAMSIZ || !c->iface[0] || strchr(c->iface, '/'))
+		log_fail(EXIT_INTERFACE,
+			"interface %s: no such name is possible; ip link shows what "
+			"there is",
+			c->iface);
 	c->ifindex = if_nametoindex(c->iface);
 	if (!c->ifindex)
 		log_fail(EXIT_INTERFACE, "interface %s: %s; ip link shows what there is", c->iface,
 			strerror(errno));
+}
+
+static void check_interface(const struct server_config *c)
+{
+	char name[64];
+	__u32 id;
+
 	if (!c->dispatcher && filter_find_attached(c->ifindex, &id, name, sizeof(name)))
 		log_fail(EXIT_BUSY, "interface %s is busy: XDP program %u (%s) is attached; %s",
 			c->iface, id, name,
@@ -135,22 +148,41 @@ static void warn_of_sockets(const struct server_config *c)
 	}
 }
 
+/* Without XDP: --queues says how many workers there are. */
+static void settle_sockets(struct server_config *c)
+{
+	if (c->dispatcher)
+		log_fail(EXIT_USAGE,
+			"option --attach: --mode sockets attaches nothing; leave one of them out");
+	if (c->busy_poll)
+		log_fail(EXIT_USAGE,
+			"option --busy-poll: --mode sockets has no driver to poll; leave one of "
+			"them out");
+	if (c->first_queue == c->last_queue && !c->first_queue)
+		log_fail(EXIT_USAGE,
+			"option --queues: with --mode sockets it is the number of workers; give 1 "
+			"or more");
+	if (!c->first_queue && c->last_queue == MAX_QUEUES - 1)
+		c->last_queue = 0;
+	else if (c->first_queue == c->last_queue)
+		c->first_queue = 1;
+}
+
 static int serve(const struct verb *verb, int argc, char **argv)
 {
 	static struct serve_options o = {.server.last_queue = MAX_QUEUES - 1};
 	struct server_config *c = &o.server;
-	char control[128], pin_dir[128], error[256];
+	char control[CONTROL_PATH_SIZE], pin_dir[128], error[256];
 	struct udpxdp_seed seed;
 
 	read_options(verb, &o, argc, argv);
 	log_level = o.verbose;
-	if (!c->iface)
-		log_fail(EXIT_USAGE, "no interface: which one is to be served; give --iface IFACE");
-	if (strlen(c->iface) >= IFNAMSIZ || !c->iface[0] || strchr(c->iface, '/'))
-		log_fail(EXIT_INTERFACE,
-			"interface %s: no such name is possible; ip link shows what "
-			"there is",
-			c->iface);
+	if (!c->iface && c->mode != XDP_MODE_SOCKETS)
+		log_fail(EXIT_USAGE,
+			"no interface: which one is to be served; give --iface IFACE, or --mode "
+			"sockets to serve without XDP");
+	if (c->mode == XDP_MODE_SOCKETS)
+		settle_sockets(c);
 	if (c->coalesce_us && c->wait != WAIT_BLOCK)
 		log_fail(EXIT_USAGE,
 			"option --coalesce: who spins does not wait for a batch; give --poll "
@@ -160,10 +192,10 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)
 		log_fail(EXIT_USAGE, "%s", error);
 
-	snprintf(control, sizeof(control), CONTROL_DIR "/%s.sock", c->iface);
+	control_default_path(control, c->iface ? c->iface : ANY_INTERFACE);
 	c->control = o.control ? o.control : control;
 	c->control_asked = o.control;
-	snprintf(pin_dir, sizeof(pin_dir), PIN_ROOT "/%s", c->iface);
+	snprintf(pin_dir, sizeof(pin_dir), PIN_ROOT "/%s", c->iface ? c->iface : "");
 	for (char *dot = pin_dir; (dot = strchr(dot, '.'));)
 		*dot = '_';
 	c->pin_dir = o.pin_dir ? o.pin_dir : pin_dir;
@@ -174,10 +206,17 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	services_seed(c->services, c->service_count, &seed);
 	filter_log_setup();
 	tzset();
-	check_capabilities();
+	if (c->mode != XDP_MODE_SOCKETS)
+		check_capabilities();
 	check_user(c);
-	check_interface(c);
-	warn_of_sockets(c);
+	if (c->iface)
+		find_interface(c);
+	else
+		c->iface = ANY_INTERFACE;
+	if (c->mode != XDP_MODE_SOCKETS) {
+		check_interface(c);
+		warn_of_sockets(c);
+	}
 	return server_run(c);
 }
 
