@@ -40,7 +40,7 @@ static inline uint8_t ttl_of(const struct udpxdp_path *path)
 }
 
 /* Returns the sum of the addresses. */
-static inline uint64_t put_ipv4(
+PACKET_INLINE uint64_t put_ipv4(
 	uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t udp_len)
 {
 	const uint16_t version = PACKET_BE16(0x4500 | tos), flags = PACKET_BE16(0x4000 /* DF */);
@@ -57,7 +57,7 @@ static inline uint64_t put_ipv4(
 	return addresses;
 }
 
-static inline uint64_t put_ipv6(
+PACKET_INLINE uint64_t put_ipv6(
 	uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t udp_len)
 {
 	put32(p, two(0x6000 | tos << 4, 0));
@@ -69,7 +69,7 @@ static inline uint64_t put_ipv6(
 
 /* Writes all but the UDP header's checksum. *pseudo gets the sum of the pseudo-header. Returns
  * where the UDP header stands. */
-static inline uint8_t *put_headers(
+PACKET_INLINE uint8_t *put_headers(
 	uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t len, uint64_t *pseudo)
 {
 	uint32_t udp_len = UDP_HEADER_LEN + len;
