@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A source and sink of whole Ethernet frames: an AF_XDP socket, a pair of pcap files, or a
- * decorator of either. Used by one thread. Frames are lent and given back explicitly; nothing
- * here allocates once open.
+ * A source and sink of whole Ethernet frames: an AF_XDP socket, the kernel's UDP sockets, a pair
+ * of pcap files, or a decorator of one of these. Used by one thread. Frames are lent and given
+ * back explicitly; nothing here allocates once open.
  */
 #ifndef UDPXDP_FRAME_IO_H
 #define UDPXDP_FRAME_IO_H
@@ -20,6 +20,8 @@ struct frame {
 			   * frame, what its builder says. A capture shows it */
 	uint64_t cookie;  /* the back end's own: which buffer this is. Keep it untouched */
 	bool is_rx;       /* received, and so lent; false: from allocate() */
+	bool from_kernel; /* received by a socket of the kernel, which judged its addresses: they
+			   * may be this host's own. A group MAC says that it was broadcast */
 };
 
 struct frame_io;

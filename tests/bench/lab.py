@@ -142,10 +142,7 @@ class Lab:
         for namespace, name, host in ((self.client, client, 1), (self.server, server, 2)):
             self.ip(namespace, "address", "add", f"10.203.{number}.{host}/24", "dev", name)
             self.ip(namespace, "link", "set", name, "up")
-        # The stack cuts the generator's batches into datagrams before the veth, as it would
-        # for most NICs; otherwise only the servers without XDP would get them whole.
-        sh("nsenter", f"--net=/run/netns/{self.client}", "ethtool", "-K", client,
-           "tx-udp-segmentation", "off")
+        self.segment_early(client, True)
         return client, server, f"10.203.{number}.2"
 
     def namespace(self, side):
@@ -157,6 +154,12 @@ class Lab:
 
     def mac(self, side, iface):
         return json.loads(self.run(side, "ip", "-j", "link", "show", "dev", iface))[0]["address"]
+
+    def segment_early(self, iface, on):
+        """The stack cuts the generator's batches into datagrams before the veth, as it would for
+        most NICs; otherwise only the servers without XDP would get them whole."""
+        sh("nsenter", f"--net=/run/netns/{self.client}", "ethtool", "-K", iface,
+           "tx-udp-segmentation", "off" if on else "on")
 
     def start(self, side, cpu, command, name, ready=None):
         namespace = self.namespace(side)

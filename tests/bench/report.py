@@ -14,6 +14,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # or at most (<=) how much.
 RATIOS = [
     ("64 B echo, open loop", "open 64", "udpxdp adaptive", "recvmmsg", ">=", 3.0),
+    ("64 B echo, open loop, without XDP", "open 64", "udpxdp sockets", "recvmmsg", ">=", 1.0),
+    ("64 B echo, open loop in trains, without XDP", "open 64, trains", "udpxdp sockets", "recvmmsg",
+     ">=", 1.2),
     ("64 B echo, closed loop, window 256", "closed 64", "udpxdp adaptive", "recvmmsg", ">=", 2.3),
     ("1,024 B echo, open loop", "open 1024", "udpxdp adaptive", "recvmmsg", ">=", 2.5),
     ("1,024 B echo, closed loop, window 256", "closed 1024", "udpxdp adaptive", "recvmmsg",
@@ -37,6 +40,7 @@ RATIOS = [
 # Blue is ours.
 COLOURS = {
     "udpxdp driver": "#08306b", "udpxdp adaptive": "#08519c", "udpxdp spin": "#3182bd", "udpxdp block": "#6baed6",
+    "udpxdp sockets": "#9ecae1",
     "recvmmsg": "#a63603", "recvfrom": "#e6550d", "recvfrom spin": "#fd8d3c", "Python": "#fdbe85",
     "XDP_TX": "#969696",
 }
@@ -46,6 +50,7 @@ INSTRUCTIONS_MAX = 250
 # How the values of a work are shown: heading, unit, factor, decimals.
 WORKS = {
     "open 64": ("64 B open loop", "k/s", 1e-3, 0),
+    "open 64, trains": ("the same, in trains", "k/s", 1e-3, 0),
     "open 1024": ("1,024 B open loop", "k/s", 1e-3, 0),
     "kernel 64": ("64 B, kernel's generator", "k/s", 1e-3, 0),
     "kernel 1024": ("1,024 B, kernel's generator", "k/s", 1e-3, 0),

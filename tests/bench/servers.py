@@ -6,7 +6,7 @@ import sys
 from lab import CLIENT_CPU, SERVER_CPU
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ECHO_PORT, CHAT_PORT = 8080, 8090
+ECHO_PORT, SOCKETS_PORT, CHAT_PORT = 8080, 8081, 8090
 COALESCE_US = 200
 BPFFS = "/sys/fs/bpf"
 
@@ -15,6 +15,7 @@ class Server:
     """A server that is frozen while it is not its turn, and the client's end of its wire."""
 
     has_process = True  # that answers, on the server's CPU
+    port = ECHO_PORT    # of its echo
 
     def __init__(self, lab, build, name):
         self.lab = lab
@@ -106,8 +107,9 @@ class Answering(Reflector):
 class Udpxdp(Server):
     """The program under test."""
 
-    def __init__(self, lab, build, name, service, *options):
+    def __init__(self, lab, build, name, service, *options, port=ECHO_PORT):
         super().__init__(lab, build, name)
+        self.port = port
         self.start([f"{build}/udpxdp", "serve", "-i", self.iface, "-s", service, *options,
                     "--cpus", str(SERVER_CPU), "-Q",
                     "--control", f"{lab.logs}/{self.iface}.sock",
@@ -135,6 +137,9 @@ def start_servers(lab, build):
             ("udpxdp block", "--poll", "block"),
             ("udpxdp coalescing", "--poll", "block", "--coalesce", str(COALESCE_US))):
         servers[name] = Udpxdp(lab, build, name, f"echo:{ECHO_PORT}", *options)
+    # The kernel's sockets of the other servers have that port.
+    servers["udpxdp sockets"] = Udpxdp(lab, build, "udpxdp sockets", f"echo:{SOCKETS_PORT}",
+                                       "--mode", "sockets", port=SOCKETS_PORT)
     servers["udpxdp chat"] = Udpxdp(lab, build, "udpxdp chat",
                                     f"chat:{CHAT_PORT},history=off,idle=3600")
     for name in ("sendmmsg relay", "udpxdp chat"):

@@ -22,8 +22,8 @@ struct {
 	__type(value, struct sink_counts);
 } sink_counts SEC(".maps");
 
-/* Counts an IPv4 UDP frame. Returns whether it was one. */
-static __always_inline int count(void *data, void *end)
+/* Counts an IPv4 UDP frame, or a train of so many datagrams. Returns whether it was one. */
+static __always_inline int count(void *data, void *end, __u32 datagrams)
 {
 	struct ethhdr *eth = data;
 	struct iphdr *ip = (void *)(eth + 1);
@@ -36,7 +36,7 @@ static __always_inline int count(void *data, void *end)
 	counts = bpf_map_lookup_elem(&sink_counts, &key);
 	if (!counts)
 		return 0;
-	__sync_fetch_and_add(&counts->packets, 1);
+	__sync_fetch_and_add(&counts->packets, datagrams);
 	__sync_fetch_and_add(&counts->bytes, sizeof(*eth) + bpf_ntohs(ip->tot_len));
 	return 1;
 }
@@ -44,14 +44,16 @@ static __always_inline int count(void *data, void *end)
 SEC("xdp")
 int sink_xdp(struct xdp_md *ctx)
 {
-	return count((void *)(long)ctx->data, (void *)(long)ctx->data_end) ? XDP_DROP : XDP_PASS;
+	return count((void *)(long)ctx->data, (void *)(long)ctx->data_end, 1) ? XDP_DROP : XDP_PASS;
 }
 
 SEC("tc")
 int sink_tc(struct __sk_buff *skb)
 {
-	return count((void *)(long)skb->data, (void *)(long)skb->data_end) ? TC_ACT_SHOT
-									   : TC_ACT_OK;
+	const __u32 datagrams = skb->gso_segs ? skb->gso_segs : 1;
+
+	return count((void *)(long)skb->data, (void *)(long)skb->data_end, datagrams) ? TC_ACT_SHOT
+										      : TC_ACT_OK;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

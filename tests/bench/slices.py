@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from lab import CLIENT_CPU, SERVER_CPU, spawn
-from servers import CHAT_PORT, ECHO_PORT
+from servers import CHAT_PORT
 
 TICK = os.sysconf("SC_CLK_TCK")
 FOREIGN_MAX = 0.1   # of a CPU's time in a slice that may go to others
@@ -136,7 +136,7 @@ class Bench:
             raise RuntimeError(f"{' '.join(child.args)}: {errors.strip()}") from None
 
     def _load(self, server, *options):
-        return self._generator([f"{self.build}/udpxdp", "bench", server.address, str(ECHO_PORT),
+        return self._generator([f"{self.build}/udpxdp", "bench", server.address, str(server.port),
                                 "-j", "-Q", *options])
 
     @staticmethod
@@ -168,8 +168,11 @@ class Bench:
         got["value"] = got["latency_us"].get("p50")
         return got
 
-    def open(self, server, size):
-        """More than anybody can answer. The answers are counted at the sink meanwhile."""
+    def open(self, server, size, trains=False):
+        """More than anybody can answer. The answers are counted at the sink meanwhile.
+
+        trains: the generator's batches cross the wire whole.
+        """
         def work():
             load = self._load(server, "--timeout", "0", "-r", str(FLOOD), "-s", str(size),
                               "-t", str(self.seconds + 0.1))
@@ -179,7 +182,12 @@ class Bench:
             end, after, _ = server.far_end.ask()
             offered = self._result(load)["sent_per_second"]
             return {"value": (after - before) * 1e9 / (end - start), "offered": offered}
-        value, watch = self._watched(server, work)
+        if trains:
+            self.lab.segment_early(server.client_iface, False)
+        try:
+            value, watch = self._watched(server, work)
+        finally:
+            self.lab.segment_early(server.client_iface, True)
         value["user_share"] = watch.user_share
         return value
 

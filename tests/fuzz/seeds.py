@@ -5,6 +5,7 @@
 Needs scapy. The corpora are committed; run this again when a format of an input changes.
 """
 import os
+import socket
 import struct
 import sys
 
@@ -128,6 +129,26 @@ ipv4_header_length_16 ipv4_header_beyond_frame ipv4_total_length_65535
 ipv4_udp_header_half_in_trailer ipv6_payload_length_0 ipv4_fragment_middle ipv6_fragment_last
 ipv6_jumbogram ipv6_routing ipv4_transit ipv6_mapped_source ipv4_port_unserved ipv4_denied
 ipv6_denied ipv4_rate_limited ipv6_rate_limited""".split()
+
+# ---- fuzz_sockets: what is said of a datagram, then a frame ----
+
+
+def said(ipv6, length, source, dest, broadcast=0, segment=0):
+    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    return struct.pack("=BBBBHHHxxI16s16s", ipv6, 0x48, 9, broadcast, length, 40000, segment, 2,
+                       socket.inet_pton(family, source), socket.inet_pton(family, dest))
+
+
+SOCKETS = {
+    "ipv4": said(0, 5, "127.0.0.1", "127.0.0.1") + bytes(E/V4/U/TEXT),
+    "ipv4_train": said(0, 65507, "10.0.0.2", "10.0.0.1", segment=1400) + FIXTURES["ipv4_qinq_options"],
+    "ipv4_broadcast": said(0, 5, "10.0.0.2", "10.0.0.255", 1) + FIXTURES["ipv4_broadcast"],
+    "ipv6": said(1, 65527, "::1", "::1") + bytes(E/V6/U/TEXT),
+    "ipv6_link_local": said(1, 5, "fe80::2", "fe80::1") +
+                       bytes(E/to(V6, src="fe80::1", dst="fe80::2", hlim=1)/U/TEXT),
+    "ipv6_mapped": said(1, 5, "::ffff:10.0.0.2", "::1") + FIXTURES["ipv6_mapped_source"],
+    "arp": said(0, 0, "0.0.0.0", "255.255.255.255", 1) + FIXTURES["arp"],
+}
 
 # ---- fuzz_pcap: a capture file ----
 
@@ -271,6 +292,8 @@ def main():
     for name in PACKETS:
         write("packet", name, b"\0" + FIXTURES[name])
     write("packet", "no_socket", b"\1" + FIXTURES["ipv4"])
+    for name, data in SOCKETS.items():
+        write("sockets", name, data)
     for name, data in PCAPS.items():
         write("pcap", name, data)
     for name, text in SERVICES.items():

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "engine/build.h"
-#include "engine/checksum.h"
+#include "base/build.h"
+#include "base/checksum.h"
 #include "udpxdp/packet.h"
 #include "udpxdp/service.h"
 
@@ -211,6 +211,33 @@ static void ttl_is_taken_from_the_path(void **state)
 	assert_int_equal(by_the_book(frame + 14, 20), 0xffff);
 }
 
+/* RFC 1071 of the pseudo-header alone, not complemented: completing it is adding the rest. */
+static void partial_checksum_can_be_completed(void **state)
+{
+	_Alignas(2) uint8_t frame[128];
+
+	for (int ipv4 = 0; ipv4 < 2; ipv4++) {
+		struct udpxdp_path path = example_path(ipv4);
+		struct frame_info info = {};
+		const uint32_t total = headers_len(&path) + 5;
+		uint16_t complete;
+
+		headers_write_partial(frame, &path, 0xb8, 5);
+		memcpy(frame + headers_len(&path), "hello", 5);
+		assert_int_equal(frame_classify(frame, frame + total, total, &info), FRAME_UDP);
+		complete = ~checksum_fold(checksum_sum(frame + info.l4, total - info.l4));
+		memcpy(frame + info.l4 + 6, &complete, 2);
+		assert_true(udp_checksum_right(frame, &info));
+		if (ipv4) {
+			assert_int_equal(frame[info.l3 + 1], 0xb8);
+			assert_int_equal(by_the_book(frame + info.l3, 20), 0xffff);
+		} else {
+			assert_int_equal(frame[info.l3], 0x6b);
+			assert_int_equal(frame[info.l3 + 1], 0x80);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +250,7 @@ int main(void)
 		cmocka_unit_test(what_is_built_is_classified_as_it_was_meant),
 		cmocka_unit_test(zero_checksum_is_sent_as_ones),
 		cmocka_unit_test(ttl_is_taken_from_the_path),
+		cmocka_unit_test(partial_checksum_can_be_completed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,8 +227,8 @@ static void wrong_options_of_serve_are_refused(void **state)
 	check_refused("ifcae = eth0", "ifcae: unknown");
 	check_refused("i = eth0", "i: unknown");
 	check_refused("help", "help: unknown");
-	check_refused(
-		"mode = fast", "mode: invalid value 'fast', expected auto, zerocopy, copy or skb");
+	check_refused("mode = fast",
+		"mode: invalid value 'fast', expected auto, zerocopy, copy, skb or sockets");
 	check_refused("log-format = xml", "log-format: invalid value 'xml', expected text or json");
 	check_refused("busy-poll = 10001", "busy-poll: '10001' is not a number from 0 to 10000");
 	check_refused("quiet = perhaps", "quiet: invalid boolean 'perhaps', expected on or off");

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "engine/build.h"
-#include "engine/checksum.h"
+#include "base/build.h"
+#include "base/checksum.h"
 #include "engine/engine.h"
 #include "services/service_spec.h"
 #include "udpxdp/packet.h"

@@ -87,7 +87,7 @@ static void enter(void)
 {
 	char error[256];
 
-	must(!sandbox_enter(NULL, error, sizeof(error)));
+	must(!sandbox_enter(NULL, true, error, sizeof(error)));
 }
 
 static int ask_for_queues(int socket)
@@ -277,7 +277,7 @@ static void run_as_number(void)
 	struct stat made;
 	int fd;
 
-	must(!sandbox_enter("54321", error, sizeof(error)));
+	must(!sandbox_enter("54321", true, error, sizeof(error)));
 	must(getuid() == 54321 && geteuid() == 54321);
 	fd = mkstemp(path);
 	must(fd >= 0 && !unlink(path));

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/checksum.h"
+#include "base/checksum.h"
 #include "udpxdp/service.h"
 #include "xdp/stamps.h"
 

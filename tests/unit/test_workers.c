@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/build.h"
-#include "engine/checksum.h"
+#include "base/build.h"
+#include "base/checksum.h"
 #include "server/workers.h"
 #include "services/service_spec.h"
 #include "udpxdp/packet.h"

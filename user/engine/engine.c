@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/checksum.h"
+#include "base/checksum.h"
 #include "engine/internal.h"
 #include "udpxdp/packet.h"
 
@@ -28,12 +28,30 @@ static inline bool is_special(const struct udpxdp_addr *a)
 					  !memcmp(a->b + 12, "\0\0\0", 3) && a->b[15] <= 1);
 }
 
+/* RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3. */
+static inline bool is_loopback(const struct udpxdp_addr *a)
+{
+	return is_special(a) &&
+	       (udpxdp_addr_is_ipv4(a) ? a->b[12] == 127 : a->b[15] == 1 && !a->b[0]);
+}
+
+/* What its destination is to this host: see udpxdp_host_kind(). */
+static inline uint32_t dest_kind(
+	const struct engine *e, const struct frame *frame, const struct frame_info *info)
+{
+	if (!frame->from_kernel)
+		return udpxdp_host_kind(e->net, &info->dest);
+	if (is_special(&info->dest) && !is_loopback(&info->dest))
+		return 0; /* a group that somebody else here has joined */
+	return is_group_mac(frame->data) ? LOCAL_BROADCAST : LOCAL_UNICAST;
+}
+
 /* The verdict on a frame's destination: the same questions, in the same order, as the filter. */
-static enum frame_verdict admit(struct engine *e, const struct frame_info *info,
-	struct service_instance **instance, bool *broadcast)
+static enum frame_verdict admit(struct engine *e, const struct frame *frame,
+	const struct frame_info *info, struct service_instance **instance, bool *broadcast)
 {
 	const struct udpxdp_host *net = e->net;
-	uint32_t kind = udpxdp_host_kind(net, &info->dest);
+	uint32_t kind = dest_kind(e, frame, info);
 
 	*instance = e->dispatch[info->dest_port];
 	*broadcast = kind == LOCAL_BROADCAST;
@@ -75,6 +93,24 @@ static inline bool ip_checksum_ok(const uint8_t *ip, uint32_t len)
 			     checksum_word32(ip + 16)) == 0xffff;
 }
 
+/*
+ * An answer to this source could go astray, or to ourselves. What the kernel delivers may come
+ * from another program of this host, and that is not on a port of ours.
+ */
+static inline bool is_bad_source(
+	const struct engine *e, const struct frame *frame, const struct frame_info *info)
+{
+	const bool special = is_special(&info->source);
+
+	if (!frame->from_kernel)
+		return special || is_group_mac(frame->data + 6) ||
+		       udpxdp_host_kind(e->net, &info->source);
+	if (special && !is_loopback(&info->source))
+		return true;
+	return e->dispatch[info->source_port] &&
+	       (special || udpxdp_host_kind(e->net, &info->source));
+}
+
 /* Why a datagram must not reach its service; UDPXDP_DROP_NONE: it may. */
 static enum udpxdp_drop refuse(const struct engine *e, const struct frame *frame,
 	const struct frame_info *info, uint32_t payload_sum)
@@ -85,8 +121,7 @@ static enum udpxdp_drop refuse(const struct engine *e, const struct frame *frame
 		return UDPXDP_DROP_bad_udp_checksum;
 	if (!info->source_port)
 		return UDPXDP_DROP_source_port_zero;
-	if (is_special(&info->source) || is_group_mac(frame->data + 6) ||
-		udpxdp_host_kind(e->net, &info->source))
+	if (is_bad_source(e, frame, info))
 		return UDPXDP_DROP_source_address;
 	return UDPXDP_DROP_NONE;
 }
@@ -133,7 +168,7 @@ static void handle(struct engine *e, struct udpxdp_ctx *ctx)
 
 	verdict = frame_classify(frame->data, frame->data + frame->len, frame->len, &info);
 	if (verdict == FRAME_UDP)
-		verdict = admit(e, &info, &instance, &broadcast);
+		verdict = admit(e, frame, &info, &instance, &broadcast);
 	e->verdicts[verdict]++;
 	if (verdict != FRAME_UDP)
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a service may call: see service.h. */
-#include "engine/build.h"
-#include "engine/checksum.h"
+#include "base/build.h"
+#include "base/checksum.h"
 #include "engine/internal.h"
 
 _Static_assert(sizeof(((struct udpxdp_prefix *)0)->text) <= FRAME_HEADROOM,
@@ -20,7 +20,9 @@ static void count_sent(struct udpxdp_ctx *ctx, uint32_t len)
 
 size_t udpxdp_send_max(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path)
 {
-	return ctx->engine->net->mtu - ip_udp_len(path);
+	const size_t fits = ctx->engine->net->mtu - ip_udp_len(path);
+
+	return fits < UDPXDP_PAYLOAD_MAX ? fits : UDPXDP_PAYLOAD_MAX;
 }
 
 /* Does so much payload fit the path? Counts it when it does not. */

@@ -59,9 +59,9 @@ static int read_addr(const struct nlmsghdr *message, void *context)
 		    attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS]))
 		return MNL_CB_OK;
 	netlink_get_addr(&addr.broadcast, a->ifa_family, attrs[IFA_BROADCAST]);
-	addr.on_iface = (int)a->ifa_index == r->link.ifindex ||
+	addr.on_iface = !r->link.ifindex || (int)a->ifa_index == r->link.ifindex ||
 			(r->link.master && (int)a->ifa_index == r->link.master);
-	if (is_loopback(&addr.addr) ||
+	if ((is_loopback(&addr.addr) && r->link.ifindex) ||
 		(a->ifa_family == AF_INET6 && a->ifa_scope == RT_SCOPE_LINK && !addr.on_iface))
 		return MNL_CB_OK;
 	return add(r, &addr);
@@ -76,19 +76,37 @@ static int ask_addrs(struct mnl_socket *socket, struct reading *r)
 	return netlink_ask(socket, question, read_addr, r);
 }
 
+/* The kernel names lo first; a host is better known by another address. */
+static void move_loopback_behind(struct reading *r)
+{
+	size_t kept = 0, moved = 0;
+	struct udpxdp_host_addr *loopback = calloc(r->count + 1, sizeof(*loopback));
+
+	for (size_t i = 0; loopback && i < r->count; i++)
+		if (is_loopback(&r->addrs[i].addr))
+			loopback[moved++] = r->addrs[i];
+		else
+			r->addrs[kept++] = r->addrs[i];
+	if (moved)
+		memcpy(&r->addrs[kept], loopback, moved * sizeof(*loopback));
+	free(loopback);
+}
+
 static struct udpxdp_host *read_once(int ifindex, struct link_facts *link)
 {
-	struct reading r = {};
+	struct reading r = {.link = {.ethernet = true, .up = true, .carrier = true}};
 	struct mnl_socket *socket = netlink_open(0);
 	struct udpxdp_host *net = NULL;
 	int saved;
 
 	if (!socket)
 		return NULL;
-	if (!link_read_itself(socket, ifindex, &r.link)) {
+	if (!ifindex || !link_read_itself(socket, ifindex, &r.link)) {
 		errno = ENOTSUP;
-		if ((r.link.ethernet || r.link.loopback) && !ask_addrs(socket, &r))
+		if ((r.link.ethernet || r.link.loopback) && !ask_addrs(socket, &r)) {
+			move_loopback_behind(&r);
 			net = udpxdp_host_new(r.link.mac, r.link.mtu, r.addrs, r.count);
+		}
 	}
 	saved = errno;
 	mnl_socket_close(socket);

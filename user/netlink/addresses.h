@@ -12,11 +12,13 @@
 #include "udpxdp/host.h"
 
 /*
- * Asks the kernel for everything at once: every usable address of the host (not loopback, not
- * link-local ones of other interfaces, not tentative IPv6 ones), the interface's MAC and MTU.
- * An interface that is a port of a bridge or bond counts its master's addresses as its own.
- * Returns a snapshot that free() frees; or NULL with errno: ENODEV when there is no such
- * interface, ENOTSUP when it does not carry Ethernet frames. *link is set only with a snapshot.
+ * Asks the kernel for everything at once (ifindex 0: see below): every usable address of the host
+ * (not loopback, not link-local ones of other interfaces, not tentative IPv6 ones), the
+ * interface's MAC and MTU. An interface that is a port of a bridge or bond counts its master's
+ * addresses as its own. ifindex 0 stands for all interfaces: every address is on it, loopback ones
+ * come last, there is no MAC, and the MTU is 0. Returns a snapshot that free() frees; or NULL with
+ * errno: ENODEV when there is no such interface, ENOTSUP when it does not carry Ethernet frames.
+ * *link is set only with a snapshot.
  */
 struct udpxdp_host *addresses_read(int ifindex, struct link_facts *link);
 

@@ -130,7 +130,7 @@ static bool map_updates_need_cap_bpf(void)
 	return major < 5 || (major == 5 && minor < 19);
 }
 
-static int reduce_capabilities(const char *user, char *error, size_t size)
+static int reduce_capabilities(const char *user, bool keeps_net_admin, char *error, size_t size)
 {
 	const capng_type_t both = CAPNG_EFFECTIVE | CAPNG_PERMITTED;
 	const bool changes_user = sandbox_changes_user();
@@ -140,8 +140,9 @@ static int reduce_capabilities(const char *user, char *error, size_t size)
 	int result;
 
 	capng_clear(CAPNG_SELECT_ALL);
-	capng_update(CAPNG_ADD, both, CAP_NET_ADMIN);
-	if (map_updates_need_cap_bpf())
+	if (keeps_net_admin)
+		capng_update(CAPNG_ADD, both, CAP_NET_ADMIN);
+	if (keeps_net_admin && map_updates_need_cap_bpf())
 		capng_update(CAPNG_ADD, both, CAP_BPF);
 	if (!changes_user) {
 		result = capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
@@ -182,10 +183,10 @@ static const char *const process_calls[] = {"accept4", "bind", "brk", "capget", 
 	"newfstatat", "open", "openat", "poll", "ppoll", "pread64", "prlimit64", "pwrite64", "read",
 	"readlinkat", "readv", "recvfrom", "recvmmsg", "recvmsg", "restart_syscall", "rmdir",
 	"rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait",
-	"sched_getaffinity", "sched_setaffinity", "sched_yield", "seccomp", "sendmsg", "sendto",
-	"set_robust_list", "setsockopt", "shutdown", "sigaltstack", "signalfd4", "stat", "statx",
-	"sysinfo", "tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink", "unlinkat",
-	"wait4", "waitid", "write", "writev", NULL};
+	"sched_getaffinity", "sched_setaffinity", "sched_yield", "seccomp", "sendmmsg", "sendmsg",
+	"sendto", "set_robust_list", "setsockopt", "shutdown", "sigaltstack", "signalfd4", "stat",
+	"statx", "sysinfo", "tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink",
+	"unlinkat", "wait4", "waitid", "write", "writev", NULL};
 
 /* What the monitor needs: to hear a request, to open or remove a file, to answer. */
 static const char *const monitor_calls[] = {"close", "exit", "exit_group", "fstat", "fstatat64",
@@ -195,10 +196,11 @@ static const char *const monitor_calls[] = {"close", "exit", "exit_group", "fsta
 /* What a data-path thread does: its socket and doorbells; the capture file, which takes back half a
  * record, or is closed when it is a pipe that nobody reads; locks; the clock where the vdso has
  * none, and a nap in which datagrams gather; an end, by its own will or by abort(). */
-static const char *const data_path_calls[] = {"sendto", "recvfrom", "poll", "ppoll", "read",
-	"write", "restart_syscall", "lseek", "ftruncate", "close", "futex", "clock_gettime",
-	"nanosleep", "clock_nanosleep", "madvise", "munmap", "rt_sigprocmask", "exit", "exit_group",
-	"getpid", "gettid", "tgkill", "rt_sigreturn", NULL};
+static const char *const data_path_calls[] = {"sendto", "recvfrom", "sendmmsg", "recvmmsg",
+	"epoll_wait", "epoll_pwait", "poll", "ppoll", "read", "write", "restart_syscall", "lseek",
+	"ftruncate", "close", "futex", "clock_gettime", "nanosleep", "clock_nanosleep", "madvise",
+	"munmap", "rt_sigprocmask", "exit", "exit_group", "getpid", "gettid", "tgkill",
+	"rt_sigreturn", NULL};
 
 /* A call that is allowed when an argument, under the mask, has this value. */
 struct argument_rule {
@@ -240,6 +242,13 @@ static const struct argument_rule process_rules[] = {
 	{},
 };
 
+/* Of a server on kernel sockets: by which address a peer is reached, an unsent datagram tells. */
+static const struct argument_rule sockets_rules[] = {
+	{"socket", 0, ALL, AF_INET},
+	{"socket", 0, ALL, AF_INET6},
+	{},
+};
+
 static const struct argument_rule no_rules[] = {{}};
 
 static int allow_calls(scmp_filter_ctx filter, const char *const calls[])
@@ -276,7 +285,8 @@ static int allow_arguments(scmp_filter_ctx filter, const struct argument_rule *r
 	return error;
 }
 
-static int allow_only(const char *const calls[], const struct argument_rule *rules)
+static int allow_only(const char *const calls[], const struct argument_rule *rules,
+	const struct argument_rule *more)
 {
 	scmp_filter_ctx filter;
 	int error;
@@ -287,6 +297,8 @@ static int allow_only(const char *const calls[], const struct argument_rule *rul
 	error = filter ? allow_calls(filter, calls) : -ENOMEM;
 	if (!error)
 		error = allow_arguments(filter, rules);
+	if (!error)
+		error = allow_arguments(filter, more);
 	/* What it asks for lies in memory, where no filter looks; without it libc takes clone(). */
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -303,17 +315,18 @@ static void drop_thread_capabilities(void)
 	capng_apply(CAPNG_SELECT_CAPS);
 }
 
-int sandbox_enter(const char *user, char *error, size_t size)
+int sandbox_enter(const char *user, bool keeps_net_admin, char *error, size_t size)
 {
 	int result;
 
-	if (reduce_capabilities(user, error, size) < 0)
+	if (reduce_capabilities(user, keeps_net_admin, error, size) < 0)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		snprintf(error, size, "no_new_privs: %s", strerror(errno));
 		return -1;
 	}
-	result = allow_only(process_calls, process_rules);
+	result = allow_only(
+		process_calls, process_rules, keeps_net_admin ? no_rules : sockets_rules);
 	if (result) {
 		snprintf(error, size, "seccomp: %s", strerror(-result));
 		return -1;
@@ -325,7 +338,7 @@ int sandbox_enter(const char *user, char *error, size_t size)
 
 void sandbox_enter_data_path(void)
 {
-	int result = entered ? allow_only(data_path_calls, no_rules) : 0;
+	int result = entered ? allow_only(data_path_calls, no_rules, no_rules) : 0;
 
 	if (result)
 		log_line("the data path keeps the system calls of the whole process: seccomp: %s",
@@ -341,7 +354,7 @@ void sandbox_enter_monitor(void)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 	capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	allow_only(monitor_calls, no_rules);
+	allow_only(monitor_calls, no_rules, no_rules);
 }
 
 /* No list of system calls: what libxdp makes is its own business, and nobody talks to this

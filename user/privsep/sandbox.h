@@ -28,10 +28,11 @@ int sandbox_check_user(const char *user, char *error, size_t size);
 
 /*
  * Enters it: becomes user (NULL: nobody; see sandbox_changes_user()), no_new_privs, a seccomp
- * filter. Single-threaded still; threads started later inherit it and give up the rest of the
- * capabilities (see thread_on_start()). Returns 0, or -1 with one line in error.
+ * filter. keeps_net_admin: XDP is served, as above; otherwise no capability remains.
+ * Single-threaded still; threads started later inherit it and give up the rest of the capabilities
+ * (see thread_on_start()). Returns 0, or -1 with one line in error.
  */
-int sandbox_enter(const char *user, char *error, size_t size);
+int sandbox_enter(const char *user, bool keeps_net_admin, char *error, size_t size);
 
 /* A data-path thread also gives up every system call but the few it makes. */
 void sandbox_enter_data_path(void);

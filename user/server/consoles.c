@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "server/internal.h"
+#include "server/kernel_sockets.h"
 
 #define NOTICES_AT_ONCE 256
 
@@ -27,6 +28,21 @@ static void send_order(struct server *s, unsigned instance, uint64_t ticket,
 		control_answer(s->control, ticket, "the text is too long; shorten it");
 	else if (!workers_command(s->workers, instance, ticket, path, text, len))
 		control_answer(s->control, ticket, "the server is busy; try again");
+}
+
+/* The kernel finds the neighbour itself: all that is asked is whether there is a route. */
+static void say_by_kernel(struct server *s, unsigned instance, uint64_t ticket,
+	const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len)
+{
+	struct udpxdp_path path;
+
+	if (!kernel_sockets_path(&path, peer, s->config->ifindex)) {
+		control_answer(s->control, ticket, strerror(errno));
+		return;
+	}
+	path.peer.port = port;
+	path.local.port = s->config->services[instance].port;
+	send_order(s, instance, ticket, &path, text, len);
 }
 
 static void on_resolved(void *context, const struct udpxdp_path *path, const char *error)
@@ -57,6 +73,10 @@ void server_on_request(void *context, unsigned instance, uint64_t ticket,
 	}
 	if (!peer) {
 		send_order(s, instance, ticket, NULL, text, len);
+		return;
+	}
+	if (!s->neighbours) {
+		say_by_kernel(s, instance, ticket, peer, port, text, len);
 		return;
 	}
 	e = malloc(sizeof(*e) + len);

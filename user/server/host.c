@@ -6,7 +6,17 @@
 #include <unistd.h>
 
 #include "server/internal.h"
+#include "server/kernel_sockets.h"
 #include "base/log.h"
+
+struct udpxdp_host *server_read_host(const struct server_config *config, struct link_facts *link)
+{
+	struct udpxdp_host *net = addresses_read(config->ifindex, link);
+
+	if (net && config->mode == XDP_MODE_SOCKETS)
+		net->mtu = KERNEL_SOCKETS_MTU;
+	return net;
+}
 
 /* Returns whether the filter knows it now. */
 static bool set_address(struct server *s, const struct udpxdp_addr *addr, uint32_t flags)
@@ -87,7 +97,7 @@ static void limit_mtu(struct server *s, struct udpxdp_host *net)
 /* Ends the server once it has lost its interface. */
 static bool lost_interface(struct server *s, bool found)
 {
-	if (found && filter_is_attached(s->filter))
+	if (found && (!s->filter || filter_is_attached(s->filter)))
 		return false;
 	if (found)
 		log_line("the filter is no longer on %s: the interface was re-created, or the "
@@ -142,7 +152,7 @@ void server_on_addresses(void *context)
 {
 	struct server *s = context;
 	struct link_facts link;
-	struct udpxdp_host *net = addresses_read(s->config->ifindex, &link);
+	struct udpxdp_host *net = server_read_host(s->config, &link);
 
 	if (!net && errno != ENODEV) {
 		if (!s->stale)
@@ -156,10 +166,13 @@ void server_on_addresses(void *context)
 		free(net);
 		return;
 	}
-	follow_link(s, &link);
-	limit_mtu(s, net);
+	if (s->config->ifindex)
+		follow_link(s, &link);
 	server_check_ipv4(s, net);
-	server_update_filter(s, s->net, net);
+	if (s->filter) {
+		limit_mtu(s, net);
+		server_update_filter(s, s->net, net);
+	}
 	s->net = net;
 	workers_set_host(s->workers, net, s->hostname);
 }
@@ -179,11 +192,12 @@ static bool hostname_has_changed(struct server *s)
 
 void server_periodic(struct server *s)
 {
-	bool renamed = hostname_has_changed(s);
+	const bool renamed = hostname_has_changed(s);
+	const bool attached = s->filter && filter_is_attached(s->filter);
 
 	workers_publish_host(s->workers);
-	if (filter_is_attached(s->filter))
+	if (attached)
 		follow_queues(s);
-	if (renamed || s->stale || !filter_is_attached(s->filter))
+	if (renamed || s->stale || (s->filter && !attached))
 		server_on_addresses(s);
 }

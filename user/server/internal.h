@@ -22,8 +22,11 @@ struct server {
 	uint32_t mtu_max; /* what the umem was sized for */
 	sd_event *loop;
 	struct filter *filter;
+	struct service_counters *counters; /* where no filter has them */
 	struct xsk_sockets sockets;
-	struct frame_io *afxdp[MAX_QUEUES]; /* the sockets, which sockets.ios may decorate */
+	struct frame_io *afxdp[MAX_QUEUES]; /* the sockets (of the kernel, if the mode says so),
+					     * which sockets.ios may decorate */
+	struct guard *guard;                /* of sockets of the kernel; NULL: nothing is dropped */
 	struct capture_file *capture;
 	struct printer *printer;
 	struct history *histories[MAX_SERVICES];
@@ -67,6 +70,11 @@ int server_open_outputs(struct server *server);
 /* Tells the monitor what to remove at the end, and that this was all. Returns 0, or -1 with errno.
  */
 int server_seal_monitor(const struct server *server);
+/* The same with sockets of the kernel and nothing else. */
+int server_start_without_xdp(struct server *server, struct udpxdp_host **net);
+
+/* Reads the host's addresses and the state of the interface. Returns NULL with errno. */
+struct udpxdp_host *server_read_host(const struct server_config *config, struct link_facts *link);
 
 /* Takes apart whatever is there, in the reverse order, and says the accounts. */
 void server_stop(struct server *server);

@@ -44,7 +44,7 @@ int server_seal_monitor(const struct server *s)
 	char path[PIN_PATH_SIZE];
 	int error = s->control ? monitor_remove_at_end(s->config->control) : 0;
 
-	for (unsigned i = 0; !error && filter_pin_path(s->filter, i, path); i++)
+	for (unsigned i = 0; !error && s->filter && filter_pin_path(s->filter, i, path); i++)
 		error = monitor_remove_at_end(path);
 	monitor_seal();
 	return error;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/internal.h"
+#include "server/kernel_sockets.h"
 #include "privsep/monitor.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -54,7 +55,10 @@ static void drain(struct server *s)
 
 	for (unsigned i = 0; i < s->sockets.count; i++) {
 		now = clock_ms();
-		afxdp_drain(s->afxdp[i], now < deadline ? deadline - now : 0);
+		if (s->filter)
+			afxdp_drain(s->afxdp[i], now < deadline ? deadline - now : 0);
+		else
+			sockets_drain(s->afxdp[i], now < deadline ? deadline - now : 0);
 	}
 }
 
@@ -72,6 +76,10 @@ static void log_accounts(struct server *s)
 		struct afxdp_account a;
 		char driver[32] = "";
 
+		if (!s->filter) {
+			kernel_sockets_say_account(s->afxdp[i], i);
+			continue;
+		}
 		afxdp_account(s->afxdp[i], &a);
 		if (s->sockets.mode == XDP_MODE_ZEROCOPY)
 			snprintf(driver, sizeof(driver), "driver=%u ", a.driver);
@@ -109,6 +117,7 @@ void server_stop(struct server *s)
 		printer_stop(s->printer);
 	workers_free(s->workers);
 	xsk_sockets_close(&s->sockets);
+	guard_free(s->guard);
 	if (s->capture)
 		capture_close(s->capture);
 	/* While the control socket listens and the pins are locked, no successor takes their names:
@@ -117,6 +126,7 @@ void server_stop(struct server *s)
 	if (s->control)
 		control_close(s->control);
 	filter_close(s->filter);
+	free(s->counters);
 	if (s->event_fd >= 0)
 		close(s->event_fd);
 	sd_event_unref(s->loop);
@@ -127,8 +137,9 @@ static void log_ready(struct server *s)
 	char services[MAX_SERVICES * (UDPXDP_NAME_SIZE + 7)];
 
 	services_text(s->config->services, s->config->service_count, services, sizeof(services));
-	log_line("ready iface=%s mode=%s queues=%u services=%s", s->iface,
-		xdp_mode_name(s->sockets.mode), s->sockets.count, services);
+	log_line("ready iface=%s mode=%s queues=%u sockets=%s services=%s", s->iface,
+		xdp_mode_name(s->sockets.mode), s->sockets.count, s->filter ? "off" : "on",
+		services);
 	sd_notify(0, "READY=1");
 	watchdog_start(&s->watchdog);
 }
@@ -137,7 +148,7 @@ int server_run(const struct server_config *config)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	struct link_facts link;
-	struct udpxdp_host *net = addresses_read(config->ifindex, &link);
+	struct udpxdp_host *net = server_read_host(config, &link);
 	int status = EXIT_RUNTIME;
 
 	if (!s || !net) {
@@ -151,9 +162,11 @@ int server_run(const struct server_config *config)
 	s->config = config;
 	s->event_fd = -1;
 	s->was_up = server_is_up(&link);
-	memcpy(s->iface, link.name, sizeof(s->iface));
+	snprintf(s->iface, sizeof(s->iface), "%s", config->ifindex ? link.name : config->iface);
 	gethostname(s->hostname, sizeof(s->hostname) - 1);
-	if (net->mtu > AFXDP_MTU_MAX) {
+	if (config->mode == XDP_MODE_SOCKETS) {
+		status = server_start_without_xdp(s, &net);
+	} else if (net->mtu > AFXDP_MTU_MAX) {
 		log_line(
 			"%s has an MTU of %u: a umem chunk takes %u at most; lower it with ip link "
 			"set %s mtu %u",

@@ -3,15 +3,12 @@
 #ifndef UDPXDP_SERVER_H
 #define UDPXDP_SERVER_H
 
+#include "io/guard.h"
 #include "xdp/xsk_sockets.h"
 #include "server/workers.h"
 
-#define MAX_RULES 256 /* --allow and --deny together */
-
-struct server_rule {
-	struct source_rule_key key;
-	__u32 verdict; /* RULE_ALLOW or RULE_DENY */
-};
+#define SERVER_ANY_INTERFACE "any" /* what a server of all interfaces is called */
+#define MAX_RULES 256              /* --allow and --deny together */
 
 struct server_config {
 	const char *iface;
@@ -35,7 +32,7 @@ struct server_config {
 	const char *user;                  /* to become; NULL: nobody */
 	__u64 limit_interval, limit_burst; /* as in struct filter_config */
 	bool default_deny;
-	struct server_rule rules[MAX_RULES];
+	struct guard_rule rules[MAX_RULES];
 	unsigned rule_count;
 	struct udpxdp_seed seed; /* random, for services that keep secrets */
 };

@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "server/internal.h"
+#include "server/kernel_sockets.h"
 #include "privsep/monitor.h"
 #include "base/log.h"
 #include "privsep/sandbox.h"
@@ -181,12 +184,28 @@ static int enter_sandbox(struct server *s)
 	}
 	if (server_seal_monitor(s) < 0)
 		return server_start_failed("preparing the sandbox");
-	if (!sandbox_enter(s->config->user, error, sizeof(error)))
+	if (!sandbox_enter(s->config->user, s->filter, error, sizeof(error)))
 		return EXIT_CLEAN;
 	log_line("entering the sandbox failed: %s; use another --user, or --no-sandbox to serve "
 		 "without",
 		error);
 	return EXIT_RUNTIME;
+}
+
+/* Frames that no filter saw. */
+static int make_guard(struct server *s)
+{
+	const struct server_config *c = s->config;
+	const struct filter_config config = {
+		.limit_interval = c->limit_interval,
+		.limit_burst = c->limit_burst,
+		.default_deny = c->default_deny,
+	};
+
+	if (!c->rule_count && !c->limit_interval)
+		return EXIT_CLEAN;
+	s->guard = guard_new(&config, c->rules, c->rule_count);
+	return s->guard ? EXIT_CLEAN : server_start_failed("making the guard rails");
 }
 
 static int decorate(struct server *s)
@@ -195,6 +214,9 @@ static int decorate(struct server *s)
 		struct frame_io *io = s->sockets.ios[i];
 
 		s->afxdp[i] = io;
+		if (s->guard && !(io = guard_wrap(io, s->guard)))
+			return server_start_failed("making the guard rails");
+		s->sockets.ios[i] = io;
 		if (s->capture && !(io = capture_wrap(io, s->capture)))
 			return server_start_failed("starting the capture");
 		s->sockets.ios[i] = io;
@@ -231,7 +253,7 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 		.coalesce_us = c->coalesce_us,
 		.services = c->services,
 		.service_count = c->service_count,
-		.counters = filter_counters(s->filter),
+		.counters = s->filter ? filter_counters(s->filter) : s->counters,
 		.hostname = s->hostname,
 		.seed = c->seed,
 		.net = net,
@@ -260,8 +282,9 @@ static int watch_host(struct server *s)
 	int error;
 
 	s->addresses = addresses_watch(s->loop, server_on_addresses, s);
-	s->neighbours = neighbours_open(s->loop, s->config->ifindex);
-	if (!s->addresses || !s->neighbours)
+	if (s->filter)
+		s->neighbours = neighbours_open(s->loop, s->config->ifindex);
+	if (!s->addresses || (s->filter && !s->neighbours))
 		return server_start_failed("listening to rtnetlink");
 	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
 	if (error >= 0)
@@ -299,6 +322,49 @@ int server_check_queues(const struct server_config *c, struct xsk_queues *queues
 		log_line("%s has %u RX and %u TX queues: serving %u; frames on the other RX queues "
 			 "go to the kernel; change their numbers with ethtool -L",
 			c->iface, queues->rx, queues->tx, *most);
+	return EXIT_CLEAN;
+}
+
+static int open_kernel_sockets(struct server *s)
+{
+	const struct server_config *c = s->config;
+	const unsigned workers = c->last_queue - c->first_queue + 1;
+	int status = EXIT_CLEAN;
+
+	s->counters = aligned_alloc(64, workers * c->service_count * sizeof(*s->counters));
+	if (!s->counters)
+		return server_start_failed("making the counters");
+	memset(s->counters, 0, workers * c->service_count * sizeof(*s->counters));
+	s->sockets = (struct xsk_sockets){.mode = XDP_MODE_SOCKETS};
+	for (unsigned i = 0; i < workers; i++) {
+		s->sockets.doorbells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (s->sockets.doorbells[i] < 0)
+			return server_start_failed("making a doorbell");
+		status = kernel_sockets_open(&s->sockets.ios[i], c, i, s->sockets.doorbells[i]);
+		if (status) {
+			close(s->sockets.doorbells[i]);
+			return status;
+		}
+		s->sockets.count++;
+	}
+	return EXIT_CLEAN;
+}
+
+int server_start_without_xdp(struct server *s, struct udpxdp_host **net)
+{
+	int status;
+
+	if (!s->config->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
+		return server_start_failed("starting the monitor");
+	server_check_ipv4(s, *net);
+	if ((status = make_loop(s)) || (status = open_control(s)) ||
+		(status = server_register_outputs(s)) || (status = server_open_capture(s)) ||
+		(status = open_kernel_sockets(s)) || (status = make_guard(s)) ||
+		(status = decorate(s)) || (status = watch_host(s)) || (status = enter_sandbox(s)) ||
+		(status = server_open_outputs(s)) || (status = start_workers(s, *net)))
+		return status;
+	s->net = *net;
+	*net = NULL;
 	return EXIT_CLEAN;
 }
 

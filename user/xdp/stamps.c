@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "engine/checksum.h"
+#include "base/checksum.h"
 #include "udpxdp/service.h"
 
 #define AGREE_NS 100000 /* two readings of two clocks */

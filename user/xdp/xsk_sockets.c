@@ -23,7 +23,7 @@
 
 const char *xdp_mode_name(enum xdp_mode mode)
 {
-	static const char *const names[] = {"auto", "zerocopy", "copy", "skb"};
+	static const char *const names[] = {"auto", "zerocopy", "copy", "skb", "sockets"};
 
 	return names[mode];
 }

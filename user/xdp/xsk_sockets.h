@@ -6,7 +6,13 @@
 #include "xdp/filter.h"
 #include "io/afxdp.h"
 
-enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_ZEROCOPY, XDP_MODE_COPY, XDP_MODE_SKB };
+enum xdp_mode {
+	XDP_MODE_AUTO,
+	XDP_MODE_ZEROCOPY,
+	XDP_MODE_COPY,
+	XDP_MODE_SKB,
+	XDP_MODE_SOCKETS, /* no XDP at all: sockets of the kernel */
+};
 
 struct xsk_sockets_config {
 	const char *iface; /* its name, for messages */
@@ -25,7 +31,7 @@ struct xsk_sockets {
 	int doorbells[MAX_QUEUES];
 };
 
-/* "zerocopy", "copy", "skb". */
+/* "zerocopy", "copy", "skb", "sockets". */
 const char *xdp_mode_name(enum xdp_mode mode);
 
 /* How many queues an interface has. */

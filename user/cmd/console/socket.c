@@ -19,15 +19,15 @@ static int connect_to(const char *path, struct sockaddr_un *addr)
 {
 	int fd;
 
-	if (strlen(path) >= sizeof(addr->sun_path)) {
+	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (snprintf(addr->sun_path, sizeof(addr->sun_path), "%s", path) >=
+		(int)sizeof(addr->sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		log_fail(EXIT_RUNTIME, "console: socket: %m");
-	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
-	strcpy(addr->sun_path, path);
 	if (connect(fd, (struct sockaddr *)addr, sizeof(*addr))) {
 		KEEP_ERRNO;
 
@@ -62,11 +62,16 @@ static void __attribute__((noreturn)) refuse(const char *path, int error)
 static int connect_only(struct sockaddr_un *addr)
 {
 	char list[LIST_SIZE] = "", only[sizeof(addr->sun_path)] = "";
+	char dir[CONTROL_DIR_SIZE], own[CONTROL_PATH_SIZE];
 	unsigned found = 0;
 	int error = 0;
 	glob_t names = {0};
 
 	glob(CONTROL_DIR "/*.sock", 0, NULL, &names);
+	if (control_own_dir(dir)) {
+		snprintf(own, sizeof(own), "%s/*.sock", dir);
+		glob(own, names.gl_pathc ? GLOB_APPEND : 0, NULL, &names);
+	}
 	for (size_t i = 0; i < names.gl_pathc; i++) {
 		const char *path = names.gl_pathv[i];
 		int fd = connect_to(path, addr);
@@ -94,18 +99,31 @@ static int connect_only(struct sockaddr_un *addr)
 	return connect_to(only, addr);
 }
 
-int console_connect(const char *control, const char *iface, struct sockaddr_un *addr)
+/* A server of one's own comes before that of the machine. */
+static int connect_by_iface(const char *iface, struct sockaddr_un *addr)
 {
-	char path[sizeof(CONTROL_DIR) + 256];
+	char dir[CONTROL_DIR_SIZE], path[CONTROL_DIR_SIZE + 256];
 	int fd;
 
-	if (!control && !iface) {
-		fd = connect_only(addr);
-	} else {
-		snprintf(path, sizeof(path), CONTROL_DIR "/%s.sock", iface ? iface : "");
-		fd = connect_to(control ? control : path, addr);
+	if (control_own_dir(dir)) {
+		snprintf(path, sizeof(path), "%s/%s.sock", dir, iface);
+		fd = connect_to(path, addr);
+		if (fd >= 0 || (errno != ENOENT && errno != ECONNREFUSED))
+			return fd;
 	}
+	snprintf(path, sizeof(path), CONTROL_DIR "/%s.sock", iface);
+	return connect_to(path, addr);
+}
+
+int console_connect(const char *control, const char *iface, struct sockaddr_un *addr)
+{
+	int fd;
+
+	if (!control && !iface)
+		fd = connect_only(addr);
+	else
+		fd = control ? connect_to(control, addr) : connect_by_iface(iface, addr);
 	if (fd < 0)
-		refuse(control ? control : iface ? path : addr->sun_path, errno);
+		refuse(control ? control : addr->sun_path, errno);
 	return fd;
 }

@@ -18,7 +18,8 @@
 static void check_iface_name(const char *iface)
 {
 	if (!iface)
-		log_fail(EXIT_USAGE, "serve: no interface given; use --iface IFACE");
+		log_fail(EXIT_USAGE, "serve: no interface given; use --iface IFACE, or --mode "
+				     "sockets to serve without XDP");
 	if (strlen(iface) >= IFNAMSIZ || !iface[0] || strchr(iface, '/'))
 		log_fail(EXIT_INTERFACE,
 			"interface %s: not a possible name; ip link shows what there is", iface);
@@ -109,11 +110,34 @@ static void check_answers(const struct server_config *c)
 	}
 }
 
+/* Without XDP: --queues says how many workers there are. */
+static void settle_sockets(struct server_config *c)
+{
+	if (c->dispatcher)
+		log_fail(EXIT_USAGE,
+			"option --attach: --mode sockets attaches nothing; leave one of them out");
+	if (c->busy_poll)
+		log_fail(EXIT_USAGE,
+			"option --busy-poll: --mode sockets has no driver to poll; leave one of "
+			"them out");
+	if (c->first_queue == c->last_queue && !c->first_queue)
+		log_fail(EXIT_USAGE,
+			"option --queues: with --mode sockets it is the number of workers; give 1 "
+			"or more");
+	if (!c->first_queue && c->last_queue == MAX_QUEUES - 1)
+		c->last_queue = 0;
+	else if (c->first_queue == c->last_queue)
+		c->first_queue = 1;
+}
+
 static void check_options(struct server_config *c)
 {
 	char error[256];
 
-	check_iface_name(c->iface);
+	if (c->iface || c->mode != XDP_MODE_SOCKETS)
+		check_iface_name(c->iface);
+	if (c->mode == XDP_MODE_SOCKETS)
+		settle_sockets(c);
 	if (c->coalesce_us && c->wait != WAIT_BLOCK)
 		log_fail(EXIT_USAGE,
 			"option --coalesce: requires --poll block; give both or neither");
@@ -133,8 +157,10 @@ static void check_privileges(const struct server_config *c)
 	int status;
 
 	sandbox_missing(text, sizeof(text));
-	if (text[0])
-		log_fail(EXIT_PERMISSION, "not permitted: %s missing; run as root or grant it",
+	if (text[0] && c->mode != XDP_MODE_SOCKETS)
+		log_fail(EXIT_PERMISSION,
+			"not permitted: %s missing; run as root, grant it, or serve without XDP: "
+			"--mode sockets",
 			text);
 	status = c->no_sandbox ? EXIT_CLEAN : sandbox_check_user(c->user, text, sizeof(text));
 	if (status)
@@ -160,7 +186,7 @@ static void check_kind(const struct server_config *c, const struct link_facts *l
 		log_fail(EXIT_INTERFACE,
 			"interface %s: a loopback interface (MTU %u) cannot be served, the kernel "
 			"drops what XDP sends there; serve the interface that clients come by, or "
-			"try it between network namespaces",
+			"use --mode sockets",
 			c->iface, link->mtu);
 	if (!link->ethernet)
 		log_fail(EXIT_INTERFACE,
@@ -201,7 +227,13 @@ void serve_check(struct serve_options *o, struct iface_facts *facts)
 
 	check_options(c);
 	check_privileges(c);
+	if (!c->iface) {
+		c->iface = SERVER_ANY_INTERFACE;
+		return;
+	}
 	find_interface(c, facts);
+	if (c->mode == XDP_MODE_SOCKETS)
+		return;
 	check_kind(c, &facts->link);
 	check_free(c);
 	warn_of_sockets(c, facts);

@@ -50,7 +50,7 @@ invalid:
 static int add_rule(void *config, const char *text, __u32 verdict, char *error, size_t size)
 {
 	struct server_config *c = &((struct serve_options *)config)->server;
-	struct server_rule *rule = &c->rules[c->rule_count];
+	struct guard_rule *rule = &c->rules[c->rule_count];
 	uint8_t bits;
 
 	if (c->rule_count == MAX_RULES) {
@@ -145,6 +145,7 @@ static const struct udpxdp_word modes[] = {
 	{"zerocopy", XDP_MODE_ZEROCOPY},
 	{"copy", XDP_MODE_COPY},
 	{"skb", XDP_MODE_SKB},
+	{"sockets", XDP_MODE_SOCKETS},
 	{"native", XDP_MODE_COPY},
 	{"drv", XDP_MODE_COPY},
 	{"generic", XDP_MODE_SKB},
@@ -166,7 +167,8 @@ const struct udpxdp_option serve_options[] = {
 		.kind = UDPXDP_OPTION_STRING,
 		SERVE(server.iface),
 		.arg = "IFACE",
-		.help = "interface to serve; required"},
+		.help = "interface to serve; required but for --mode sockets, which serves all"
+			" of them without it"},
 	{.name = "interface", .kind = UDPXDP_OPTION_STRING, SERVE(server.iface)},
 	{.name = "service",
 		.letter = 's',
@@ -182,14 +184,17 @@ const struct udpxdp_option serve_options[] = {
 		SERVE(server.mode),
 		.fallback = "auto",
 		.help = "how frames get to user space; auto takes the first that works, "
-			"a named mode never falls back"},
+			"a named mode never falls back; sockets: no XDP, but UDP sockets of the "
+			"kernel, "
+			"for which no privilege is needed"},
 	{.name = "queues",
 		.letter = 'q',
 		.kind = UDPXDP_OPTION_CALL,
 		.set = set_queues,
 		.fallback = "all",
 		.arg = "all|N[-M]",
-		.help = "RX queues to serve"},
+		.help = "RX queues to serve; with --mode sockets, the number of workers (default "
+			"there: 1)"},
 	{.name = "poll",
 		.kind = UDPXDP_OPTION_ENUM,
 		.words = polls,
@@ -251,7 +256,8 @@ const struct udpxdp_option serve_options[] = {
 		.kind = UDPXDP_OPTION_STRING,
 		SERVE(control),
 		.arg = "PATH",
-		.help = "control socket (default: " CONTROL_DIR "/IFACE.sock)"},
+		.help = "control socket (default: " CONTROL_DIR "/IFACE.sock, or under "
+			"$XDG_RUNTIME_DIR for who may not write there)"},
 	{.name = "pin-dir",
 		.kind = UDPXDP_OPTION_STRING,
 		SERVE(pin_dir),

@@ -73,11 +73,11 @@ static void add_defaults(struct server_config *c)
 /* Where the control socket and the counters are, unless they are named. */
 static void name_places(struct serve_options *o)
 {
-	static char control[128], pin_dir[128];
+	static char control[CONTROL_PATH_SIZE], pin_dir[128];
 	struct server_config *c = &o->server;
 	const char *iface = c->iface ? c->iface : "";
 
-	snprintf(control, sizeof(control), CONTROL_DIR "/%s.sock", iface);
+	control_default_path(control, c->iface ? c->iface : SERVER_ANY_INTERFACE);
 	c->control = o->control ? o->control : control;
 	c->control_asked = o->control;
 	snprintf(pin_dir, sizeof(pin_dir), PIN_ROOT "/%s", iface);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/build.h"
+#include "base/build.h"
 
-#include "engine/checksum.h"
+#include "base/checksum.h"
 #include "udpxdp/packet.h"
 
 #define DEFAULT_TTL 64
@@ -40,9 +40,10 @@ static inline uint8_t ttl_of(const struct udpxdp_path *path)
 }
 
 /* Returns the sum of the addresses. */
-static inline uint64_t put_ipv4(uint8_t *p, const struct udpxdp_path *path, uint32_t udp_len)
+PACKET_INLINE uint64_t put_ipv4(
+	uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t udp_len)
 {
-	const uint16_t version = PACKET_BE16(0x4500), flags = PACKET_BE16(0x4000 /* DF */);
+	const uint16_t version = PACKET_BE16(0x4500 | tos), flags = PACKET_BE16(0x4000 /* DF */);
 	uint32_t local = path->local.addr.w[3], peer = path->peer.addr.w[3];
 	uint64_t addresses = (uint64_t)local + peer;
 	uint16_t total_len = PACKET_BE16(IPV4_HEADER_LEN + udp_len);
@@ -56,21 +57,24 @@ static inline uint64_t put_ipv4(uint8_t *p, const struct udpxdp_path *path, uint
 	return addresses;
 }
 
-static inline uint64_t put_ipv6(uint8_t *p, const struct udpxdp_path *path, uint32_t udp_len)
+PACKET_INLINE uint64_t put_ipv6(
+	uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t udp_len)
 {
-	put32(p, two(0x6000, 0));
+	put32(p, two(0x6000 | tos << 4, 0));
 	put32(p + 4, two(udp_len, IP_PROTO_UDP << 8 | ttl_of(path)));
 	memcpy(p + 8, &path->local.addr, 16);
 	memcpy(p + 24, &path->peer.addr, 16);
 	return checksum_sum(p + 8, 32);
 }
 
-void headers_write(uint8_t *p, const struct udpxdp_path *path, uint32_t len, uint32_t payload_sum)
+/* Writes all but the UDP header's checksum. *pseudo gets the sum of the pseudo-header. Returns
+ * where the UDP header stands. */
+PACKET_INLINE uint8_t *put_headers(
+	uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t len, uint64_t *pseudo)
 {
-	uint32_t udp_len = UDP_HEADER_LEN + len, ports = two(path->local.port, path->peer.port);
-	uint16_t checksum, wire_len = PACKET_BE16(udp_len);
-	/* The length counts twice: in the header and in the pseudo-header. */
-	uint64_t sum = (uint64_t)ports + PACKET_BE16(IP_PROTO_UDP) + 2u * wire_len + payload_sum;
+	uint32_t udp_len = UDP_HEADER_LEN + len;
+	uint16_t wire_len = PACKET_BE16(udp_len);
+	uint64_t addresses;
 
 	memcpy(p, path->peer.mac, 6);
 	memcpy(p + 6, path->local.mac, 6);
@@ -79,15 +83,34 @@ void headers_write(uint8_t *p, const struct udpxdp_path *path, uint32_t len, uin
 		p = put_tags(p, path);
 	if (udpxdp_addr_is_ipv4(&path->peer.addr)) {
 		put16(p, PACKET_BE16(ETHERTYPE_IPV4));
-		sum += put_ipv4(p + 2, path, udp_len);
+		addresses = put_ipv4(p + 2, path, tos, udp_len);
 		p += 2 + IPV4_HEADER_LEN;
 	} else {
 		put16(p, PACKET_BE16(ETHERTYPE_IPV6));
-		sum += put_ipv6(p + 2, path, udp_len);
+		addresses = put_ipv6(p + 2, path, tos, udp_len);
 		p += 2 + IPV6_HEADER_LEN;
 	}
-	checksum = ~checksum_fold(sum);
-	put32(p, ports);
+	put32(p, two(path->local.port, path->peer.port));
 	put16(p + 4, wire_len);
-	put16(p + 6, checksum ? checksum : 0xffff); /* 0 would say: none (RFC 768) */
+	*pseudo = addresses + PACKET_BE16(IP_PROTO_UDP) + wire_len;
+	return p;
+}
+
+void headers_write(uint8_t *p, const struct udpxdp_path *path, uint32_t len, uint32_t payload_sum)
+{
+	uint64_t pseudo;
+	uint8_t *udp = put_headers(p, path, 0, len, &pseudo);
+	/* The length counts twice: in the header and in the pseudo-header. */
+	uint16_t checksum = ~checksum_fold(pseudo + two(path->local.port, path->peer.port) +
+					   PACKET_BE16(UDP_HEADER_LEN + len) + payload_sum);
+
+	put16(udp + 6, checksum ? checksum : 0xffff); /* 0 would say: none (RFC 768) */
+}
+
+void headers_write_partial(uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t len)
+{
+	uint64_t pseudo;
+	uint8_t *udp = put_headers(p, path, tos, len, &pseudo);
+
+	put16(udp + 6, checksum_fold(pseudo));
 }

@@ -26,4 +26,11 @@ static inline uint32_t headers_len(const struct udpxdp_path *path)
  */
 void headers_write(uint8_t *p, const struct udpxdp_path *path, uint32_t len, uint32_t payload_sum);
 
+/*
+ * The same for a datagram whose payload needs no sum: the UDP checksum is that of the
+ * pseudo-header alone, not complemented, as a sender on this machine leaves it for an offload to
+ * complete. tos is the TOS or traffic class.
+ */
+void headers_write_partial(uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t len);
+
 #endif

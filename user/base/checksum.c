@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/checksum.h"
+#include "base/checksum.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
