@@ -34,7 +34,7 @@ require address client eth0 10.80.9.2/24 fd00:80:9::2/64
 server_refuses "without -Q it is refused" 2 "answer=driver.*--quiet" server -s echo:8080,answer=driver
 server_refuses "with -w it is refused" 2 "answer=driver.*--write" server -Q -w "$work/x.pcap" \
 	-s echo:8080,answer=driver
-server_refuses "another word is refused" 2 "allowed are driver and user" server -Q \
+server_refuses "another word is refused" 2 "invalid value .kernel., expected user or driver" server -Q \
 	-s echo:8080,answer=kernel
 
 server_start server -Q --mode skb -s echo:8080,answer=driver

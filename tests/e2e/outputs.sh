@@ -166,7 +166,7 @@ for kind in symbolic hard; do
 	kill -HUP "${server_pid[server]}"
 	check "$what: said of the history" says "history $theirs/in/chat.txt: Too many "
 	speak after >"$work/speak.log" 2>&1 || not_ok "$what: the chat goes on" "$(cat "$work/speak.log")"
-	check "$what: said of the capture" says "capture to $theirs/in/all.pcap: Too many "
+	check "$what: said of the capture" says "capture $theirs/in/all.pcap: Too many "
 	server_stop server || not_ok "$what: it ends well"
 	check "$what: the other's link is still there" test -e "$theirs/in/control.sock"
 	[ $kind != hard ] || rm "$theirs/in/"*
@@ -182,7 +182,7 @@ rm -r "$work/gone"
 kill -HUP "${server_pid[server]}"
 check "a directory that was removed: said" says "history $work/gone/chat.txt: No such file or directory"
 require mkdir "$work/gone"
-check "another in its place, root's too: taken" says "history $work/gone/chat.txt: written again"
+check "another in its place, root's too: taken" says "history $work/gone/chat.txt: writable again"
 server_stop server || not_ok "it ends well"
 
 # ---- what the monitor holds
