@@ -12,7 +12,7 @@ struct service_config {
 	/* Of a service that has one: the server's own options. */
 	uint32_t history_sync;          /* seconds between syncs */
 	char history[UDPXDP_PATH_SIZE]; /* a path; "off"; or "": nobody has said */
-	_Alignas(64) uint8_t options[UDPXDP_OPTIONS_SIZE];
+	_Alignas(16) uint8_t options[UDPXDP_OPTIONS_SIZE];
 };
 
 #endif

@@ -99,6 +99,7 @@ static int step(struct walk *w)
 	char *name = w->rest + strspn(w->rest, "/");
 	char *end = name + strcspn(name, "/");
 	char *behind = *end ? end + 1 : end;
+	char after[PATH_MAX];
 	struct stat status;
 	int next, result;
 
@@ -114,15 +115,13 @@ static int step(struct walk *w)
 		close(next);
 		return -1;
 	}
+	strcpy(after, behind);
 	if (S_ISLNK(status.st_mode)) {
-		char after[PATH_MAX];
-
-		strcpy(after, behind);
 		result = follow(w, next, &status, after);
 		close(next);
 		return result;
 	}
-	memmove(w->rest, behind, strlen(behind) + 1);
+	strcpy(w->rest, after);
 	if (S_ISDIR(status.st_mode))
 		return step_into(w, next);
 	close(next);
