@@ -148,6 +148,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 
 		if (n && time_ns / NSEC != frames[0].time_ns / NSEC)
 			break;
+		frames[n] = (struct frame){};
 		memcpy(buffer_take(p, &frames[n]), p->packet, p->header->caplen);
 		frames[n].len = p->header->caplen;
 		frames[n].time_ns = time_ns;
@@ -172,10 +173,8 @@ static bool allocate(struct frame_io *io, struct frame *frame)
 
 	if (!p->free_count)
 		return false;
+	*frame = (struct frame){};
 	buffer_take(p, frame);
-	frame->len = 0;
-	frame->time_ns = 0;
-	frame->is_rx = false;
 	return true;
 }
 
