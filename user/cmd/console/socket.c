@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/control_path.h"
 #include "cmd/console/socket.h"
 
 #include <errno.h>

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cli/control_path.h"
 #include "base/log.h"
 #include "cli/config.h"
 #include "cli/verbs.h"

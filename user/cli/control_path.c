@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/control_path.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
