@@ -18,6 +18,7 @@ PREFIX   ?= /usr/local
 DESTDIR  ?=
 ROOT     := $(DESTDIR)$(PREFIX)
 IFACE    ?=
+ROOM     ?=
 TIME     ?= 60
 SUITE    ?= trixie
 ARCH     ?= arm64
@@ -28,9 +29,12 @@ export PATH := $(PATH):/usr/sbin:/sbin
 VERSION  := 0.1.0
 LIBS     := libxdp libbpf libpcap libmnl jansson libseccomp libcap-ng libsystemd libedit libutf8proc
 
+# Rooms over several hosts; without it all else works, and who asks for one is told.
+NATS     = $(shell pkg-config --exists libnats && echo libnats)
+
 # pkg-config is asked only when something is compiled: `make help` works on a bare machine.
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS))
-PKG_LIBS   = $(shell pkg-config --libs $(LIBS)) -lck -lm
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) $(NATS)) $(if $(NATS),-DUDPXDP_NATS)
+PKG_LIBS   = $(shell pkg-config --libs $(LIBS) $(NATS)) -lck -lm
 
 # Warnings are errors in `make check`, not to who builds with a compiler that nobody here has seen.
 WERROR   ?=
@@ -80,11 +84,11 @@ BPF_HELPERS := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.bpf.o,$(wildcard tests/
 all: program compile_commands.json  ## build the program (the default)
 program: $(BUILD)/udpxdp
 
-run:  ## install what is missing, build, show all services in a laboratory; IFACE=eth0 serves that interface
-	$(Q)scripts/install-deps run
+run:  ## install what is missing, build, show all services in a laboratory; ROOM=1: a room over three hosts; IFACE=eth0 serves that
+	$(Q)scripts/install-deps run $(if $(ROOM),nats-server)
 	@echo "building $(BUILD)/udpxdp"
 	$(Q)$(MAKE) --no-print-directory $(JOBS) say=@: all
-	$(Q)BUILD=$(BUILD) scripts/run $(IFACE)
+	$(Q)BUILD=$(BUILD) ROOM=$(ROOM) scripts/run $(IFACE)
 
 test:  ## install what is missing, build, run every test layer
 	$(Q)scripts/install-deps test
@@ -92,13 +96,13 @@ test:  ## install what is missing, build, run every test layer
 	$(Q)BUILD=$(BUILD) tests/run check unit bpf replay e2e sanitize fuzz bench
 
 # One layer, and no more built than it needs; sanitize, fuzz and malformed build what they run themselves.
-test-unit: unit-build  ## what every piece of the program does; half a minute
-test-bpf: $(BPFTEST)  ## what the filter does with every kind of frame, run by the kernel; seconds
+test-unit: unit-build  ## the unit tests; half a minute
+test-bpf: $(BPFTEST)  ## the filter in the kernel, on every kind of frame; seconds
 test-replay: program  ## captures in, frames out; one case alone: tests/replay/run.sh NAME
 test-e2e: program e2e-build  ## real clients over veth; one script alone: tests/e2e/NAME.sh
 test-sanitize:  ## the unit tests under AddressSanitizer, ThreadSanitizer and valgrind; minutes
 test-fuzz:  ## every fuzzer for 20 seconds
-test-bench: program bench-build  ## that the measurements measure; seconds
+test-bench: program bench-build  ## the benchmarks themselves; seconds
 test-malformed:  ## hundreds of malformed captures out of tcpdump's source package, downloaded; minutes
 
 test-unit test-bpf test-replay test-e2e test-sanitize test-fuzz test-bench test-malformed:
@@ -110,17 +114,17 @@ bench-build: $(filter $(BUILD)/tests/bench/%,$(filter-out %.bpf,$(HELPERS)) $(BP
 threaded-build: $(THREADED:%=$(BUILD)/tests/unit/%)
 test-build: $(UNIT) $(BPFTEST) $(filter-out %.bpf,$(HELPERS)) $(BPF_HELPERS)
 
-check: all  ## hold the rules of the house: who includes whom, formatting of names, shell scripts
+check: all  ## check the rules of the tree: includes between rooms, form, names, spelling, shell scripts
 	$(Q)BUILD=$(BUILD) tests/check
 
-format:  ## put the C sources into the form of .clang-format
+format:  ## format the C sources by .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs $(CLANG_FORMAT) -i
 
-asan:  ## unit, replay and e2e under AddressSanitizer and UBSan
+asan:  ## unit, replay and e2e tests under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all test-build
 	$(Q)BUILD=$(BUILD)/asan tests/run unit replay e2e
 
-tsan valgrind: all  ## what threads share, under ThreadSanitizer; the unit tests under valgrind
+tsan valgrind: all  ## the threaded tests under ThreadSanitizer; the unit tests under valgrind
 	$(Q)BUILD=$(BUILD) tests/sanitize/run $@
 
 fuzz: all  ## fuzz every target for TIME seconds (default 60)
@@ -134,7 +138,7 @@ bench:  ## measure against socket servers: ratios in one run, three to four minu
 lab: all  ## a shell in the laboratory of namespaces; removed at exit
 	$(Q)BUILD=$(BUILD) scripts/lab shell
 
-install-deps:  ## install the Debian packages that are missing, for all that can be made
+install-deps:  ## install the Debian packages that any target needs
 	$(Q)scripts/install-deps all
 
 install: all  ## install to $(DESTDIR)$(PREFIX)
@@ -146,8 +150,16 @@ install: all  ## install to $(DESTDIR)$(PREFIX)
 	$(Q)install -d -m 755 $(DESTDIR)/etc/udpxdp
 	$(Q)install -D -m 644 -t $(ROOT)/share/doc/udpxdp README.md LICENSE
 	$(Q)install -D -m 644 scripts/systemd/example.conf $(ROOT)/share/doc/udpxdp/examples/udpxdp.conf
+	$(Q)install -d -m 755 $(ROOT)/lib/udpxdp
+	$(Q)install -D -m 644 -t $(ROOT)/include/udpxdp $(PUBLIC_HEADERS)
+	$(Q)install -d -m 755 $(ROOT)/share/pkgconfig
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' scripts/udpxdp.pc >$(ROOT)/share/pkgconfig/udpxdp.pc
+	$(Q)chmod 644 $(ROOT)/share/pkgconfig/udpxdp.pc
+	$(Q)install -D -m 644 scripts/man/udpxdp-service.3 $(ROOT)/share/man/man3/udpxdp-service.3
+	$(Q)install -D -m 644 -t $(ROOT)/share/doc/udpxdp/examples/service $(wildcard scripts/service/*)
 
-deb:  ## build a Debian package: build/deb/udpxdp_VERSION_ARCH.deb
+deb:  ## build Debian packages, of the program and for services of one's own, in build/deb
+	$(Q)scripts/install-deps run dpkg-dev
 	$(Q)BUILD=$(BUILD) scripts/deb
 
 deb-test:  ## install the package in a fresh Debian, run it there, purge it; minutes
@@ -181,9 +193,16 @@ help:  ## this text
 
 # ---- the program ----
 
-$(BUILD)/udpxdp: $(BUILD)/obj/user/main.o $(LIBRARY)
+# Shared objects of services see the functions of the public headers, and no others.
+PUBLIC_HEADERS := $(addprefix include/udpxdp/,service.h host.h datagram.h room.h types.h)
+PUBLIC := $(BUILD)/gen/public.symbols
+$(PUBLIC): $(PUBLIC_HEADERS)
+	$(Q)mkdir -p $(@D)
+	$(Q){ echo '{'; grep -ohE '\budpxdp_[a-z0-9_]+\(' $^ | sort -u | tr '(' ';'; echo '};'; } >$@
+
+$(BUILD)/udpxdp: $(BUILD)/obj/user/main.o $(LIBRARY) $(PUBLIC)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--dynamic-list=$(PUBLIC) -o $@ $(filter-out %.symbols,$^) $(PKG_LIBS)
 
 $(LIBRARY): $(OBJECTS)
 	$(say) AR $@

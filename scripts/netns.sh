@@ -41,7 +41,7 @@ wire() {
 		rx=*) rx=${setting#*=} ;;
 		tx=*) tx=${setting#*=} ;;
 		mtu=*) mtu=${setting#*=} ;;
-		*) echo "wire: what is '$setting'?" >&2; return 2 ;;
+		*) echo "wire: unexpected setting '$setting'" >&2; return 2 ;;
 		esac
 	done
 	on "$a" ip link add "$a_iface" mtu "$mtu" numrxqueues "$rx" numtxqueues "$tx" \

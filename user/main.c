@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,11 +23,23 @@ static const struct verb *const verbs[] = {
 
 static const char *const most_used[] = {"iface", "service"};
 
-static const struct verb *find_verb(const char *name)
+static const struct verb *verb_called(const char *name)
 {
 	for (size_t i = 0; verbs[i]; i++)
 		if (!strcmp(verbs[i]->name, name))
 			return verbs[i];
+	return NULL;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	const struct verb *verb = verb_called(name);
+
+	if (verb)
+		return verb;
+	if (if_nametoindex(name))
+		log_fail(EXIT_USAGE, "verb '%s': unknown; to serve that interface, use -i %s", name,
+			name);
 	log_fail(EXIT_USAGE, "verb '%s': unknown; see udpxdp --help", name);
 }
 
@@ -63,7 +76,8 @@ static int help(int argc, char **argv)
 	if (argc > 2)
 		log_fail(EXIT_USAGE, "operand '%s': unexpected argument; see udpxdp --help",
 			argv[2]);
-	options_help(find_verb(argv[1]));
+	if (verb_called(argv[1]) || !service_help_of(argv[1]))
+		options_help(find_verb(argv[1]));
 	return printed();
 }
 

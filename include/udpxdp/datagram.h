@@ -11,9 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "abi.h"
-
-#define NSEC_PER_SEC 1000000000ull
+#include "types.h"
 
 /* The most UDP payload that a datagram can carry over IPv4 (65,535 - 20 - 8). */
 #define UDPXDP_PAYLOAD_MAX 65507
@@ -36,14 +34,26 @@ struct udpxdp_endpoint {
 struct udpxdp_path {
 	struct udpxdp_endpoint local;
 	struct udpxdp_endpoint peer;
-	struct udpxdp_vlan_tag tags[MAX_VLAN_TAGS];
+	struct udpxdp_vlan_tag tags[UDPXDP_VLAN_TAGS_MAX];
 	uint8_t tag_count;
-	uint8_t ttl; /* of what is sent: TTL or hop limit; 0 means 64 */
+	uint8_t ingress; /* by which of the server's ways in and out the peer is reached: copy it */
+	uint8_t ttl;     /* of what is sent: TTL or hop limit; 0 means 64 */
+	uint8_t tos; /* of what is sent: type of service or traffic class (RFC 2474, RFC 3168) */
+	/*
+	 * The peer has shown that it hears us: it is of this host, its MAC is the one by which the
+	 * kernel reaches it on the link, or a service sets this because it has echoed a secret. To
+	 * one that has not, three times the bytes go that its address has sent, and no more.
+	 */
+	bool proven;
 };
 
 /*
- * A received datagram. payload is lent for the duration of the call it is passed to. time_ns is
- * when it was received, nanoseconds since the epoch, UTC.
+ * A received datagram. payload is lent for the duration of the call it is passed to. Times are
+ * nanoseconds since the epoch, UTC, of the host's clock.
+ *
+ * time_ns is when it arrived: by the kernel's stamp of its own where there is one (sockets of the
+ * kernel, a capture); else, as over AF_XDP, when the batch of up to 64 that it came in was taken,
+ * which is taken_ns, the same for all of them.
  */
 struct udpxdp_datagram {
 	struct udpxdp_path path;
@@ -53,8 +63,21 @@ struct udpxdp_datagram {
 			       * payload on need not add it up again */
 	bool broadcast; /* it was sent to a broadcast address; path.local is then our address in the
 			 * peer's subnet, or the first of the interface */
-	uint64_t time_ns;
+	uint8_t ttl;    /* that it came with: TTL or hop limit */
+	uint8_t tos;    /* that it came with: type of service or traffic class */
+	uint64_t time_ns, taken_ns;
 };
+
+/* The VLANs that a path lies in, as one number: 0 without tags, and with those of priority alone
+ * (IEEE 802.1Q, VID 0). */
+static inline uint32_t udpxdp_vlan_id(const struct udpxdp_path *path)
+{
+	uint32_t id = 0;
+
+	for (unsigned i = 0; i < path->tag_count; i++)
+		id = id << 12 | (path->tags[i].tci & 0xfff);
+	return id;
+}
 
 static inline bool udpxdp_addr_is_ipv4(const struct udpxdp_addr *a)
 {

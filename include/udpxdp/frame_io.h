@@ -14,14 +14,16 @@
 #define FRAME_HEADROOM 128 /* at least this many writable bytes lie in front of a lent frame */
 
 struct frame {
-	uint8_t *data;    /* first byte of the Ethernet header; 2-byte aligned when received */
-	uint32_t len;     /* bytes, without FCS */
-	uint64_t time_ns; /* nanoseconds since the epoch: when it was received; of an allocated
-			   * frame, what its builder says. A capture shows it */
-	uint64_t cookie;  /* the back end's own: which buffer this is. Keep it untouched */
-	bool is_rx;       /* received, and so lent; false: from allocate() */
-	bool from_kernel; /* received by a socket of the kernel, which judged its addresses: they
-			   * may be this host's own. A group MAC says that it was broadcast */
+	uint8_t *data;     /* first byte of the Ethernet header; 2-byte aligned when received */
+	uint32_t len;      /* bytes, without FCS */
+	uint64_t time_ns;  /* nanoseconds since the epoch: when it was received; of an allocated
+			    * frame, what its builder says. A capture shows it */
+	uint64_t taken_ns; /* when a received frame was taken, where time_ns is a time of the
+			    * kernel's for this frame alone; 0: time_ns is that */
+	uint64_t cookie;   /* the back end's own: which buffer this is. Keep it untouched */
+	bool is_rx;        /* received, and so lent; false: from allocate() */
+	bool from_kernel;  /* received by a socket of the kernel, which judged its addresses: they
+			    * may be this host's own. A group MAC says that it was broadcast */
 };
 
 struct frame_io;
@@ -61,6 +63,14 @@ struct frame_io_ops {
 	 */
 	int (*wait)(struct frame_io *io, int timeout_ms);
 
+	/*
+	 * A descriptor to poll, which is readable when there is something to receive; so one can
+	 * wait for several. Lowers *timeout_ms to how long that may take at most, because
+	 * something is still to be sent. The doorbell is the caller's to watch. NULL: there is
+	 * none.
+	 */
+	int (*descriptor)(const struct frame_io *io, int *timeout_ms);
+
 	/* Ends everything. Frames still lent are void. Returns 0, or -1 with errno when queued
 	 * output could not be written. */
 	int (*close)(struct frame_io *io);
@@ -69,5 +79,17 @@ struct frame_io_ops {
 struct frame_io {
 	const struct frame_io_ops *ops;
 };
+
+/*
+ * Sockets of the kernel know no MAC. Instead that of a peer says by which interface the peer is
+ * reached, where that is not the route's to say; 0: any.
+ */
+static inline void frame_mac_of_ifindex(uint8_t mac[6], uint32_t ifindex)
+{
+	mac[0] = 0x02; /* locally administered, and no group */
+	mac[1] = 0;
+	for (int i = 0; i < 4; i++)
+		mac[2 + i] = (uint8_t)(ifindex >> (24 - 8 * i));
+}
 
 #endif

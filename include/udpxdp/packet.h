@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame grammar: Ethernet (IEEE 802.3), up to two VLAN tags (802.1Q, 802.1ad), IPv4
+ * The frame grammar: Ethernet (IEEE 802.3), up to UDPXDP_VLAN_TAGS_MAX (802.1Q, 802.1ad), IPv4
  * (RFC 791) with options or IPv6 (RFC 8200), UDP (RFC 768). One header, compiled by clang for
  * the filter and by the user-space compiler for the engine, so that both read a frame alike.
  *
@@ -17,6 +17,9 @@
 #define VLAN_TAG_LEN 4
 #define IPV4_HEADER_LEN 20
 #define IPV4_HEADER_LEN_MAX 60
+#define IPV4_WHOLE_MAX                                                             \
+	576 /* bytes: what every host and path takes (RFC 791, 3.2); see headers.h \
+	     */
 #define IPV6_HEADER_LEN 40
 #define UDP_HEADER_LEN 8
 
@@ -87,6 +90,8 @@ struct frame_info {
 	__u16 dest_port;
 	__u8 version; /* 4 or 6 */
 	__u8 tags;
+	__u32 vlan;     /* see packet_vlan(); 0: untagged, or priority tags alone */
+	__u64 dest_mac; /* see packet_mac() */
 	struct udpxdp_addr source;
 	struct udpxdp_addr dest;
 };
@@ -155,6 +160,37 @@ PACKET_INLINE int packet_addr_is_mapped(const struct udpxdp_addr *a)
 	return !a->w[0] && !a->w[1] && !a->b[8] && !a->b[9] && a->b[10] == 0xff && a->b[11] == 0xff;
 }
 
+/* A MAC address as a number: its six bytes as they lie in memory, two zeroes behind them. */
+PACKET_INLINE __u64 packet_mac(const __u8 mac[6])
+{
+	const struct eth_header *at = (const void *)mac; /* two bytes aligned, or any */
+	__u16 q[3];
+
+	__builtin_memcpy(q, at, sizeof(q));
+	return PACKET_HALF(q[0], q[1], q[2], 0);
+}
+
+/* Multicast or broadcast (IEEE 802.3, 3.2.3). */
+PACKET_INLINE int packet_mac_is_group(__u64 mac)
+{
+	return (mac & PACKET_HALF(PACKET_BE16(0x0100), 0, 0, 0)) != 0;
+}
+
+/*
+ * The VLAN that a frame is in, one tag after the other: 16 bits for each tag that names a VLAN, the
+ * innermost ones lowest. VID 0 names none: it is a priority tag (IEEE 802.1Q, 9.6).
+ */
+#define PACKET_VLAN_SERVICE 0x1000u /* the tag is an 802.1ad one */
+
+PACKET_INLINE __u32 packet_vlan(__u32 outer, __u16 tpid, __u16 tci)
+{
+	const __u32 vid = tci & 0x0fff;
+
+	if (!vid)
+		return outer;
+	return outer << 16 | (tpid == ETHERTYPE_8021AD ? PACKET_VLAN_SERVICE : 0) | vid;
+}
+
 /* Which of the LOCAL_BITS an address has. */
 PACKET_INLINE __u32 packet_addr_bit(const struct udpxdp_addr *a)
 {
@@ -179,8 +215,8 @@ PACKET_INLINE int ipv6_is_extension(__u8 next_header)
  * addresses, ports or checksums, but for one: an IPv6 packet that carries an IPv4-mapped address
  * is FRAME_NOT_OURS (RFC 4038, 4.2), since it would be taken for IPv4 from here on.
  *
- * The UDP length must equal what the IP header leaves for it. (RFC 768 does not say what lies
- * behind a shorter datagram; the kernel is left to judge those.)
+ * A datagram may be shorter than what the IP header leaves for it: what lies behind is no part of
+ * it and no part of the checksum, as the kernel has it. (UDP Options, RFC 9868, lie there.)
  */
 PACKET_INLINE enum frame_verdict frame_classify(
 	const void *data, const void *data_end, __u32 len, struct frame_info *info)
@@ -188,21 +224,24 @@ PACKET_INLINE enum frame_verdict frame_classify(
 	const struct eth_header *eth = data;
 	const __u8 *l3 = (const __u8 *)data + ETH_HEADER_LEN;
 	const struct udp_header *udp;
-	__u32 l3_offset = ETH_HEADER_LEN, l3_len, l4_len;
+	__u32 l3_offset = ETH_HEADER_LEN, l3_len, l4_len, udp_len;
 	__u16 type;
 
 	if ((const void *)(eth + 1) > data_end)
 		return FRAME_MALFORMED;
 	type = PACKET_BE16(eth->type);
+	info->dest_mac = packet_mac(eth->dest);
+	info->vlan = 0;
 	info->tags = 0;
-#pragma GCC unroll 2
-	for (int i = 0; i < MAX_VLAN_TAGS; i++) {
+#pragma GCC unroll 2 /* UDPXDP_VLAN_TAGS_MAX; a pragma expands no macro */
+	for (int i = 0; i < UDPXDP_VLAN_TAGS_MAX; i++) {
 		const struct vlan_header *vlan = (const void *)l3;
 
 		if (type != ETHERTYPE_8021Q && type != ETHERTYPE_8021AD)
 			break;
 		if ((const void *)(vlan + 1) > data_end)
 			return FRAME_MALFORMED;
+		info->vlan = packet_vlan(info->vlan, type, PACKET_BE16(vlan->tci));
 		type = PACKET_BE16(vlan->type);
 		PACKET_STEP(l3, VLAN_TAG_LEN);
 		l3_offset += VLAN_TAG_LEN;
@@ -265,14 +304,125 @@ PACKET_INLINE enum frame_verdict frame_classify(
 
 	if ((const void *)(udp + 1) > data_end)
 		return FRAME_MALFORMED;
-	if (l4_len < UDP_HEADER_LEN || PACKET_BE16(udp->len) != l4_len)
+	udp_len = PACKET_BE16(udp->len);
+	if (udp_len < UDP_HEADER_LEN || udp_len > l4_len)
 		return FRAME_MALFORMED;
 	info->l3 = l3_offset;
 	info->payload = info->l4 + UDP_HEADER_LEN;
-	info->payload_len = l4_len - UDP_HEADER_LEN;
+	info->payload_len = udp_len - UDP_HEADER_LEN;
 	info->source_port = PACKET_BE16(udp->source);
 	info->dest_port = PACKET_BE16(udp->dest);
 	return FRAME_UDP;
+}
+
+/*
+ * What a datagram is charged to in a tier of --limit: its source, with only so many bits as the
+ * tier keeps apart: 32, 24, 16 of IPv4; 128, 64, 48 of IPv6.
+ */
+PACKET_INLINE void packet_limit_key(const struct frame_info *info, __u32 tier, __u64 key[2])
+{
+	__u64 half[2], mask = ~0ull;
+
+	__builtin_memcpy(half, &info->source, sizeof(half));
+	if (info->version == 4) {
+		if (tier == LIMIT_NET)
+			mask = PACKET_HALF(0xffff, 0xffff, 0xffff, PACKET_BE16(0xff00));
+		if (tier == LIMIT_SITE)
+			mask = PACKET_HALF(0xffff, 0xffff, 0xffff, 0);
+		half[1] &= mask;
+	} else {
+		if (tier == LIMIT_SITE)
+			mask = PACKET_HALF(0xffff, 0xffff, 0xffff, 0);
+		half[0] &= mask;
+		if (tier != LIMIT_HOST)
+			half[1] = 0;
+	}
+	key[0] = half[0];
+	key[1] = half[1];
+}
+
+/* A rate of a tier, as ns between its datagrams and ns ahead of that: of a host's, as many times as
+ * the tier has. */
+PACKET_INLINE __u64 packet_limit_interval(__u64 interval, __u32 factor)
+{
+	return interval / factor;
+}
+
+PACKET_INLINE __u64 packet_limit_burst(__u64 interval, __u64 burst, __u32 factor)
+{
+	return burst + interval - interval / factor;
+}
+
+/*
+ * Loops with services that we do not know: whoever answers whatever it is sent with one and the
+ * same text answers our answers. A datagram that is never answered ends that. So of equal payloads
+ * that an address sends, every REPEATS-th is not answered when so many took less than
+ * REPEATS_FAST_NS, as only they do who do not wait or wait for our answers and nothing else; and
+ * every REPEATS_SLOW-th time, when it took less than REPEATS_SLOW_NS. Whoever is slower than that
+ * (a person, a meter) or varies his payloads is never concerned.
+ */
+#define REPEATS 256u
+#define REPEATS_FAST_NS 128000000ull   /* 2,000 a second */
+#define REPEATS_SLOW_NS 12800000000ull /* 20 a second */
+#define REPEATS_SLOW 64u
+#define REPEATS_VOTES 1024u
+
+/* Of an entry that is full, at a time: is this one not answered? */
+PACKET_INLINE int packet_ends_repeats(struct repeats *r, __u64 now)
+{
+	const __u64 took = now - r->since;
+
+	r->count = 0;
+	r->since = now;
+	if (took >= REPEATS_SLOW_NS) {
+		r->slow = 0;
+		return 0;
+	}
+	if (took >= REPEATS_FAST_NS && ++r->slow < REPEATS_SLOW)
+		return 0;
+	r->slow = 0;
+	return 1;
+}
+
+/* Who sends to a port, as a number whose upper 12 bits say which entry is theirs. */
+PACKET_INLINE __u64 packet_repeats_who(
+	const struct udpxdp_addr *addr, __u16 port, const __u64 seed[2])
+{
+	__u64 half[2];
+
+	__builtin_memcpy(half, addr, sizeof(half));
+	half[0] = (half[0] ^ seed[0]) * 0xbf58476d1ce4e5b9 + port;
+	half[0] ^= half[0] >> 32;
+	return (half[0] ^ half[1] ^ seed[1]) * 0x94d049bb133111eb;
+}
+
+PACKET_INLINE __u32 packet_repeats_key(__u64 who)
+{
+	return who >> 52;
+}
+
+/*
+ * Takes note of a datagram in the entry that its `who` has. Where several payloads compete for it,
+ * the one that is more than half of them gets it. Returns 0: nothing speaks against an answer; 1:
+ * a window begins, so r->since is to be the time; 2: packet_ends_repeats() is to be asked.
+ */
+PACKET_INLINE int packet_repeats(struct repeats *r, __u64 who, __u32 what)
+{
+	if (r->who == who && r->what == what) {
+		if (r->votes < REPEATS_VOTES)
+			r->votes++;
+		r->count++;
+		return r->count == 2 && !r->since ? 1 : r->count >= REPEATS ? 2 : 0;
+	}
+	if (r->votes) {
+		r->votes--;
+		return 0;
+	}
+	r->who = who;
+	r->what = what;
+	r->votes = r->count = 1;
+	r->since = r->slow = 0;
+	return 0;
 }
 
 #endif

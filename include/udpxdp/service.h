@@ -4,8 +4,13 @@
  * changes its own state and says what to send. It opens nothing, allocates nothing, knows no
  * clock, no frame and no socket; that is why replaying a capture gives the same bytes.
  *
- * A new service is one file that defines `const struct udpxdp_service NAME_service`, and one row
- * in user/services/services.def.
+ * A service of one's own is a shared object that defines and exports
+ *
+ *     const struct udpxdp_service udpxdp_service = {
+ *             .version = UDPXDP_SERVICE_VERSION, .name = "discard", .port = 9, .receive = receive};
+ *
+ * and is run with `-s ./discard.so`: udpxdp-service(3). One that is built in is a file that defines
+ * `const struct udpxdp_service NAME_service`, and a row in user/services/services.def.
  */
 #ifndef UDPXDP_SERVICE_H
 #define UDPXDP_SERVICE_H
@@ -16,6 +21,10 @@
 
 #include "datagram.h"
 #include "host.h"
+#include "room.h"
+
+/* Of everything in these headers: a shared object runs with the udpxdp that has the same. */
+#define UDPXDP_SERVICE_VERSION 1u
 
 struct udpxdp_ctx; /* what the engine lends a service for the duration of one call */
 
@@ -35,7 +44,22 @@ struct udpxdp_message {
 	uint16_t port;
 	uint32_t len;
 	const uint8_t *text;
+	struct udpxdp_room_place place; /* of what came from another host of a room; else none */
 };
+
+/* What a received datagram says, as a message. Its text is the datagram's payload. */
+static inline struct udpxdp_message udpxdp_message_of(const struct udpxdp_datagram *d)
+{
+	return (struct udpxdp_message){
+		.time_ns = d->time_ns,
+		.direction = UDPXDP_RECEIVED,
+		.broadcast = d->broadcast,
+		.addr = d->path.peer.addr,
+		.port = d->path.peer.port,
+		.len = d->len,
+		.text = d->payload,
+	};
+}
 
 /* ---- what a service may call --------------------------------------------------------- */
 
@@ -46,7 +70,7 @@ struct udpxdp_message {
 struct udpxdp_prefix {
 	uint8_t text[64];
 	uint32_t len;
-	uint32_t sum; /* RFC 1071, at an even offset; see checksum_sum() */
+	uint32_t sum; /* RFC 1071, from an even offset; udpxdp_prefix_set() takes it */
 };
 
 /* Sets a prefix's text (at most 64 bytes, else it is cut) and prepares its sum. */
@@ -55,7 +79,8 @@ void udpxdp_prefix_set(struct udpxdp_prefix *prefix, const void *text, size_t le
 /*
  * Answers the datagram d of this call of receive() with prefix (NULL: nothing) followed by its
  * own payload: in the frame that it arrived in, or, where another worker handed it over, in one of
- * its own. At most once for each datagram; its payload is void afterwards. Returns true when the
+ * its own. At most once for each datagram; its payload is void afterwards. d may be a copy of the
+ * datagram whose path says another TTL or TOS to send with. Returns true when the
  * answer is queued; otherwise it has counted why (reply_too_big, no_tx_frame), and the payload is
  * what it was.
  */
@@ -66,7 +91,7 @@ bool udpxdp_reply(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d,
  * Sends prefix (NULL: nothing) followed by the payload of d along path, as udpxdp_send() would,
  * to as many as one likes: the payload's checksum is not taken again. d is the datagram of this
  * call of receive(); it stays as it is. Returns true when it is queued; otherwise it has counted
- * why (reply_too_big, no_tx_frame).
+ * why (reply_too_big, amplification, no_tx_frame).
  */
 bool udpxdp_forward(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d,
 	const struct udpxdp_path *path, const struct udpxdp_prefix *prefix);
@@ -74,7 +99,7 @@ bool udpxdp_forward(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d,
 /*
  * Sends a datagram of its own along path: UDP from path->local to path->peer, checksums
  * computed, DF set. payload is copied. Returns true when it is queued; otherwise it has counted
- * why (reply_too_big, no_tx_frame).
+ * why (reply_too_big, amplification, no_tx_frame).
  */
 bool udpxdp_send(
 	struct udpxdp_ctx *ctx, const struct udpxdp_path *path, const void *payload, size_t len);
@@ -96,7 +121,14 @@ void udpxdp_record(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
  * counted. Only a single service has consoles. */
 void udpxdp_notify(struct udpxdp_ctx *ctx, const struct udpxdp_message *message);
 
-/* Counts one refusal. What sends counts its own. */
+/* Tells the other hosts of the room, if there are any. Never waits. Returns false when there was no
+ * room in the queue, which is counted (room_lost). Only a single service has a room. */
+bool udpxdp_publish(struct udpxdp_ctx *ctx, const struct udpxdp_room_event *event);
+
+/*
+ * Counts one refusal: one of the common reasons (UDPXDP_DROP_loop), or UDPXDP_DROP_OWN + n for row
+ * n of the service's own. What sends counts its own.
+ */
 void udpxdp_count_drop(struct udpxdp_ctx *ctx, enum udpxdp_drop reason);
 
 /* The host's addresses, the interface's MAC and MTU, as of this call. */
@@ -104,6 +136,25 @@ const struct udpxdp_host *udpxdp_host(const struct udpxdp_ctx *ctx);
 
 /* Is this port one that any service of this process serves? */
 bool udpxdp_serves(const struct udpxdp_ctx *ctx, uint16_t port);
+
+/* A clock that never jumps, in nanoseconds from some beginning: for ages and rates. In a replay it
+ * is the time of the packets. */
+uint64_t udpxdp_steady(const struct udpxdp_ctx *ctx);
+
+/* Has the service's resume() called behind this batch of frames: for work that is longer than one
+ * call should take. */
+void udpxdp_resume_later(struct udpxdp_ctx *ctx);
+
+/*
+ * Brings a path that was kept up to date: the peer's MAC where the kernel knows another one now,
+ * our own where that has changed, our address where that one has left the host. Returns false, with
+ * the path untouched, when there is no address of ours any more to speak to the peer from.
+ */
+bool udpxdp_refresh(const struct udpxdp_ctx *ctx, struct udpxdp_path *path);
+
+/* What the way is called by which a datagram with this path came, NUL-terminated, for people: the
+ * interface, "sockets" for those of the kernel, "capture" in a replay. */
+const char *udpxdp_ingress_name(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path);
 
 /* The name of this host, NUL-terminated. */
 const char *udpxdp_hostname(const struct udpxdp_ctx *ctx);
@@ -124,14 +175,14 @@ struct udpxdp_command {
 /* ---- what a service is --------------------------------------------------------------- */
 
 enum udpxdp_option_kind {
-	UDPXDP_OPTION_BOOL,    /* bool: on or off (parse_bool() has the other words) */
+	UDPXDP_OPTION_BOOL,    /* bool: on or off, or yes, no, true, false, 1, 0 */
 	UDPXDP_OPTION_UINT,    /* uint32_t: decimal, min to max */
 	UDPXDP_OPTION_SECONDS, /* uint64_t of nanoseconds: seconds with decimals, min to max ms */
 	UDPXDP_OPTION_ENUM,    /* int: the value of one of words */
 	UDPXDP_OPTION_PATH,    /* char[max]: a copy, 1 to max - 1 bytes */
 	UDPXDP_OPTION_CALL,    /* set() reads it */
-	UDPXDP_OPTION_STRING,  /* const char *: the text itself. Not for a service: it does not last
-				*/
+	UDPXDP_OPTION_STRING,  /* const char *: the text itself, 1 byte or more. Not for a
+				* service: it does not last */
 	UDPXDP_OPTION_COUNT, /* unsigned: one more each time. Not for a service: it has no value */
 };
 
@@ -175,12 +226,27 @@ struct udpxdp_start {
 	/* For this service alone, on all workers. All zero in a replay, whose output is the same
 	 * each time: no secret there. */
 	struct udpxdp_seed seed;
+	/* The host's clock was synchronized to UTC when it started (adjtimex(2)); false in a
+	 * replay.
+	 */
+	bool clock_synchronized;
+};
+
+/* Why a service of this kind refuses what no other does; the name as in struct udpxdp_service. */
+struct udpxdp_reason {
+	const char *name; /* less than UDPXDP_OWN_DROP_SIZE bytes */
+	const char *text; /* what it means, for people: a line that fits a table */
 };
 
 #define UDPXDP_OPTIONS_SIZE 512 /* the most that a service's options may take */
 #define UDPXDP_PATH_SIZE 256    /* of an UDPXDP_OPTION_PATH */
 
+/*
+ * Whatever is 0 or NULL is not there; only version, name, port and receive have to be. Names are of
+ * lower-case letters, digits, _ and -.
+ */
 struct udpxdp_service {
+	uint32_t version; /* UDPXDP_SERVICE_VERSION */
 	const char *name; /* less than UDPXDP_NAME_SIZE bytes */
 	uint16_t port;    /* the default */
 
@@ -196,15 +262,20 @@ struct udpxdp_service {
 
 	const struct udpxdp_option *options; /* ends with a NULL name; NULL: none */
 
-	/* How the filter in the kernel may answer for it, as PORT_ANSWERED and so on of abi.h; 0:
-	 * not at all. NULL: it never may. */
+	/* Ends with a NULL name, at most UDPXDP_OWN_DROPS; NULL: the common ones are enough. stats,
+	 * Prometheus, replay and bpftool show them by name. */
+	const struct udpxdp_reason *drops;
+
+	/* How the filter in the kernel may answer for it: PORT_ANSWERED and so on of abi.h, which
+	 * is not installed, as the filter knows built-in services alone; 0: not at all. NULL, as in
+	 * a service of one's own: it never may. */
 	uint8_t (*driver)(const void *options);
 
 	/* Bytes of state that these options need. The state is zeroed, 64-byte aligned, and
-	 * lives as long as the process. */
+	 * lives as long as the process. NULL: none. */
 	size_t (*state_size)(const void *options);
 
-	/* Prepares the state; once, before anything else. */
+	/* Prepares the state; once, before anything else. NULL: zeros are right. */
 	void (*start)(void *state, const struct udpxdp_start *start);
 
 	/* A datagram to this service. udpxdp_reply() and udpxdp_forward() work only here. */
@@ -213,10 +284,19 @@ struct udpxdp_service {
 	/* About once a second; time_ns never goes far back. NULL: not interested. */
 	void (*tick)(void *state, struct udpxdp_ctx *ctx, uint64_t time_ns);
 
+	/* Goes on with what udpxdp_resume_later() asked for. NULL: never asks. */
+	void (*resume)(void *state, struct udpxdp_ctx *ctx);
+
 	/* A line from a console. Returns NULL, or why it was refused (a static string).
 	 * NULL: this service has no console. */
 	const char *(*command)(
 		void *state, struct udpxdp_ctx *ctx, const struct udpxdp_command *command);
+
+	/* What comes from the other hosts of the room: a stranger's as much as a datagram is, but
+	 * each part of it as udpxdp_room_event promises. A service that has this has the options
+	 * nats, nats-creds and room. Called once for each interface where the service wants
+	 * broadcasts. NULL: it has no room. */
+	void (*room)(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_room_event *event);
 };
 
 /* ---- text ---------------------------------------------------------------------------- */
@@ -242,6 +322,7 @@ size_t udpxdp_addr_format(char text[UDPXDP_ADDR_TEXT_MAX], const struct udpxdp_a
 
 /* ---- the stamp ----------------------------------------------------------------------- */
 
+#define UDPXDP_STAMP_LEN 30 /* bytes */
 #define UDPXDP_STAMP_MAX 40 /* bytes: 【 (3) + ctime (24) + 】 (3), and some room */
 
 /*

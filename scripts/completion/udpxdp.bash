@@ -34,8 +34,12 @@ _udpxdp_complete_argument() {
 	local words
 	case $1 in
 	IFACE) words=$(cd /sys/class/net && echo *) ;;
+	NAME*FILE*)
+		words=$(_udpxdp_services "$2")
+		[[ $3 == */* ]] && mapfile -t COMPREPLY < <(compgen -f -- "$3") && return
+		;;
 	NAME*) words=$(_udpxdp_services "$2") ;;
-	FILE*) mapfile -t COMPREPLY < <(compgen -f -- "$3") && return ;;
+	FILE* | GOLDEN) mapfile -t COMPREPLY < <(compgen -f -- "$3") && return ;;
 	*'|'*) words=$(tr '|' '\n' <<<"$1" | grep -E '^[a-z]+$') ;;
 	IN | OUT | PATH) mapfile -t COMPREPLY < <(compgen -f -- "$3") && return ;;
 	DIR) mapfile -t COMPREPLY < <(compgen -d -- "$3") && return ;;
@@ -72,6 +76,8 @@ _udpxdp() {
 	elif [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W \
 			"$(grep -oE -- '(^| )--?[A-Za-z][a-z-]*' <<<"$options")" -- "$word")
+	elif grep -q '^Usage:.* IFACE$' <<<"$help"; then
+		_udpxdp_complete_argument IFACE "$program" "$word"
 	elif grep -q '^Usage:.* HOST' <<<"$help"; then
 		mapfile -t COMPREPLY < <(compgen -A hostname -- "$word")
 	fi

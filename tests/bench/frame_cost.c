@@ -40,8 +40,8 @@ static void stamp(void)
 	if (!answers)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	stamps_publish(&stamps, &answers->stamps, now.tv_sec * NSEC_PER_SEC + now.tv_nsec,
-		1790000000 * NSEC_PER_SEC);
+	stamps_publish(&stamps, &answers->stamps, now.tv_sec * UDPXDP_NSEC_PER_SEC + now.tv_nsec,
+		1790000000 * UDPXDP_NSEC_PER_SEC);
 }
 
 /* Nanoseconds a run. *action is what the program has to say each time. */
@@ -170,7 +170,7 @@ static struct bpf_object *load(const char *path, void **bss)
 	struct bpf_program *program;
 	struct bpf_map *map;
 	uint16_t port = 8080;
-	uint32_t flags = LOCAL_UNICAST;
+	struct local_addr local = {.flags = UDPXDP_LOCAL_UNICAST, .vlan = UDPXDP_VLAN_ALL};
 
 	if (!object)
 		die(path);
@@ -179,7 +179,7 @@ static struct bpf_object *load(const char *path, void **bss)
 				 !strncmp(bpf_program__name(program), "restore_", 8));
 	if (bpf_object__load(object))
 		die(path);
-	if (bpf_map_update_elem(map_of(object, "local_addrs"), &here, &flags, BPF_ANY) ||
+	if (bpf_map_update_elem(map_of(object, "local_addrs"), &here, &local, BPF_ANY) ||
 		bpf_map_update_elem(map_of(object, "port_counters"), &port, zero, BPF_ANY))
 		die("maps");
 	*bss = MAP_FAILED;
@@ -206,6 +206,7 @@ static void measure_answers(const char *path, int socket)
 		die("sockets");
 	answers = variable(object, bss, "filter_answers");
 	memcpy(&favourites->pair[0].ipv4, &here.w[2], 8);
+	favourites->mac = packet_mac((const uint8_t[]){2, 0, 0, 0, 0, 1});
 	bits->words[bit / 64] |= 1ull << bit % 64;
 	bits->complete = 1;
 	answers->mtu = 1500;

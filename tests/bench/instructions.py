@@ -18,7 +18,7 @@ import tempfile
 
 FEW, MANY = 1000, 9000
 CLIENT, SERVER, PORT = "10.0.0.1", "10.0.0.2", 8080
-LINE = ("user/engine/", "user/base/build.", "user/base/checksum.", "user/services/", "include/udpxdp/", "intrin.h")
+LINE = ("user/engine/", "user/base/headers.", "user/base/checksum.", "user/services/", "include/udpxdp/", "intrin.h")
 
 
 def address(text):

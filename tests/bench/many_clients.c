@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crowd HOST PORT MEMBERS SECONDS PIN: loads a chat room.
+ * many_clients HOST PORT MEMBERS SECONDS PIN: loads a chat room.
  *
  * Makes MEMBERS members (one socket each, source ports from 20000 on) join, then has the first
  * one speak; as soon as the copies for all others have arrived it speaks again. Arrivals are
@@ -38,7 +38,7 @@ static double now(void)
 
 static void __attribute__((noreturn)) die(const char *what)
 {
-	fprintf(stderr, "crowd: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "many_clients: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
 	int map, *fds;
 
 	if (argc != 6) {
-		fprintf(stderr, "Usage: crowd HOST PORT MEMBERS SECONDS PIN\n");
+		fprintf(stderr, "Usage: many_clients HOST PORT MEMBERS SECONDS PIN\n");
 		return 2;
 	}
 	members = (unsigned)atoi(argv[3]);

@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # or at most (<=) how much.
 RATIOS = [
     ("64 B echo, open loop", "open 64", "udpxdp adaptive", "recvmmsg", ">=", 3.0),
+    ("64 B echo, open loop, 100,000 rules", "open 64", "udpxdp rules", "udpxdp adaptive", ">=", 0.9),
     ("64 B echo, open loop, without XDP", "open 64", "udpxdp sockets", "recvmmsg", ">=", 1.0),
     ("64 B echo, open loop in trains, without XDP", "open 64, trains", "udpxdp sockets", "recvmmsg",
      ">=", 1.2),
@@ -40,7 +41,7 @@ RATIOS = [
 # Blue is ours.
 COLOURS = {
     "udpxdp driver": "#08306b", "udpxdp adaptive": "#08519c", "udpxdp spin": "#3182bd", "udpxdp block": "#6baed6",
-    "udpxdp sockets": "#9ecae1",
+    "udpxdp sockets": "#9ecae1", "udpxdp rules": "#c6dbef",
     "recvmmsg": "#a63603", "recvfrom": "#e6550d", "recvfrom spin": "#fd8d3c", "Python": "#fdbe85",
     "XDP_TX": "#969696",
 }

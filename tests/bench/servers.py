@@ -8,6 +8,7 @@ from lab import CLIENT_CPU, SERVER_CPU
 HERE = os.path.dirname(os.path.abspath(__file__))
 ECHO_PORT, SOCKETS_PORT, CHAT_PORT = 8080, 8081, 8090
 COALESCE_US = 200
+RULES = 100000
 BPFFS = "/sys/fs/bpf"
 
 
@@ -116,6 +117,14 @@ class Udpxdp(Server):
                     "--pin-dir", f"{BPFFS}/udpxdp-bench-{self.iface}"], "udpxdp: ready")
 
 
+def write_rules(path):
+    """So many networks, denied, that look like the client's up to their last bits."""
+    with open(path, "w", encoding="ascii") as file:
+        for number in range(RULES):
+            file.write(f"deny 10.{200 + (number >> 15)}.{number >> 7 & 255 ^ 128}.{number << 1 & 255}/31\n")
+    return path
+
+
 def start_servers(lab, build):
     """All of them, by name."""
     servers = {}
@@ -134,6 +143,7 @@ def start_servers(lab, build):
     for name, *options in (
             ("udpxdp spin", "--poll", "spin"),
             ("udpxdp adaptive",),
+            ("udpxdp rules", "--rules", write_rules(f"{lab.logs}/rules")),
             ("udpxdp block", "--poll", "block"),
             ("udpxdp coalescing", "--poll", "block", "--coalesce", str(COALESCE_US))):
         servers[name] = Udpxdp(lab, build, name, f"echo:{ECHO_PORT}", *options)
@@ -141,7 +151,8 @@ def start_servers(lab, build):
     servers["udpxdp sockets"] = Udpxdp(lab, build, "udpxdp sockets", f"echo:{SOCKETS_PORT}",
                                        "--mode", "sockets", port=SOCKETS_PORT)
     servers["udpxdp chat"] = Udpxdp(lab, build, "udpxdp chat",
-                                    f"chat:{CHAT_PORT},history=off,idle=3600")
+                                    f"chat:{CHAT_PORT},history=off,idle=3600,"
+                                    "rate=0,bytes=0,room-rate=0,room-bytes=0")
     for name in ("sendmmsg relay", "udpxdp chat"):
         servers[name].pin = f"{BPFFS}/udpxdp-bench-sink-{servers[name].iface}"
         servers[name].sink(True)

@@ -78,10 +78,12 @@ check "an echo of a payload" load 0 7001 -w 4 -n 50 -t 0 --payload "$work/questi
 holds "of an echo all is checked" '.received == 50 and .wrong == 0'
 : >"$work/nothing"
 head -c 65508 /dev/zero >"$work/too-long"
-for payload in "$work/nothing" "$work/too-long" "$work/none" 0x 0xabc 123 "$work" ''; do
+for payload in "$work/nothing" "$work/too-long" "$work/none" 0x 0xabc 123 "$work"; do
 	check "payload '${payload##*/}': status 2" load 2 7001 --payload "$payload"
 	matches "and said" '^udpxdp: option --payload: .*: .*; give a file of 1 to 65507 bytes' "$(cat "$work/load.err")"
 done
+check "an empty payload: status 2" load 2 7001 --payload ''
+matches "and said" '^udpxdp: option --payload: requires a value' "$(cat "$work/load.err")"
 check "a payload and a size: status 2" load 2 7001 --payload 00 --size 64
 
 check "no server: status 1" load 1 7004 -n 4 -t 0

@@ -76,9 +76,11 @@ static void attach_somewhere(int program)
 	close(here);
 }
 
+const uint8_t probe_mac[6] = {2, 0, 0, 0, 0, 1};
+
 struct udpxdp_bpf *probe_load_program(const struct filter_config *config, const char *name)
 {
-	static const struct filter_config plain;
+	static const struct filter_config plain = {.any_vlan = 1};
 	struct udpxdp_bpf *filter = udpxdp_bpf__open();
 	struct bpf_program *program;
 	int err;
@@ -94,6 +96,7 @@ struct udpxdp_bpf *probe_load_program(const struct filter_config *config, const 
 		errno = -err;
 		return NULL;
 	}
+	filter->bss->filter_favourites.mac = packet_mac(probe_mac);
 	return filter;
 }
 
@@ -205,12 +208,33 @@ static struct udpxdp_addr addr_of(const char *text)
 
 void probe_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags)
 {
+	probe_local_on(filter, addr, flags, UDPXDP_VLAN_ALL);
+}
+
+void probe_local_on(
+	const struct udpxdp_bpf *filter, const char *addr, uint32_t flags, uint32_t vlan)
+{
 	const struct udpxdp_addr key = addr_of(addr);
+	const struct local_addr local = {.flags = flags, .vlan = vlan};
 	const uint32_t bit = packet_addr_bit(&key);
 
 	filter->bss->filter_local_bits.words[bit / 64] |= 1ull << bit % 64;
-	must(bpf_map_update_elem(bpf_map__fd(filter->maps.local_addrs), &key, &flags, BPF_ANY),
+	must(bpf_map_update_elem(bpf_map__fd(filter->maps.local_addrs), &key, &local, BPF_ANY),
 		"local_addrs");
+}
+
+void probe_vlan(const struct udpxdp_bpf *filter, uint32_t vlan, uint32_t counts_as)
+{
+	must(bpf_map_update_elem(bpf_map__fd(filter->maps.local_vlans), &vlan, &counts_as, BPF_ANY),
+		"local_vlans");
+}
+
+void probe_mac_too(const struct udpxdp_bpf *filter, uint64_t mac)
+{
+	const uint8_t yes = 1;
+
+	must(bpf_map_update_elem(bpf_map__fd(filter->maps.local_macs), &mac, &yes, BPF_ANY),
+		"local_macs");
 }
 
 void probe_favourites(struct udpxdp_bpf *filter, const char *ipv4, const char *ipv6)
@@ -240,8 +264,8 @@ static void over_limit(const struct udpxdp_bpf *filter, const char *net)
 	const struct udpxdp_addr key = addr_of(net);
 	const uint64_t arrival = UINT64_MAX / 2; /* in some 292 years */
 
-	must(bpf_map_update_elem(bpf_map__fd(filter->maps.source_limits), &key, &arrival, BPF_ANY),
-		"source_limits");
+	must(bpf_map_update_elem(bpf_map__fd(filter->maps.net_limits), &key, &arrival, BPF_ANY),
+		"net_limits");
 }
 
 const struct filter_config world_config = {
@@ -250,12 +274,23 @@ const struct filter_config world_config = {
 	.rules = 1,
 };
 
+static const uint8_t second_mac[6] = {2, 0, 0, 0, 0, 0xaa};
+
+static const struct {
+	uint32_t vlan, counts_as;
+} world_vlans[] = {{7, UDPXDP_VLAN_ALL}, {0x1007, UDPXDP_VLAN_ALL}, {0x10640007, UDPXDP_VLAN_ALL},
+	{0x00640007, UDPXDP_VLAN_ALL}, {9, 9}};
+
 void world_apply(const struct udpxdp_bpf *filter)
 {
-	probe_local(filter, "10.0.0.1", LOCAL_UNICAST);
-	probe_local(filter, "2001:db8::1", LOCAL_UNICAST);
-	probe_local(filter, "10.0.0.255", LOCAL_BROADCAST);
-	probe_local(filter, "255.255.255.255", LOCAL_BROADCAST);
+	probe_local(filter, "10.0.0.1", UDPXDP_LOCAL_UNICAST);
+	probe_local(filter, "2001:db8::1", UDPXDP_LOCAL_UNICAST);
+	probe_local_on(filter, "10.9.0.1", UDPXDP_LOCAL_UNICAST, 9);
+	probe_local(filter, "10.0.0.255", UDPXDP_LOCAL_BROADCAST);
+	for (size_t i = 0; i < sizeof(world_vlans) / sizeof(world_vlans[0]); i++)
+		probe_vlan(filter, world_vlans[i].vlan, world_vlans[i].counts_as);
+	probe_mac_too(filter, packet_mac(second_mac));
+	probe_local(filter, "255.255.255.255", UDPXDP_LOCAL_BROADCAST);
 	probe_serve(filter, 8080, false);
 	probe_serve(filter, 8086, true);
 	probe_serve(filter, 8090, false);
@@ -280,6 +315,29 @@ static bool in_prefix(const struct udpxdp_addr *addr, const char *text, unsigned
 	return true;
 }
 
+/* Read from the frame itself. */
+static bool in_our_vlan(const uint8_t *frame, const struct frame_info *info, uint32_t *vlan)
+{
+	uint32_t key = 0;
+
+	*vlan = 0;
+	for (unsigned i = 0; i < info->tags; i++) {
+		const uint8_t *tag = frame + 12 + 4 * i;
+		const uint32_t vid = (tag[2] & 15) << 8 | tag[3];
+
+		if (vid)
+			key = key << 16 | (tag[0] == 0x88 ? 0x1000 : 0) | vid;
+	}
+	if (!key)
+		return true;
+	for (size_t i = 0; i < sizeof(world_vlans) / sizeof(world_vlans[0]); i++)
+		if (world_vlans[i].vlan == key) {
+			*vlan = world_vlans[i].counts_as;
+			return true;
+		}
+	return false;
+}
+
 enum frame_verdict world_verdict(
 	const void *frame, uint32_t len, bool has_socket, struct frame_info *info)
 {
@@ -287,11 +345,22 @@ enum frame_verdict world_verdict(
 		frame_classify(frame, (const uint8_t *)frame + len, len, info);
 	const struct udpxdp_addr *source = &info->source, *dest = &info->dest;
 	const uint16_t port = info->dest_port;
+	const bool group = len && *(const uint8_t *)frame & 1;
+	uint32_t vlan;
 
 	if (verdict != FRAME_UDP)
 		return verdict;
+	if (!in_our_vlan(frame, info, &vlan))
+		return FRAME_NOT_OURS;
+	if (!group && memcmp(frame, probe_mac, 6) && memcmp(frame, second_mac, 6))
+		return FRAME_NOT_OURS;
 	if (in_prefix(dest, "10.0.0.255", 32) || in_prefix(dest, "255.255.255.255", 32)) {
 		if (port != 8086)
+			return FRAME_NOT_OURS;
+	} else if (group) {
+		return FRAME_NOT_OURS;
+	} else if (in_prefix(dest, "10.9.0.1", 32)) {
+		if (vlan != 9 && vlan != UDPXDP_VLAN_ALL)
 			return FRAME_NOT_OURS;
 	} else if (!in_prefix(dest, "10.0.0.1", 32) && !in_prefix(dest, "2001:db8::1", 128)) {
 		return FRAME_NOT_OURS;

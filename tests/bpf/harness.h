@@ -74,6 +74,15 @@ void probe_unserve(const struct udpxdp_bpf *filter, uint16_t port);
 /* Tells it of an address (text) of this host. */
 void probe_local(const struct udpxdp_bpf *filter, const char *addr, uint32_t flags);
 
+/* The same, configured on this VLAN (packet_vlan()). */
+void probe_local_on(
+	const struct udpxdp_bpf *filter, const char *addr, uint32_t flags, uint32_t vlan);
+
+/* The MAC address that every filter is loaded with, and a further one (packet_mac()); a VLAN. */
+extern const uint8_t probe_mac[6];
+void probe_mac_too(const struct udpxdp_bpf *filter, uint64_t mac);
+void probe_vlan(const struct udpxdp_bpf *filter, uint32_t vlan, uint32_t counts_as);
+
 /* Says which addresses are asked most often, and that no others have to be looked for. */
 void probe_favourites(struct udpxdp_bpf *filter, const char *ipv4, const char *ipv6);
 

@@ -125,16 +125,20 @@ static void pick_ports(struct maker *m)
 
 static void put_ethernet(struct maker *m)
 {
+	static const uint16_t vids[8] = {0, 7, 7, 7, 7, 7, 7, 9};
 	uint8_t *p = m->q->frame;
 
 	memcpy(p, "\x02\0\0\0\0\x01\x02\0\0\0\0\x02", 12);
 	if (one_in(m, 40))
 		p[0] |= 1;
 	if (one_in(m, 40))
+		p[5] = 1 + below(m, 3);
+	if (one_in(m, 40))
 		p[6] |= 1;
 	for (unsigned i = 0; i < m->tags; i++) {
 		put16(p + 12 + 4 * i, one_in(m, 2) ? 0x8100 : 0x88a8);
-		put16(p + 14 + 4 * i, random_next(m->prng));
+		put16(p + 14 + 4 * i, one_in(m, 20) ? random_next(m->prng)
+						    : below(m, 16) << 12 | vids[below(m, 8)]);
 	}
 	put16(p + m->l3 - 2, m->ipv6 ? 0x86dd : 0x0800);
 }

@@ -23,11 +23,11 @@ static bool is_mapped(const uint8_t *addr)
 static enum frame_verdict reference_udp(
 	const uint8_t *frame, uint32_t at, uint32_t size, struct frame_info *info)
 {
-	if (size < 8 || be16(frame + at + 4) != size)
+	if (size < 8 || be16(frame + at + 4) < 8 || be16(frame + at + 4) > size)
 		return FRAME_MALFORMED;
 	info->l4 = at;
 	info->payload = at + 8;
-	info->payload_len = size - 8;
+	info->payload_len = be16(frame + at + 4) - 8;
 	info->source_port = be16(frame + at);
 	info->dest_port = be16(frame + at + 2);
 	return FRAME_UDP;

@@ -31,7 +31,8 @@ static void own_mounts(void)
 {
 	if (!unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return;
-	printf("1..0 # SKIP no mounts of its own: %s (is this a chroot that is no mount point?)\n",
+	printf("1..0 # SKIP cannot unshare mounts: %s (is this a chroot that is not a mount "
+	       "point?)\n",
 		strerror(errno));
 	exit(0);
 }
@@ -96,13 +97,15 @@ static const char *const port_names[] = {"rx_packets", "rx_bytes", "redirected",
 	FILTER_REFUSALS(X)
 #undef X
 		NULL};
-static const char *const counters_verdict_names[] = {"reason", "reserved", "frames", "bytes", NULL};
+static const char *const counters_verdict_names[] = {
+	"reason", "reserved", "frames", "bytes", "iface", NULL};
 static const char *const service_names[] = {"service", "port", "worker", "rx", "tx", "rx_bytes",
 	"tx_bytes",
 #define X(name, text) #name,
-	UDPXDP_DROP_REASONS(X)
+	UDPXDP_DROP_REASONS(X) UDPXDP_ROOM_COUNTERS(X)
 #undef X
-		NULL};
+		"own",
+	NULL};
 
 /* Adds up one field over the CPUs of a per-CPU row. */
 static json_int_t over_cpus(json_t *row, const char *field, const char *const *names)

@@ -32,8 +32,8 @@ static int set_up(void **state)
 		perror("# loading the filter");
 		return -1;
 	}
-	probe_local(filter, "10.0.0.1", LOCAL_UNICAST);
-	probe_local(filter, "2001:db8::1", LOCAL_UNICAST);
+	probe_local(filter, "10.0.0.1", UDPXDP_LOCAL_UNICAST);
+	probe_local(filter, "2001:db8::1", UDPXDP_LOCAL_UNICAST);
 	return 0;
 }
 

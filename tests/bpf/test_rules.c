@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guard rails: --allow and --deny (longest match, and the default), --limit (burst, then
- * rate, each /24 and /64 by itself), and what they count.
+ * The guard rails: --allow, --deny and --rules (longest match, the default, how they are
+ * replaced), --limit (burst, then rate, of hosts, networks, sites and all), and what they count.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,8 +28,8 @@ static struct udpxdp_bpf *open_filter(const struct filter_config *config)
 	struct udpxdp_bpf *filter = probe_load(config);
 
 	assert_non_null(filter);
-	probe_local(filter, "10.0.0.1", LOCAL_UNICAST);
-	probe_local(filter, "2001:db8::1", LOCAL_UNICAST);
+	probe_local(filter, "10.0.0.1", UDPXDP_LOCAL_UNICAST);
+	probe_local(filter, "2001:db8::1", UDPXDP_LOCAL_UNICAST);
 	probe_serve(filter, 8080, false);
 	return filter;
 }
@@ -101,10 +101,11 @@ static void test_deny(void **state)
 
 static void test_allow_only(void **state)
 {
-	const struct filter_config config = {.rules = 1, .default_deny = 1};
+	const struct filter_config config = {.rules = 1};
 	struct udpxdp_bpf *filter = open_filter(&config);
 
 	(void)state;
+	probe_rule(filter, "::/0", RULE_DENY);
 	REFUSED("10.0.0.2");
 	REFUSED("2001:db8::2");
 	probe_rule(filter, "10.0.0.0/8", RULE_ALLOW);
@@ -120,10 +121,11 @@ static void test_allow_only(void **state)
 /* The whole of IPv4 lies at ::ffff:0:0/96: a rule for it says nothing of IPv6. */
 static void test_all_of_one_family(void **state)
 {
-	const struct filter_config config = {.rules = 1, .default_deny = 1};
+	const struct filter_config config = {.rules = 1};
 	struct udpxdp_bpf *filter = open_filter(&config);
 
 	(void)state;
+	probe_rule(filter, "::/0", RULE_DENY);
 	probe_rule(filter, "0.0.0.0/0", RULE_ALLOW);
 	ALLOWED("203.0.113.1");
 	REFUSED("2001:db8::2");
@@ -168,29 +170,101 @@ static int action_of(const char *name)
 	return opts.retval;
 }
 
-/* As the server loads it, a rule for ::/0 is one for IPv6 alone. */
-static void test_rule_for_all_of_ipv6(void **state)
+static struct filter *load_settings(void)
 {
 	const struct udpxdp_addr here4 = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 1}};
 	const struct udpxdp_addr here6 = {.b = {0x20, 1, 0xd, 0xb8, [15] = 1}};
-	const struct source_rule_key all = {};
+	const struct filter_settings settings = {.counter_rows = 1, .rules = true};
+	char error[256];
+	struct filter *filter = filter_load(&settings, error, sizeof(error));
 
+	assert_non_null(filter);
+	filter_set_own_mac(filter, packet_mac(probe_mac));
+	assert_int_equal(
+		filter_set_address(filter, &here4, UDPXDP_LOCAL_UNICAST, UDPXDP_VLAN_ALL), 0);
+	assert_int_equal(
+		filter_set_address(filter, &here6, UDPXDP_LOCAL_UNICAST, UDPXDP_VLAN_ALL), 0);
+	assert_int_equal(filter_serve_port(filter, 8080, false), 0);
+	return filter;
+}
+
+static struct rule_set *read_rules(const char *text)
+{
+	char error[256];
+	struct rule_set *set = rule_set_new(NULL, 0, text, strlen(text), error, sizeof(error));
+
+	assert_non_null(set);
+	return set;
+}
+
+/* As the server loads it, a rule for ::/0 is one for IPv6 alone. */
+static void test_rule_for_all_of_ipv6(void **state)
+{
 	(void)state;
 	for (unsigned deny = 0; deny < 2; deny++) {
-		const struct filter_settings settings = {
-			.counter_rows = 1, .rules = true, .default_deny = !deny};
-		char error[256];
-		struct filter *filter = filter_load(&settings, error, sizeof(error));
+		struct filter *filter = load_settings();
+		struct rule_set *set = read_rules(deny ? "deny ::/0" : "allow ::/0");
 
-		assert_non_null(filter);
-		assert_int_equal(filter_set_address(filter, &here4, LOCAL_UNICAST), 0);
-		assert_int_equal(filter_set_address(filter, &here6, LOCAL_UNICAST), 0);
-		assert_int_equal(filter_serve_port(filter, 8080, false), 0);
-		assert_int_equal(filter_set_rule(filter, &all, deny ? RULE_DENY : RULE_ALLOW), 0);
+		assert_int_equal(filter_set_rules(filter, set), 0);
 		assert_int_equal(action_of("ipv6"), deny ? XDP_DROP : XDP_PASS);
 		assert_int_equal(action_of("ipv4"), deny ? XDP_PASS : XDP_DROP);
+		rule_set_free(set);
 		filter_close(filter);
 	}
+}
+
+/* Those that replace others are all there is: none of before is left, whichever trie is asked. */
+static void test_rules_are_replaced(void **state)
+{
+	static const struct {
+		const char *text;
+		int ipv4, ipv6;
+	} turns[] = {
+		{"deny 10.0.0.0/24\n", XDP_DROP, XDP_PASS},
+		{"allow 10.0.0.2\n", XDP_PASS, XDP_DROP},
+		{"", XDP_PASS, XDP_PASS},
+		{"deny 2001:db8::/64\ndeny 10.0.0.0/8\nallow 10.0.0.0/30", XDP_PASS, XDP_DROP},
+		{"allow 192.0.2.0/24", XDP_DROP, XDP_DROP},
+		{"", XDP_PASS, XDP_PASS},
+	};
+	struct filter *filter = load_settings();
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+		struct rule_set *set = read_rules(turns[i].text);
+
+		assert_int_equal(filter_set_rules(filter, set), 0);
+		assert_int_equal(action_of("ipv4"), turns[i].ipv4);
+		assert_int_equal(action_of("ipv6"), turns[i].ipv6);
+		rule_set_free(set);
+	}
+	filter_close(filter);
+}
+
+/* A hundred thousand, of each of which either neighbour is another. */
+static void test_many_rules(void **state)
+{
+	struct filter *filter = load_settings();
+	char *text = malloc(100000 * 32), *end = text;
+	struct rule_set *set;
+
+	(void)state;
+	for (unsigned i = 0; i < 100000; i++)
+		end += sprintf(end, "%s 10.%u.%u.%u/31\n", i % 2 ? "deny" : "allow", i / 32768,
+			i / 128 % 256, i * 2 % 256);
+	set = read_rules(text);
+	assert_int_equal(rule_set_count(set), 100000);
+	assert_int_equal(filter_set_rules(filter, set), 0);
+	assert_int_equal(action_of("ipv4"), XDP_DROP); /* 10.0.0.2/31 */
+	assert_int_equal(action_of("ipv6"), XDP_DROP); /* no allow */
+	rule_set_free(set);
+	set = read_rules("");
+	assert_int_equal(filter_set_rules(filter, set), 0);
+	assert_int_equal(filter_set_rules(filter, set), 0); /* empties the large one */
+	assert_int_equal(action_of("ipv4"), XDP_PASS);
+	rule_set_free(set);
+	free(text);
+	filter_close(filter);
 }
 
 static void test_rules_are_not_asked(void **state)
@@ -206,7 +280,7 @@ static void test_rules_are_not_asked(void **state)
 #define IN(source) assert_true(let_in(filter, source, FRAME_RATE_LIMITED))
 #define OVER(source) assert_false(let_in(filter, source, FRAME_RATE_LIMITED))
 
-/* The bucket is as deep as it is said to be, and each /24 and /64 has one. */
+/* The bucket is as deep as it is said to be, and each host has one. */
 static void test_burst(void **state)
 {
 	const struct filter_config config = {.limit_interval = HOUR, .limit_burst = 4 * HOUR};
@@ -218,18 +292,93 @@ static void test_burst(void **state)
 		IN("10.0.0.2");
 	for (i = 0; i < 100; i++)
 		OVER("10.0.0.2");
-	OVER("10.0.0.0");
-	OVER("10.0.0.255");
-	IN("10.0.1.0");
-	IN("10.0.1.255");
-	IN("9.255.255.255");
+	for (i = 0; i < 5; i++)
+		IN("10.0.0.3");
+	OVER("10.0.0.3");
+	IN("10.0.1.2");
 	for (i = 0; i < 5; i++)
 		IN("2001:db8:0:7::2");
 	OVER("2001:db8:0:7::2");
-	OVER("2001:db8:0:7:ffff:ffff:ffff:ffff");
-	IN("2001:db8:0:8::2");
-	IN("2001:db8:0:6:ffff:ffff:ffff:ffff");
+	IN("2001:db8:0:7::3");
+	IN("2001:db8:0:7:ffff:ffff:ffff:ffff");
 	udpxdp_bpf__destroy(filter);
+}
+
+/* How many of `count` from as many sources are let in; the number goes where the # is. */
+static unsigned rotate(const struct udpxdp_bpf *filter, const char *pattern, unsigned count)
+{
+	char source[64];
+	unsigned in = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(source, sizeof(source), pattern, i);
+		in += let_in(filter, source, FRAME_RATE_LIMITED);
+	}
+	return in;
+}
+
+/* Who rotates through a prefix is held by it; what that leaves to others is what it did not get. */
+static void test_prefixes(void **state)
+{
+	static const struct {
+		const char *pattern;
+		unsigned count, in;
+	} cases[] = {
+		{"10.1.1.%u", 200, 10 * LIMIT_NET_FACTOR},
+		{"10.2.%u.7", 256, 256},
+		{"10.2.%u.8", 256, 10 * LIMIT_SITE_FACTOR - 256},
+		{"10.2.%u.9", 256, 0},
+		{"10.%u.3.7", 256, 255}, /* all but 10.2 */
+		{"2001:db8:1:1::%x", 1000, 10 * LIMIT_NET_FACTOR},
+		{"2001:db8:2:%x::1", 4000, 10 * LIMIT_SITE_FACTOR},
+		{"2001:db8:3%03x::1", 1000, 1000},
+	};
+	const struct filter_config config = {.limit_interval = HOUR, .limit_burst = 9 * HOUR};
+	struct udpxdp_bpf *filter = open_filter(&config);
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(rotate(filter, cases[i].pattern, cases[i].count), cases[i].in);
+	udpxdp_bpf__destroy(filter);
+}
+
+/* A host that floods has its share of the network's and no more, so its neighbours have theirs. */
+static void test_a_quiet_neighbour(void **state)
+{
+	const struct filter_config config = {.limit_interval = HOUR, .limit_burst = 9 * HOUR};
+	struct udpxdp_bpf *filter = open_filter(&config);
+	unsigned flood = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		for (unsigned j = 0; j < 50; j++)
+			flood += let_in(filter, "10.0.0.2", FRAME_RATE_LIMITED);
+		IN("10.0.0.3");
+		IN("2001:db8::9");
+	}
+	assert_int_equal(flood, 10);
+	udpxdp_bpf__destroy(filter);
+}
+
+/* All sources together, whether each has a limit or not. */
+static void test_total(void **state)
+{
+	for (unsigned limited = 0; limited < 2; limited++) {
+		const struct filter_config config = {
+			.limit_interval = limited ? HOUR : 0,
+			.total_interval = HOUR,
+			.total_burst = 99 * HOUR,
+		};
+		struct udpxdp_bpf *filter = open_filter(&config);
+
+		(void)state;
+		assert_int_equal(rotate(filter, "10.%u.0.1", 60), 60);
+		if (limited) /* what a host's limit refuses is not charged to all */
+			assert_int_equal(rotate(filter, "10.%u.0.1", 60), 0);
+		assert_int_equal(rotate(filter, "2001:db8:%x::1", 60), 40);
+		assert_int_equal(rotate(filter, "11.%u.0.1", 60), 0);
+		udpxdp_bpf__destroy(filter);
+	}
 }
 
 static void test_burst_of_one(void **state)
@@ -240,8 +389,8 @@ static void test_burst_of_one(void **state)
 	(void)state;
 	IN("10.0.0.2");
 	OVER("10.0.0.2");
-	IN("10.0.1.2");
-	OVER("10.0.1.2");
+	IN("10.0.0.3");
+	OVER("10.0.0.3");
 	udpxdp_bpf__destroy(filter);
 }
 
@@ -270,7 +419,7 @@ static void test_rate(void **state)
 {
 	const struct filter_config config = {
 		.limit_interval = 5 * SECOND, .limit_burst = 60 * SECOND};
-	const struct udpxdp_addr net = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 0}};
+	const struct udpxdp_addr net = {.b = {[10] = 0xff, 0xff, 10, 0, 0, 2}};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	const int fd = bpf_map__fd(filter->maps.source_limits);
 	uint64_t before, after, arrival;
@@ -334,18 +483,20 @@ static void test_what_costs_nothing(void **state)
 /* More sources than the table holds push out old ones; none is refused for it. */
 static void test_more_sources_than_room(void **state)
 {
-	const struct filter_config config = {.limit_interval = HOUR};
+	const struct filter_config config = {.limit_interval = HOUR, .limit_burst = 0};
 	struct udpxdp_bpf *filter = open_filter(&config);
 	const uint32_t sources = 3 * bpf_map__max_entries(filter->maps.source_limits);
 	const struct fixture *f = fixtures;
 	uint8_t frame[FRAME_MAX];
 
 	(void)state;
+	while (strcmp(f->name, "ipv6"))
+		f++;
 	memcpy(frame, f->frame, f->len);
 	for (uint32_t i = 0; i < sources; i++) {
-		frame[26] = 20 + (i >> 16);
-		frame[27] = i >> 8;
-		frame[28] = i;
+		frame[22] = 0x30 + (i >> 16); /* of a site of its own */
+		frame[23] = i >> 8;
+		frame[24] = i;
 		assert_int_equal(probe_run(filter, NULL, frame, f->len), XDP_PASS);
 	}
 	assert_int_equal(probe_verdict(filter, FRAME_NO_SOCKET).frames, sources);
@@ -361,8 +512,13 @@ int main(void)
 		cmocka_unit_test(test_allow_only),
 		cmocka_unit_test(test_all_of_one_family),
 		cmocka_unit_test(test_rule_for_all_of_ipv6),
+		cmocka_unit_test(test_rules_are_replaced),
+		cmocka_unit_test(test_many_rules),
 		cmocka_unit_test(test_rules_are_not_asked),
 		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_a_quiet_neighbour),
+		cmocka_unit_test(test_total),
 		cmocka_unit_test(test_burst_of_one),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_what_costs_nothing),

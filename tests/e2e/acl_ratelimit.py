@@ -3,6 +3,8 @@
 """What acl_ratelimit.sh does with datagrams. Every verb prints what it saw, and judges nothing.
 
   acl_ratelimit.py burst SOURCE ADDR PORT COUNT   send COUNT datagrams at once; print how many were answered
+  acl_ratelimit.py rotate IFACE MAC ADDR PATTERN COUNT   put as many datagrams on IFACE, each from an address
+                    that PATTERN makes of its number
   acl_ratelimit.py spoof IFACE WATCH SOURCE_MAC SOURCE PORT MAC ADDR PORT TEXT [ECHO...]
                     put a forged datagram with the Python literal TEXT on IFACE, then count the UDP frames that pass WATCH
                     until it is over: prints how many, then each of the first of them. An ECHO is
@@ -57,6 +59,15 @@ def burst(source, address, port, count):
         if answered == int(count):
             sock.settimeout(0.05)  # for one too many
     print(answered)
+
+
+def rotate(iface, mac, address, pattern, count):
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    for number in range(int(count)):
+        last = number % 256 if ":" not in pattern else number
+        source = pattern % last
+        wire.sendto(datagram("02:00:00:00:00:66", source, 40000 + number // 256, mac, address, ECHO_PORT,
+                             b"%d" % number), (iface, 0))
 
 
 def ask(address, port):
@@ -189,4 +200,4 @@ def spoof(iface, watch, source_mac, source, source_port, mac, address, port, tex
 
 
 if __name__ == "__main__":
-    {"burst": burst, "ask": ask, "many_clients": many_clients, "spoof": spoof}[sys.argv[1]](*sys.argv[2:])
+    {"burst": burst, "rotate": rotate, "ask": ask, "many_clients": many_clients, "spoof": spoof}[sys.argv[1]](*sys.argv[2:])

@@ -51,11 +51,14 @@ limited() {
 	between "$1" "$2" "$3" "$n"
 }
 limited "--limit 1/10: of 40 at once" 10 12 client 10.80.1.2 10.80.1.1 40
-limited "the whole /24 shares it: of another's 20" 0 2 client 10.80.1.66 10.80.1.1 20
+for _ in 1 2 3; do # who floods takes nothing from its neighbours
+	limited "a neighbour in the /24 has its own: of 3" 3 3 client 10.80.1.66 10.80.1.1 3
+	limited "which goes on flooding: of 20" 0 3 client 10.80.1.2 10.80.1.1 20
+done
 emptied=$SECONDS
 limited "another /24 has its own: of 20" 10 12 far 10.80.2.2 10.80.1.1 20
 limited "IPv6: of 40 at once" 10 12 client fd00:80:1::2 fd00:80:1::1 40
-limited "the whole /64 shares it: of another's 20" 0 2 client fd00:80:1::66 fd00:80:1::1 20
+limited "a neighbour in the /64 has its own: of 20" 10 12 client fd00:80:1::66 fd00:80:1::1 20
 limited "another /64 has its own: of 20" 10 12 far fd00:80:2::2 fd00:80:1::1 20
 equal "every other one is counted as rate_limited" $((sent - answered)) "$(verdicts rate_limited)"
 equal "and the others as redirected" "$answered" "$(verdicts redirected)"
@@ -81,6 +84,34 @@ check "a stream of more than that is thinned: $limited of 1500 dropped" test "$l
 check "steadily below the limit nothing is dropped" on client "$e2e/udp.py" exchange 10.80.1.1 8080 \
 	--count 100 --interval 0.01
 server_stop server || not_ok "it stops well"
+
+# rotated NAME LOW HIGH ADDR PATTERN COUNT: of so many from as many sources, how many are let in.
+rotated() {
+	local was
+	was=$(verdicts redirected)
+	on switch "$e2e/acl_ratelimit.py" rotate port1 "$(mac_of server)" "$4" "$5" "$6"
+	wait_for 10 counted $((all += $6)) || not_ok "all of $5 arrive"
+	between "$1" "$2" "$3" $(($(verdicts redirected) - was))
+}
+counted() {
+	[ $(($(verdicts redirected) + $(verdicts rate_limited))) -ge "$1" ]
+}
+for mode in "" "--limit-total 1/100"; do
+	all=0
+	# shellcheck disable=SC2086 # an option and its argument, or none
+	server_start server -s echo --limit 1/10 $mode
+	if [ -z "$mode" ]; then
+		rotated "who rotates through a /24 is held to 8 times the limit" 80 100 10.80.1.1 10.9.9.%d 200
+		rotated "and who does through a /16, to 32 times" 320 400 10.80.1.1 10.10.%d.7 3000
+		rotated "and through a /64, to 8 times" 80 100 fd00:80:1::1 fd09::%x 2000
+		rotated "and through the /64s of a /48, to 32 times" 320 400 fd00:80:1::1 fd09:1:1:%x::1 4000
+		rotated "but sites have their own" 200 200 10.80.1.1 11.%d.1.1 200
+	else
+		rotated "--limit-total: random sources are bounded" 100 110 10.80.1.1 11.%d.1.1 2000
+		rotated "and of either family" 0 10 fd00:80:1::1 fd%02x::1 200
+	fi
+	server_stop server || not_ok "it stops well"
+done
 
 # ---- --allow and --deny
 
@@ -108,7 +139,8 @@ equal "--deny alone: those are not" "no no" \
 equal "and are counted" 10 "$(verdicts denied)"
 server_stop server || not_ok "it stops well"
 
-for wrong in "--allow 10.0.0.0/33" "--deny fd00::/129" "--deny 10.0.0" "--allow x" "--limit 0" "--limit 5/0" "--limit x"; do
+for wrong in "--allow 10.0.0.0/33" "--deny fd00::/129" "--deny 10.0.0" "--allow x" "--limit 0" "--limit 5/0" "--limit x" \
+	"--limit-total 0" "--limit-total 5/"; do
 	# shellcheck disable=SC2086 # an option and its argument
 	server_refuses "$wrong is a usage error" 2 "${wrong%% *}|${wrong##* }" server $wrong
 done

@@ -109,7 +109,7 @@ printf '#!/bin/sh\nexec unshare --uts "%s" "$@"\n' "$udpxdp" >"$work/own-name"
 chmod 755 "$work/own-name"
 udpxdp=$work/own-name server_start two --service broadcast -v
 require nsenter --uts="/proc/${server_pid[two]}/ns/uts" hostname renamed-host
-check "a new host name is noticed" wait_for 5 grep -q "host's name is renamed-host" "$(server_err two)"
+check "a new host name is noticed" wait_for 5 grep -q "host name is now renamed-host" "$(server_err two)"
 on one "$udpxdp" broadcast --control "$(control one)" "who are you now?" >"$work/console.log" 2>&1
 matches "and is what replies say" '^10\.80\.86\.2:8086 .*】renamed-host$' "$(cat "$work/console.log")"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The chat room with members over plain sockets: relays byte for byte, IPv4 and IPv6, several rooms,
-# the history file and its rotation under load, and a crowd.
+# the history file and its rotation under load, and many clients.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -51,7 +51,7 @@ matches "also for IPv6" "】收到【\\('fd00:80:90::2', [0-9]+\\)】发送的�
 
 # One member says numbered lines, 25,000 a second at most, until it has been enough; how many is printed.
 rm -f chat*.txt
-server_start server --service chat --quiet
+server_start server --service "chat,rate=0,bytes=0,room-rate=0,room-bytes=0,history-bytes=0" --quiet
 spawn "$work/talk.log" alice python3 -c "
 import os, socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -81,7 +81,7 @@ equal "and none is there twice" "$heard" "$(history_lines chat.txt chat.txt.*)"
 equal "in the order in which they came" "" \
 	"$(cat chat.txt.1 chat.txt.2 chat.txt.3 chat.txt.4 chat.txt.5 chat.txt | sed 's/.*line //' | sort -nc 2>&1)"
 
-# ---- a crowd -----------------------------------------------------------------------------
+# ---- many clients ------------------------------------------------------------------------
 
 rm -f chat*.txt
 server_start server --service "chat,members=$CROWD" --quiet --verbose

@@ -21,7 +21,7 @@ printf '%s\n' 'iface = eth0' 'mode = fast' >"$file"
 refused "a value that is not allowed" 2 \
 	"mode: invalid value 'fast', expected auto, zerocopy, copy, skb or sockets"
 printf '%s\n' 'service = echo:70000' >"$file"
-refused "a service that cannot be" 1 "service: echo: invalid port '70000', expected 1 to 65535"
+refused "a service that cannot be" 1 "service: echo: invalid port '70000', expected 1 to 65535, or a range such as 5000-5015"
 printf '%s\n' 'config = other.conf' >"$file"
 refused "a file in a file" 1 "config: for the command line only"
 printf '%s\n' 'iface eth0' >"$file"
@@ -54,7 +54,7 @@ ready() { grep '^udpxdp: ready' "$work/own.err"; }
 spawn "$work/own.err" server "$udpxdp" serve --config "$file"
 wait_for 20 ready || bail "udpxdp starts with all options in a file" "$(cat "$work/own.err")"
 equal "options of the file" \
-	"udpxdp: ready iface=eth0 mode=skb queues=1 sockets=off services=echo:7007,chat:7008" "$(ready)"
+	"udpxdp: ready iface=eth0 mode=skb queues=1 sockets=on services=echo:7007,chat:7008" "$(ready)"
 check "control socket of the file" test -S "$work/own.sock"
 check "pins of the file" test -d "$(pin_dir own)"
 equal "options of a service in the file" hello \

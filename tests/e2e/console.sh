@@ -10,7 +10,7 @@ stamp='【[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]* [0-9]*】'
 serve() {
 	local host=$1
 	shift
-	server_start "$host" -s echo -s broadcast -s "chat,history=$work/$host.txt" "$@"
+	server_start "$host" -s echo -s broadcast -s "chat,rate=0,bytes=0,room-rate=0,room-bytes=0,history=$work/$host.txt" "$@"
 }
 
 # peer NAME HOST ARG...: a plain socket there; what it gets is in $work/NAME.log.
@@ -139,9 +139,15 @@ refused "many" "ff02::1 is a multicast address" ff02::1 1
 check "the data path never waited for it" on c "$e2e/udp.py" exchange 10.80.1.1 8080 --count 100
 
 matches "text that is not UTF-8" '^udpxdp: chat: .*UTF-8' "$(chat a $'\xff\xfe' 10.80.1.3 9999 --wait 0 2>&1)"
+peer local a 9997 --reply "next door"
+equal "a client on the server's own host answers" "10.80.1.1:9997 next door" "$(chat a "hello" 10.80.1.1 9997)"
 long=$(printf '%03000d' 0)
-matches "a text longer than the MTU" '^udpxdp: chat: .*(MTU|long)' "$(chat a "$long" 10.80.1.3 9999 --wait 0 2>&1)"
-matches "an announcement longer than the MTU" '^udpxdp: broadcast: .*(MTU|long)' "$(announce a "$long" 2>&1)"
+peer patient c 9996
+check "a text longer than the MTU goes in fragments" chat a "$long" 10.80.1.3 9996 --wait 0
+check "and arrives whole" wait_for 5 prints patient "^10\.80\.1\.1 8090 $long\$"
+longest=$(printf '%065508d' 0)
+matches "a text longer than UDP takes" '^udpxdp: chat: .*long' "$(chat a "$longest" 10.80.1.3 9999 --wait 0 2>&1)"
+matches "an announcement longer than UDP takes" '^udpxdp: broadcast: .*long' "$(announce a "$longest" 2>&1)"
 
 # ---- what the control socket stands ----
 
@@ -166,7 +172,7 @@ check "nor other consoles" chat b "still there" 10.80.1.3 9999 --wait 0
 kill -CONT "$b_pid"
 finish "$b_pid" 10
 equal "it was cut off" 1 $?
-equal "and says so in one line" 1 "$(grep -c '^udpxdp: the server at .* has gone, or has cut' "$work/of_b.log")"
+equal "and says so in one line" 1 "$(grep -c '^udpxdp: lost the connection to .*: the server stopped or dropped' "$work/of_b.log")"
 
 # Consoles that write garbage, and a great many requests, and never read.
 cat >"$work/flood.py" <<'PYTHON'
@@ -205,12 +211,12 @@ equal "the flood ended by itself" "0" "$?$(cat "$work/flood.log")"
 server_stop a
 equal "a server stops well" 0 $?
 check "its socket is gone" [ ! -e "$(control a)" ]
-check "its console ends" wait_for 5 prints of_a '^udpxdp: the server at .* has gone'
-matches "a console without a server" '^udpxdp: control socket .*: no server is there' \
+check "its console ends" wait_for 5 prints of_a '^udpxdp: lost the connection to .*: the server stopped'
+matches "a console without a server" '^udpxdp: control socket .*: no server is listening' \
 	"$(chat a x 10.80.1.3 9999 2>&1)"
 server_stop b KILL
 check "a server that is killed leaves its socket" [ -S "$(control b)" ]
-matches "which is no server" '^udpxdp: control socket .*: no server is there' \
+matches "which is no server" '^udpxdp: control socket .*: no server is listening' \
 	"$(chat b x 10.80.1.3 9999 2>&1)"
 serve b
 check "the next one takes its place" chat b "again" 10.80.1.3 9999 --wait 0

@@ -116,6 +116,9 @@ def say(process, line):
 
 # ---- piped ----
 
+NO_REPLY = rb"udpxdp: broadcast: no reply within %s s; use a longer --wait [^\n]*\n"
+
+
 def replies(line, text):
     return [(0, b"ok"), (0.05, event("10.0.0.2", 8086, b"one")),
             (0.05, event("10.0.0.3", 8086, b"two\n"))]
@@ -133,9 +136,10 @@ def one_announcement():
 
 
 def waits_as_told():
-    for seconds, shown in (("0.3", b""), ("1.5", b"10.0.0.2:8086 late\n")):
+    for seconds, shown, said in (("0.3", b"", NO_REPLY % b"0\\.3"),
+                                 ("1.5", b"10.0.0.2:8086 late\n", b"")):
         server = Server(lambda *_: [(0, b"ok"), (0.8, event("10.0.0.2", 8086, b"late"))])
-        expect_run(console("broadcast", server, "--wait", seconds, "x"), 0, shown)
+        expect_run(console("broadcast", server, "--wait", seconds, "x"), 0, shown, said)
 
 
 def announcements_from_a_pipe():
@@ -149,7 +153,8 @@ def announcements_from_a_pipe():
 def other_announcements_are_no_replies():
     server = Server(lambda *_: [(0, b"ok"), (0, event("10.0.0.2", 8086, b"x", b"recv broadcast")),
                                 (0, event("255.255.255.255", 8086, b"x", b"sent broadcast"))])
-    expect_run(console("broadcast", server, "--wait", "0.3", "x"), 0)
+    expect_run(console("broadcast", server, "--wait", "0.3", "x"), 0, b"", NO_REPLY % b"0\\.3")
+    expect_run(console("broadcast", server, "--wait", "0", "x"), 0)
 
 
 def refused_announcement():
@@ -209,7 +214,7 @@ def longest_line():
     longest = bytes(65 + i % 26 for i in range(65507))
     expect_run(console("chat", server, "10.0.0.9", "1", "--wait", "0",
                        data=longest + b"\n" + longest + b"X\nshort\n"), 1, b"",
-               rb"udpxdp: chat: not sent: a line longer than 65507 bytes; shorten it\n")
+               rb"udpxdp: chat: line not sent: longer than 65507 bytes; shorten it\n")
     expect([text for _, text in server.seen[1:]], [longest, b"short"], "lines")
 
 
@@ -231,7 +236,7 @@ def service_by_name():
 def server_goes_away():
     server = Server(lambda *_: [(0, b"ok"), (0, event("10.0.0.2", 1, b"last")), (0.2, None)])
     expect_run(console("chat", server, "10.0.0.9", "1", "--wait", "20", data=b"a\n"), 1,
-               b"10.0.0.2:1 last\n", rb"udpxdp: the server at .* has gone.*\n")
+               b"10.0.0.2:1 last\n", rb"udpxdp: lost the connection to .*: the server stopped.*\n")
 
 
 def printed_at_once():
@@ -259,7 +264,7 @@ def signals_end_it():
 # ---- which server ----
 
 def nobody_there():
-    line = rb"udpxdp: control socket .*: no server is there; start one with.*\n"
+    line = rb"udpxdp: control socket .*: no server is listening; start one with.*\n"
     expect_run(console("chat", f"{WORK}/none.sock", "10.0.0.9", "1"), 1, b"", line)
     expect_run(console("broadcast", f"{WORK}/no/dir.sock", "x"), 1, b"", line)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as dead:
@@ -302,7 +307,7 @@ def one_of_several():
     servers = {"eth0.sock": here.path, "eth1.sock": there.path}
     expect_run(with_run(servers, "broadcast", "x"), 2, b"",
                rb"udpxdp: several servers are running: /run/udpxdp/eth0\.sock, "
-               rb"/run/udpxdp/eth1\.sock; say which with --iface IFACE\n")
+               rb"/run/udpxdp/eth1\.sock; choose one with --iface IFACE\n")
     expect_run(with_run(servers, "broadcast", "-i", "eth1", "--wait", "0", "x"), 0)
     expect([here.seen, len(there.seen)], [[], 2], "requests")
     return None
@@ -318,14 +323,14 @@ def not_permitted():
     expect_run(subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", readable, "chat",
          "--control", server.path, "10.0.0.9", "1"], capture_output=True, timeout=20), 3, b"",
-               rb"udpxdp: control socket .*: not permitted; .*\n")
+               rb"udpxdp: control socket .*: permission denied; .*\n")
     return None
 
 
 def usage_errors():
     server = Server()
-    for arguments, line in ((("chat", "10.0.0.9"), rb"chat: a peer without a port"),
-                            (("chat", "10.0.0.9", "0"), rb"port '0': not a number"),
+    for arguments, line in ((("chat", "10.0.0.9"), rb"chat: PEER without PORT"),
+                            (("chat", "10.0.0.9", "0"), rb"port '0': invalid port"),
                             (("chat", "10.0.0.9", "1", "2"), rb"operand '2': unexpected argument"),
                             (("broadcast", "a", "b"), rb"operand 'b': unexpected argument"),
                             (("broadcast", "--wait", "x", "a"), rb"option --wait")):
@@ -334,7 +339,7 @@ def usage_errors():
     expect_run(console("chat", server, "no-such-host.invalid", "1"), 1, b"",
                rb"udpxdp: peer 'no-such-host\.invalid': [^\n]*\n")
     expect_run(console("chat", server, data=b"10.0.0.9\nport\n"), 1, b"",
-               rb"udpxdp: port 'port': not a number from 1 to 65535; give one\n")
+               rb"udpxdp: port 'port': invalid port; expected 1 to 65535\n")
 
 
 # ---- on a terminal ----
@@ -342,12 +347,17 @@ def usage_errors():
 class Terminal:
     """A console on a terminal of so many columns, as a person sees it."""
 
+    hints = {"chat": "(each line goes to the peer, an empty one asks for another; Ctrl-D ends)",
+             "broadcast": "(each line is announced to the network, replies are shown; Ctrl-D ends)"}
     tmux = ["tmux", "-u", "-S", f"{WORK}/tmux", "-f", "/dev/null"]
     count = 0
 
     def __init__(self, verb, server, *arguments, columns=60, shell="{}"):
         Terminal.count += 1
         self.name = f"t{Terminal.count}"
+        hint = self.hints[verb]
+        self.hint = [hint[i:i + columns].rstrip() for i in range(0, len(hint), columns)]
+        self.hint_rows = 0
         command = shlex.join([PROGRAM, verb, "--control", server.path, *arguments])
         self.run("new-session", "-d", "-s", self.name, "-x", str(columns), "-y", "24",
                  f"stty -g >{WORK}/{self.name}.before; {shell.format(command)}; "
@@ -366,8 +376,10 @@ class Terminal:
         self.run("send-keys", "-t", self.name, *keys)
 
     def screen(self):
-        """The lines on the screen, without the empty ones below."""
-        return self.run("capture-pane", "-p", "-t", self.name).rstrip("\n").split("\n")
+        """The lines on the screen, without the hint above and the empty ones below."""
+        lines = self.run("capture-pane", "-p", "-t", self.name).rstrip("\n").split("\n")
+        self.hint_rows = len(self.hint) if lines[:len(self.hint)] == self.hint else 0
+        return lines[self.hint_rows:]
 
     def shows(self, *lines):
         """Waits for exactly this screen."""
@@ -377,8 +389,9 @@ class Terminal:
         wait_until(lambda: line in self.screen(), f"the line {line!r}", self.screen)
 
     def cursor(self):
-        return tuple(map(int, self.run("display-message", "-p", "-t", self.name,
-                                       "#{cursor_x} #{cursor_y}").split()))
+        x, y = map(int, self.run("display-message", "-p", "-t", self.name,
+                                 "#{cursor_x} #{cursor_y}").split())
+        return (x, y - self.hint_rows)
 
     def ended(self, status):
         self.has(f"[ended {status}]")
@@ -522,6 +535,36 @@ def editing_and_history():
     terminal.ended(0)
 
 
+def what_to_do_is_said():
+    server = Server(lambda *_: [(0, b"ok")])
+    for verb, arguments, prompt in (("chat", (), "peer address:"),
+                                    ("chat", ("10.0.0.9", "1"), "10.0.0.9:1>"),
+                                    ("broadcast", (), "announce>")):
+        terminal = Terminal(verb, server, *arguments, columns=80)
+        terminal.shows(prompt)
+        expect(terminal.hint_rows, 1, f"hints of {verb} {arguments}")
+        terminal.press("C-d")
+        terminal.ended(0)
+
+
+def nobody_replies_to_who_types():
+    server = Server(lambda line, text: [(0, b"ok")] + (
+        [(0.1, event("10.0.0.2", 8086, b"here"))] if text == b"one" else []))
+    terminal = Terminal("broadcast", server, "--wait", "0.5", columns=100)
+    terminal.shows("announce>")
+    terminal.type("one")
+    terminal.press("Enter")
+    terminal.has("10.0.0.2:8086 here")
+    terminal.type("two")
+    terminal.press("Enter")
+    terminal.type("thr")
+    terminal.shows("announce> one", "10.0.0.2:8086 here", "announce> two",
+                   "udpxdp: broadcast: no reply within 0.5 s; use a longer --wait if others are slow",
+                   "announce> thr")
+    terminal.press("C-c")
+    terminal.ended(0)
+
+
 def peer_is_asked_for():
     server = Server()
     terminal = Terminal("chat", server)
@@ -534,7 +577,7 @@ def peer_is_asked_for():
     terminal.has("peer port:")
     terminal.type("0")
     terminal.press("Enter")
-    terminal.has("udpxdp: port '0': not a number from 1 to 65535; give one")
+    terminal.has("udpxdp: port '0': invalid port; expected 1 to 65535")
     terminal.type("4711")
     terminal.press("Enter")
     terminal.has("10.0.0.9:4711>")
@@ -577,8 +620,8 @@ def server_goes_away_while_typing():
     terminal.type("one")
     terminal.press("Enter")
     terminal.type("two")
-    terminal.has(f"udpxdp: the server at {server.path} has gone, or has cut this console off; start the "
-                 "console again")
+    terminal.has(f"udpxdp: lost the connection to {server.path}: the server stopped or dropped this console; "
+                 "restart the console")
     terminal.ended(1)
 
 
@@ -650,7 +693,8 @@ PIPED = [one_announcement, waits_as_told, announcements_from_a_pipe,
          not_permitted, usage_errors]
 ON_A_TERMINAL = [typing_while_messages_arrive, typing_through_a_flood, long_lines_are_redrawn,
                  line_that_fills_its_row, window_is_resized, editing_and_history,
-                 peer_is_asked_for, error_above_the_line, server_goes_away_while_typing,
+                 what_to_do_is_said, nobody_replies_to_who_types, peer_is_asked_for,
+                 error_above_the_line, server_goes_away_while_typing,
                  interrupts_on_a_terminal, stopped_and_continued, dumb_terminal]
 
 

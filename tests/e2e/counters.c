@@ -3,7 +3,8 @@
  * Stands in for a server where its counters are read: loads the filter, serves ports 8080 and
  * 8090 of ADDR without a socket behind them, fills in the rows of two services on two workers,
  * pins them in DIR ("" for no pins) and attaches to IFACE. Then each line of standard input adds
- * 100 datagrams of 1,000 bytes to the first row; the end of input ends it as a server ends.
+ * 100 datagrams of 1,000 bytes to the first row, 7 of them refused; the end of input ends it as a
+ * server ends.
  *
  *   counters IFACE ADDR DIR
  */
@@ -16,7 +17,9 @@
 
 #include "xdp/filter.h"
 #include "base/log.h"
+#include "netlink/link.h"
 #include "udpxdp/datagram.h"
+#include "udpxdp/packet.h"
 
 #define WORKERS 2
 #define SERVICES 2
@@ -48,6 +51,7 @@ int main(int argc, char **argv)
 	struct filter_settings settings = {.counter_rows = WORKERS * SERVICES};
 	struct service_counters *rows;
 	struct filter *filter;
+	struct link_facts link;
 	struct udpxdp_addr addr;
 	char error[256], line[16];
 	uint8_t *b = addr.b;
@@ -62,10 +66,13 @@ int main(int argc, char **argv)
 	filter = filter_load(&settings, error, sizeof(error));
 	if (!filter)
 		log_fail(EXIT_RUNTIME, "%s", error);
+	if (link_read(settings.ifindex, &link))
+		log_fail(EXIT_RUNTIME, "%m");
+	filter_set_own_mac(filter, packet_mac(link.mac));
 	rows = filter_counters(filter);
 	fill(rows);
 	if (filter_serve_port(filter, 8080, false) || filter_serve_port(filter, 8090, false) ||
-		filter_set_address(filter, &addr, LOCAL_UNICAST) ||
+		filter_set_address(filter, &addr, UDPXDP_LOCAL_UNICAST, UDPXDP_VLAN_ALL) ||
 		(*argv[3] && filter_pin(filter, argv[3])))
 		log_fail(EXIT_RUNTIME, "%m");
 	if (filter_attach(filter, true))
@@ -75,6 +82,7 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin)) {
 		rows[0].rx += 100;
 		rows[0].rx_bytes += 100000;
+		rows[0].drops[UDPXDP_DROP_loop] += 7;
 	}
 	filter_close(filter);
 	return EXIT_CLEAN;

@@ -56,7 +56,7 @@ for mtu in 1500 3000; do
 	require address server eth0 $v4/24 $v6/64
 	require address client eth0 10.80.9.2/24 fd00:80:9::2/64
 	for mode in copy skb; do
-		server_start server --mode $mode --service echo
+		server_start server --mode $mode --sockets off --vlan any --service echo
 		equal "the mode asked for is the mode got: $mode" $mode "$(ready_value server mode)"
 		too_big=0
 		for offloads in on off; do
@@ -81,5 +81,39 @@ server_start server --service echo:7,stamp=off --service echo:8080
 check "echo without a stamp" on client "$e2e/udp.py" exchange $v4 7 --stamp off --count 20 --size 0,1,1472
 check "echo without a stamp, IPv6" on client "$e2e/udp.py" exchange $v6 7 --stamp off --count 20 --size 0,1,1452
 check "beside one with" on client "$e2e/udp.py" exchange $v4 8080 --count 20
+
+# ---- its DSCP, and a range of ports --------------------------------------------------------
+
+# answered_tos ADDRESS PORT TOS: with which TOS or traffic class a request with this one is answered.
+answered_tos() {
+	on client python3 - "$@" <<-'EOF'
+		import socket, struct, sys
+		host, port, tos = sys.argv[1], int(sys.argv[2]), int(sys.argv[3], 0)
+		six = ":" in host
+		s = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+		level = socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP
+		s.setsockopt(level, socket.IPV6_TCLASS if six else socket.IP_TOS, tos)
+		s.setsockopt(level, socket.IPV6_RECVTCLASS if six else socket.IP_RECVTOS, 1)
+		s.settimeout(5)
+		s.sendto(b"class", (host, port))
+		data, control, _, _ = s.recvmsg(100, 100)
+		assert data == b"class", data
+		print(hex(int.from_bytes(control[0][2], sys.byteorder)))
+	EOF
+}
+
+server_stop server
+serve_classes() {
+	server_start server "$@" --service echo:5000-5002,stamp=off,tos=copy --service echo:5003,stamp=off
+	equal "a range is a service for each port, $*" echo:5000,echo:5001,echo:5002,echo:5003 \
+		"$(ready_value server services)"
+	equal "the DSCP of a request comes back, without ECN, $*" 0xb8 "$(answered_tos $v4 5000 0xba)"
+	equal "over IPv6 and on the last port, too, $*" 0x28 "$(answered_tos $v6 5002 0x2a)"
+	equal "not unless it is asked for, $*" 0x0 "$(answered_tos $v4 5003 0xb8)"
+	equal "nor over IPv6, $*" 0x0 "$(answered_tos $v6 5003 0xb8)"
+	check "stops well, $*" server_stop server
+}
+serve_classes --mode copy
+serve_classes --mode sockets
 
 done_testing

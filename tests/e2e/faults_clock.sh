@@ -99,6 +99,8 @@ a, b, silent = peer(), peer(), peer()
 for member in a, b, silent:
     ask(member, 8090, "/who")
 print("before:", days_off(), said("before", a, b))
+step(600)
+print("ten minutes on:", said("later", a, b), said("so it seems", b, a))
 step(-DAY)
 print("back:", days_off(), said("yesterday", a, b), said("so it is", b, a))
 deadline = time.monotonic() + 6
@@ -121,6 +123,7 @@ on client /usr/bin/python3 "$work/talk.py" $v4 "$file" >"$work/talk.out" 2>"$wor
 	not_ok "the conversation" "$(cat "$work/talk.log")"
 said() { sed -n "s/^$1: //p" "$work/talk.out"; }
 equal "before: today, and members hear each other" "0 True" "$(said before)"
+equal "ten minutes forward at once: nobody is expelled by that" "True True" "$(said "ten minutes on")"
 equal "a day back: the stamps are yesterday's, and members hear each other" "-1 True True" "$(said back)"
 equal "who falls silent then still leaves when it should" 1 "$(said "silent for longer than it may, a member leaves")"
 equal "all of 500 echoes are answered" 500 "$(said echoes)"
@@ -130,7 +133,7 @@ equal "a console works" 0 $?
 server_stop server
 equal "it ends well" 0 $?
 equal "nothing was complained of" "" "$(grep -vE '^udpxdp: (ready|no zerocopy)' "$(server_err server)")"
-equal "every line is in the history, in the order it was said" "before yesterday so it is today hello" \
+equal "every line is in the history, in the order it was said" "before later so it seems yesterday so it is today hello" \
 	"$(sed 's/.*数据://' "$work/chat.txt" | grep -v '^/' | xargs)"
 check "the capture holds what came after the step" test \
 	"$(tshark -r "$work/all.pcap" -Y 'udp.dstport == 8080' 2>>"$work/tshark.log" | wc -l)" -ge 503

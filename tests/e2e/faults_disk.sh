@@ -64,7 +64,7 @@ whole() {
 
 require mkdir "$small"
 require mount -t tmpfs -o size=64k tmpfs "$small"
-server_start server --quiet -s echo -s "chat,history=$small/chat.txt"
+server_start server --quiet -s echo -s "chat,rate=0,bytes=0,room-rate=0,room-bytes=0,history-bytes=0,history=$small/chat.txt"
 echo_begins
 talk 0 20000
 check "a full disk is said" says "^udpxdp: history $small/chat.txt: No space left on device"
@@ -106,7 +106,7 @@ equal "messages not printed are counted (${lost:-0})" 6000 "$((${lost:-0} + $(gr
 # ---- a directory that goes away: the one that was opened is kept, wherever its name leads
 
 require mkdir "$work/dir"
-server_start server --quiet -s echo -s "chat,history=$work/dir/chat.txt"
+server_start server --quiet -s echo -s "chat,rate=0,bytes=0,room-rate=0,room-bytes=0,history-bytes=0,history=$work/dir/chat.txt"
 echo_begins
 talk 0 100
 mv "$work/dir" "$work/away"
@@ -122,7 +122,7 @@ whole "a directory that goes away" "$heard" "$work/dir/chat.txt"
 
 # ---- a directory that is removed, and made again
 
-server_start server --quiet -s echo -s "chat,history=$work/dir/chat.txt"
+server_start server --quiet -s echo -s "chat,rate=0,bytes=0,room-rate=0,room-bytes=0,history-bytes=0,history=$work/dir/chat.txt"
 echo_begins
 talk 0 100
 rm -r "$work/dir"

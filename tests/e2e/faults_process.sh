@@ -116,7 +116,7 @@ for number in range(10000000):
     peer.sendto(b"line %d" % number, (sys.argv[1], 8090))
 END
 
-server_start server --quiet -s chat
+server_start server --quiet -s chat,rate=0,bytes=0,room-rate=0,room-bytes=0,history-bytes=0
 spawn "$work/member.out" client python3 "$work/member.py" $v4
 member=$pid
 wait_for 5 grep -q "I listen" chat.txt || not_ok "set up: a member" "$(cat "$work/member.out")"

@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Frames that no socket would send, put on a wire by AF_PACKET, and what comes back judged by
-scapy: frames.py IFACE SERVER_MAC SERVER_IPV4 SERVER_IPV6 PORT
+scapy: frames.py IFACE SERVER_MAC SERVER_IPV4 SERVER_IPV6 PORT [VLANS]
+
+VLANS ("" for none, 7,8): other frames, which tell by which MAC addresses and from which VLANs a
+server takes them.
 
 Prints a line for each case: `pass NAME` or `fail NAME: WHY`. The peer is a made-up neighbour
 (10.80.9.77, fd00:80:9::77), so that the kernel of this host takes no part.
@@ -84,6 +87,46 @@ CASES = {
                           IP(src=PEER4, dst="255.255.255.255") / udp() / Raw(b"all"), False),
 }
 
+OURS = [int(vlan) for vlan in sys.argv[6].split(",") if vlan] if len(sys.argv) > 6 else []
+
+
+def to(mac, ip=ip4):
+    return Ether(src=PEER_MAC, dst=mac) / ip / udp() / Raw(b"whose?")
+
+
+def tagged(*vids, ip=ip4, tag=Dot1Q):
+    frame = ether
+    for vid in vids[:-1]:
+        frame = frame / Dot1Q(vlan=vid)
+    return frame / tag(vlan=vids[-1], prio=3) / ip / udp() / Raw(b"tagged")
+
+
+LINKS = {
+    "untagged": (ether / ip4 / udp() / Raw(b"hello"), True),
+    "untagged, ipv6": (ether / ip6 / udp() / Raw(b"hello"), True),
+    "priority tag": (tagged(0), True),
+    "priority tag, 802.1ad": (tagged(0, tag=Dot1AD), True),
+    "two priority tags": (tagged(0, 0), True),
+    **{f"VLAN {vid}": (tagged(vid), vid in OURS) for vid in (1, 7, 8, 4094)},
+    "VLAN 7, ipv6": (tagged(7, ip=ip6), 7 in OURS),
+    "VLAN 7, 802.1ad": (tagged(7, tag=Dot1AD), 7 in OURS),
+    "VLAN 7 behind a priority tag": (tagged(0, 7), 7 in OURS),
+    "VLAN 7 in VLAN 8": (tagged(8, 7), 0x80007 in OURS),
+    "another host's MAC": (to("02:00:00:00:00:66"), False),
+    "another host's MAC, ipv6": (to("02:00:00:00:00:66", ip6), False),
+    "a MAC that differs in its first byte": (to("0a" + MAC[2:]), False),
+    "a MAC that differs in its last byte": (to(MAC[:-2] + "%02x" % (int(MAC[-2:], 16) ^ 1)), False),
+    "no MAC": (to("00:00:00:00:00:00"), False),
+    "unicast by the broadcast MAC": (to("ff:ff:ff:ff:ff:ff"), False),
+    "unicast by a multicast MAC": (to("01:00:5e:00:00:01"), False),
+    "unicast by a multicast MAC, ipv6": (to("33:33:00:00:00:01", ip6), False),
+    "another host's MAC, priority tag": (
+        Ether(src=PEER_MAC, dst="02:00:00:00:00:66") / Dot1Q(vlan=0) / ip4 / udp() / Raw(b"x"), False),
+    "a datagram shorter than its packet": (
+        ether / ip4 / udp(sport=41000, len=13) / Raw(b"hello and more"), True),
+    "more than 576 bytes": (ether / ip4 / udp() / Raw(bytes(700)), True),
+}
+
 
 def tags(packet):
     found = []
@@ -105,7 +148,7 @@ def rebuilt(packet):
     return bytes(copy)
 
 
-def judge(request, answer, when):
+def check_answer(request, answer, when):
     """What is wrong with an answer; None when nothing is."""
     version = IP if IP in request else IPv6
     payload = bytes(request[UDP].payload)[:request[UDP].len - 8]
@@ -118,8 +161,10 @@ def judge(request, answer, when):
         return "another version of IP"
     if (answer[version].src, answer[version].dst) != (request[version].dst, request[version].src):
         return "addresses %s > %s" % (answer[version].src, answer[version].dst)
-    if version is IP and (answer[IP].ttl != 64 or answer[IP].flags != "DF"):
-        return "TTL %d, flags %s" % (answer[IP].ttl, answer[IP].flags)
+    if version is IP and answer[IP].ttl != 64:
+        return "TTL %d" % answer[IP].ttl
+    if version is IP and (answer[IP].flags == "DF") == (answer[IP].len > 576):
+        return "%d bytes, flags %s" % (answer[IP].len, answer[IP].flags)
     if version is IPv6 and answer[IPv6].hlim != 64:
         return "hop limit %d" % answer[IPv6].hlim
     if bytes(answer) != rebuilt(answer):
@@ -147,6 +192,9 @@ def run(wire, request, answered, sport):
     if request[UDP].sport == 53:
         request[UDP].sport = sport
     request = Ether(bytes(request))
+    if request[UDP].sport == 41000:  # its checksum is of what it says
+        whole = ether / ip4 / udp(sport=41000) / Raw(b"hello")
+        request[UDP].chksum = Ether(bytes(whole))[UDP].chksum
     when = time.time()
     wire.send(request)
     for packet in arrivals(wire, 2.0 if answered else 0.15):
@@ -156,13 +204,13 @@ def run(wire, request, answered, sport):
             continue
         if not answered:
             return "answered: %r" % packet
-        return judge(request, packet, when)
+        return check_answer(request, packet, when)
     return "no answer" if answered else None
 
 
 def main():
     wire = conf.L2socket(iface=IFACE)
-    for number, (name, (request, answered)) in enumerate(CASES.items()):
+    for number, (name, (request, answered)) in enumerate((LINKS if len(sys.argv) > 6 else CASES).items()):
         why = run(wire, request, answered, 40000 + number)
         print("pass %s" % name if why is None else "fail %s: %s" % (name, why), flush=True)
 

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 if grep -qa -e __asan_init -e __tsan_init "$udpxdp"; then
-	echo "1..0 # SKIP a build with a sanitizer is not for use"
+	echo "1..0 # SKIP a sanitizer build is not hardened"
 	planned=yes
 	exit 0
 fi

@@ -142,9 +142,9 @@ alive() {
 	state=$(ps -o state= -p "$1" 2>/dev/null) && [ "${state:0:1}" != Z ]
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds.
+# wait_for SECONDS COMMAND...: until it succeeds; SECONDS are those of a quiet machine, a busy one gets three times as many.
 wait_for() {
-	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	local deadline=$((${EPOCHREALTIME/./} + $1 * 3000000))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "${EPOCHREALTIME/./}" -lt "$deadline" ] || return 1
@@ -158,16 +158,18 @@ is_gone() {
 
 # cpu_ticks PID: the CPU time that it has used, in ticks of 10 ms.
 cpu_ticks() {
-	cut -d' ' -f14,15 "/proc/$1/stat" | tr ' ' + | bc
+	awk '{ print $14 + $15 }' "/proc/$1/stat"
 }
 
-# idles PID: of half a second of looking at it, it has used no more than 20 ms.
+# idles PID: for half a second, or longer where the machine is busy, it uses no more than 20 ms of each half.
 idles() {
-	local before
+	local before began halves
 	before=$(cpu_ticks "$1")
+	began=${EPOCHREALTIME/./}
 	for _ in {1..25}; do
 		sleep 0.02
-		[ "$(cpu_ticks "$1")" -le $((before + 2)) ] || return
+		halves=$(((${EPOCHREALTIME/./} - began) / 500000 + 1))
+		[ "$(cpu_ticks "$1")" -le $((before + 2 * halves)) ] || return
 	done
 }
 
@@ -301,6 +303,14 @@ verdict() {
 # xdp_programs HOST IFACE: the ids of the XDP programs on it; nothing when there are none.
 xdp_programs() {
 	on "$1" ip -j -d link show dev "$2" | jq -r '.[].xdp.attached[]?.prog.id'
+}
+
+# pass_program HOST IFACE: an XDP program on the other end of a veth, without which it takes no answers.
+pass_program() {
+	local pin="/sys/fs/bpf/$NETNS-other/pass"
+	mkdir -p "${pin%/*}"
+	[ -e "$pin" ] || bpftool prog load "$BUILD/tests/e2e/foreign.bpf.o" "$pin" || return
+	on "$1" bpftool net attach xdpdrv pinned "$pin" dev "$2"
 }
 
 # ---- the end ------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# One forged datagram makes two services talk to each other: echo and chat of two udpxdp, and a
-# plain echo (RFC 862) on an ordinary socket. Every such talk ends, and after how many frames is
+# One forged datagram makes two services talk to each other: echo and chat of two udpxdp, a plain echo
+# (RFC 862) on an ordinary socket, and one that has the same text for whatever it is sent. Every such talk ends, and after how many frames is
 # counted on the wire.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -110,6 +110,26 @@ mac[everybody]=ff:ff:ff:ff:ff:ff v4[everybody]=255.255.255.255 port[everybody]=p
 ends "an announcement and broadcast" 1 v4 b 8086 everybody 8086 "b'hello'"
 ends "an announcement and echo" 1 v4 b 8080 everybody 8086 "b'hello'"
 ends "an announcement and a plain echo" 2 v4 c 7777 everybody 8086 "b'hello'"
+stop
+
+# A responder that nobody knows. Each of its texts looks like a question; that they are all alike and
+# come as fast as answers go does not.
+spawn "$work/error.log" c "$e2e/udp.py" serve :: 5060 --text "400 Bad Request"
+wait_for 5 grep -q ready "$work/error.log" || bail "a responder" "$(cat "$work/error.log")"
+start
+everyone=("${listeners[@]}") listeners=()
+for family in v4 v6; do
+	for service in 8080 8081; do
+		before=$(service_counter a repeated)
+		forge $family c 5060 a $service "b'hello'"
+		check "echo on $service and one that always says the same, $family: it ends, after $frames frames" 			test "$frames" -ge 3 -a "$frames" -le 1100
+		equal "which is counted" $((before + 1)) "$(service_counter a repeated)"
+	done
+done
+listeners=("${everyone[@]}")
+check "meanwhile and after, others are answered" on c "$e2e/udp.py" exchange "${v4[a]}" 8080 --count 2000
+check "and whoever repeats himself by the clock" on c "$e2e/udp.py" exchange "${v4[a]}" 8080 \
+	--text hello --count 400 --interval 0.004 --window 1
 stop
 
 # What nothing in a datagram can tell from a question: an echo without stamps, asked by a plain

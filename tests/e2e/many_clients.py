@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A crowd in a chat room over ordinary sockets.
+"""Many clients in a chat room over ordinary sockets.
 
   many_clients.py HOST PORT MEMBERS MESSAGES
 

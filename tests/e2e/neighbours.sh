@@ -142,8 +142,8 @@ no_way "no route to 2001:db8::1" 2001:db8::1
 for type in unreachable blackhole prohibit; do
 	require a route replace "$type" 192.0.2.0/24
 	require a -6 route replace "$type" 2001:db8::/64
-	no_way "192.0.2.1 is unreachable: the route says so" 192.0.2.1
-	no_way "2001:db8::1 is unreachable: the route says so" 2001:db8::1
+	no_way "192.0.2.1 is unreachable by its route" 192.0.2.1
+	no_way "2001:db8::1 is unreachable by its route" 2001:db8::1
 done
 for own in 10.80.1.1 fd00:80:1::1 "$(link_local a)" 127.0.0.1 127.1.2.3 ::1; do
 	no_way "$own is an address of this host" "$own"
@@ -155,7 +155,7 @@ for many in 224.0.0.1 239.1.2.3 ff02::1; do
 	no_way "$many is a multicast address" "$many"
 done
 for none in 0.0.0.0 0.1.2.3 ::; do
-	no_way "$none is no host's address" "$none"
+	no_way "$none is not a host address" "$none"
 done
 
 require hosts d

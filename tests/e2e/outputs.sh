@@ -79,7 +79,7 @@ server_refuses "nor a file of another name besides" 1 "hard.pcap: Too many links
 	server -s echo -w "$work/own/hard.pcap"
 server_refuses "nor a device" 1 "Invalid argument" server -s echo -w /dev/null
 cp "$roots/all.pcap" "$work/own/text.pcap"
-server_refuses "nor takes it the place of what is no capture" 1 "text.pcap: File exists; what is there is no capture" \
+server_refuses "nor takes it the place of what is no capture" 1 "text.pcap: File exists; it is not a capture" \
 	server -s echo -w "$work/own/text.pcap"
 equal "which is as it was" "root's all.pcap" "$(cat "$work/own/text.pcap")"
 rm "$work/own/hard.pcap"
@@ -110,13 +110,13 @@ server_refuses "a file of somebody else's in a sticky directory is not written" 
 # ---- two outputs that are one file
 
 cd "$work/own" || bail "set up: cd"
-server_refuses "a history and a capture" 2 "two outputs are the same file" server \
+server_refuses "a history and a capture" 2 "give one of them another file" server \
 	-s "chat,history=$work/alias/both" -w ./../own/both
-server_refuses "two histories" 2 "two outputs are the same file" server \
+server_refuses "two histories" 2 "give one of them another with history=PATH" server \
 	-s "chat:8090,history=both" -s "chat:8091,history=$work/own/both"
 printf '#!/bin/sh\nexec "%s" "$@" >>"%s"\n' "$udpxdp" "$work/own/both" >"$work/to-file"
 chmod 755 "$work/to-file"
-udpxdp=$work/to-file server_refuses "a history and standard output" 2 "two outputs are the same file" server \
+udpxdp=$work/to-file server_refuses "a history and standard output" 2 "another output is the same file" server \
 	-s "chat,history=$work/own/both"
 cd "$work" || bail "set up: cd"
 
@@ -160,8 +160,8 @@ for kind in symbolic hard; do
 	check "$what: it is in the history" wait_for 3 holds "$theirs/in/chat.txt" before
 	rm "$theirs/in/"*
 	for name in chat.txt all.pcap control.sock; do
-		[ $kind = hard ] || require as_nobody ln -s "$roots/$name" "$theirs/in/$name"
-		[ $kind != hard ] || require ln "$roots/$name" "$theirs/in/$name"
+		[ $kind = hard ] || require as_nobody ln -sf "$roots/$name" "$theirs/in/$name" # it may be made anew meanwhile
+		[ $kind != hard ] || require ln -f "$roots/$name" "$theirs/in/$name"
 	done
 	kill -HUP "${server_pid[server]}"
 	check "$what: said of the history" says "history $theirs/in/chat.txt: Too many "

@@ -16,13 +16,24 @@ plain_make() { env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --no-print-directory
 root=$work/root
 check "make install" plain_make BUILD="$BUILD" DESTDIR="$root" PREFIX=/opt/udpxdp install
 equal "what it installs" "$(sort <<END
+./opt/udpxdp/include/udpxdp/datagram.h
+./opt/udpxdp/include/udpxdp/host.h
+./opt/udpxdp/include/udpxdp/room.h
+./opt/udpxdp/include/udpxdp/service.h
+./opt/udpxdp/include/udpxdp/types.h
 ./opt/udpxdp/lib/systemd/system/udpxdp@.service
 ./opt/udpxdp/sbin/udpxdp
 ./opt/udpxdp/share/bash-completion/completions/udpxdp
 ./opt/udpxdp/share/doc/udpxdp/LICENSE
 ./opt/udpxdp/share/doc/udpxdp/README.md
+./opt/udpxdp/share/doc/udpxdp/examples/service/Makefile
+./opt/udpxdp/share/doc/udpxdp/examples/service/golden.pcap
+./opt/udpxdp/share/doc/udpxdp/examples/service/in.pcap
+./opt/udpxdp/share/doc/udpxdp/examples/service/upper.c
 ./opt/udpxdp/share/doc/udpxdp/examples/udpxdp.conf
+./opt/udpxdp/share/man/man3/udpxdp-service.3
 ./opt/udpxdp/share/man/man8/udpxdp.8
+./opt/udpxdp/share/pkgconfig/udpxdp.pc
 END
 )" "$(cd "$root" && find . -type f | sort)"
 check "only the program is executable" test \
@@ -54,9 +65,14 @@ if ! command -v dpkg-shlibdeps >/dev/null; then
 fi
 version=$("$udpxdp" --version | cut -d' ' -f2)
 check "make deb" plain_make BUILD="$work/build" deb
-deb=$(echo "$work"/build/deb/*.deb)
+deb=$(echo "$work"/build/deb/udpxdp_*.deb) dev=$(echo "$work"/build/deb/udpxdp-dev_*.deb)
 field() { dpkg-deb --field "$deb" "$1"; }
 equal "its name" "udpxdp_${version}_$(dpkg --print-architecture).deb" "${deb##*/}"
+equal "the package for services of one's own" "udpxdp-dev_${version}_all.deb" "${dev##*/}"
+equal "has headers, an example, pkg-config's file, a manual page" "$(printf '%s\n' ./usr/include/udpxdp/service.h \
+	./usr/share/doc/udpxdp-dev/example/upper.c ./usr/share/man/man3/udpxdp-service.3.gz \
+	./usr/share/pkgconfig/udpxdp.pc)" \
+	"$(dpkg-deb -c "$dev" | awk '{ print $6 }' | grep -E '/(service\.h|upper\.c|.*\.gz|udpxdp\.pc)$' | grep -v changelog | sort)"
 equal "its version" "$version" "$(field Version)"
 for library in bpf xdp pcap mnl jansson seccomp cap-ng systemd edit utf8proc; do
 	field Depends | grep -qE "(^|, )lib${library}[0-9.]+(t64)?( |,|\$)" || echo "lib$library"
@@ -72,7 +88,7 @@ check "its checksums are right" sh -c 'cd "$1/deb" && dpkg-deb --ctrl-tarfile "$
 equal "it names no directory of the one who built it" "" \
 	"$(strings "$work/deb/usr/sbin/udpxdp" | grep -F "$PWD")"
 if command -v lintian >/dev/null; then
-	check "lintian finds no error" lintian --allow-root --fail-on error "$deb"
+	check "lintian finds no error" lintian --allow-root --fail-on error "$deb" "$dev"
 else
 	skip "lintian finds no error" "lintian is not installed"
 fi

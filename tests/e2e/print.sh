@@ -49,7 +49,7 @@ equal "quiet in the file: nothing is printed" 0 "$(printed)"
 burst "--print 60 over it" 50 --config "$work/quiet.conf" --print 60
 equal "--print 60 over it: each line" 50 "$(printed)"
 
-server_refuses "--print 0" 2 "option --print: expected all, none or a number" server --print 0
-server_refuses "--print some" 2 "option --print: expected all, none or a number" server --print some
+server_refuses "--print 0" 2 "option --print: invalid value .*, expected all, none or a number" server --print 0
+server_refuses "--print some" 2 "option --print: invalid value .*, expected all, none or a number" server --print some
 
 done_testing

@@ -49,6 +49,33 @@ equal "no file was made" "" "$(cd "$work" && echo all.pcap* own.sock* chat.txt* 
 check "no pins were made" test ! -e "$(pin_dir own)"
 equal "nothing is attached" "" "$(on server ip -d link show eth0 | grep -o 'prog/xdp')"
 
+would "kernel sockets" 0 "^nothing was attached$" -m sockets -q 2
+equal "kernel sockets: what would be done" "interface any, workers 2, mode sockets
+services  echo:8080,broadcast:8086,chat:8090
+history   chat.txt, of chat:8090
+control   $work/own.sock
+user      nobody
+nothing was attached" "$output"
+spawn "$work/holder.log" server "$e2e/udp.py" serve 10.85.0.1 8086
+require wait_for 5 grep -q ready "$work/holder.log"
+would "kernel sockets, a port that another holds" 5 '^udpxdp: UDP port 8086 is in use: ' -m sockets -i eth0
+kill "$pid"
+finish "$pid" 5 2>/dev/null
+require wire server:eth1 client:eth1
+would "two interfaces" 0 "^nothing was attached$" -i eth0 -i eth1 -s echo
+equal "two interfaces: what would be done" "interface eth0, queues 0 to 0, mode auto, attached alone
+interface eth1, queues 0 to 0, mode auto, attached alone
+services  echo:8080
+control   $work/own.sock
+counters  $(pin_dir own)
+counters  $(pin_dir own)-eth1
+user      nobody
+nothing was attached" "$(plan)"
+matches "two interfaces: each has its findings" "^finding   eth1 .*veth has no zero copy" "$output"
+would "two interfaces, no such queue on the second" 4 '^udpxdp: queue 5 does not exist: eth[01] has 1; ' \
+	-i eth0 -i eth1 --queues 5
+require on server ip link del eth1
+
 would "no such interface" 4 '^udpxdp: interface none0: No such device; ' -i none0
 would "the loopback interface" 4 '^udpxdp: interface lo: .*65536.*; serve the interface' -i lo
 would "a CPU that is not there" 2 '^udpxdp: option --cpus: CPU 1023 .*; choose from [0-9]' -i eth0 --cpus 1023
@@ -68,8 +95,45 @@ output=$(on server "$udpxdp" "${own[@]}" -i eth0 -s "chat,history=$work/none/cha
 equal "a history that cannot be written keeps nobody from serving" 0 $?
 matches "and that is said" "history   $work/none/chat.txt.*; tried again every second: No such file" "$output"
 
+# The same findings as `udpxdp check`: what prevents ends the start, what is slow is one line.
+for kind in dummy vrf; do
+	extra=
+	[ $kind = dummy ] || extra="table 10"
+	# shellcheck disable=SC2086
+	if on server ip link add $kind"7" type $kind $extra 2>/dev/null; then
+		would "a $kind" 4 "^udpxdp: interface ${kind}7: a(n)? .*; serve " -i ${kind}7
+		equal "a $kind, by check: status" 4 "$(on server "$udpxdp" check ${kind}7 >/dev/null; echo $?)"
+	else
+		skip "a $kind" "no such device can be made here"
+	fi
+done
+require wire server:eth2 client:eth2 rx=4 tx=4
+require on server ip link set eth2 mtu 3900
+spawn "$work/held" server python3 -c "
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 8086))
+print('bound', flush=True)
+time.sleep(60)"
+wait_for 10 grep -q bound "$work/held" || bail "a socket holds the port" "$(cat "$work/held")"
+server_start server -i eth2
+said=$(cat "$(server_err server)")
+equal "what is slow is said at the start: the port" 1 \
+	"$(grep -c '^udpxdp: UDP port 8086 is in use: .* XDP alone; stop that one' <<<"$said")"
+equal "and the MTU" 1 "$(grep -c '^udpxdp: interface eth2: MTU 3900: .*; ip link set eth2 mtu 3818$' <<<"$said")"
+equal "notes only with -v" 0 "$(grep -c 'has no zero copy' <<<"$said")"
+require server_stop server
+require on server ip link set eth2 mtu 1500
+server_start server -i eth2 -m skb -v
+said=$(cat "$(server_err server)")
+equal "with -v the notes, too" 1 "$(grep -c '^udpxdp: interface eth2: veth has no zero copy' <<<"$said")"
+require server_stop server
+kill "$pid"
+
 # A live server has the interface, the control socket and the pins.
 server_start server -s echo
+equal "a driver that never has zero copy is no news" "udpxdp: ready iface=eth0 mode=copy" \
+	"$(sed 's/ queues=.*//' "$(server_err server)")"
 would "an interface that is served" 5 '^udpxdp: interface eth0 is busy: .*another udpxdp serves it' -i eth0
 require wire server:eth1 client:eth1
 output=$(on server "$udpxdp" -i eth1 --control "$(control server)" --pin-dir "$(pin_dir own)" --check 2>&1)

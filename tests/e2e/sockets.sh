@@ -102,6 +102,9 @@ link_local=$(on server ip -j -6 address show dev eth0 scope link | jq -r '.[].ad
 check "a link-local address" exchange client "$link_local%eth0"
 matches "nc" "^【$day】 by nc$" "$(printf 'by nc' | on server nc -u -w1 127.0.0.1 8080)"
 matches "socat" "^【$day】 by socat$" "$(printf 'by socat' | on client socat -t1 - UDP:10.80.1.1:8080)"
+reacted=$(on client "$e2e/udp.py" react 10.80.1.1 8080 --text "400 Bad Request" --timeout 1)
+check "a responder that always says the same is answered no more, after $reacted times" \
+	test "$reacted" -ge 100 -a "$reacted" -le 600
 check "what is printed is as with XDP" grep -qE ' echo recv 10\.80\.1\.2:[0-9]+ "by socat"$' "$(server_out server)"
 
 # ---- broadcast ----
@@ -151,6 +154,18 @@ matches "and is heard" "^b'to you' \('10.80.1.1', 8090\)$" "$(cat "$work/said.lo
 echo "to nobody" | as_nobody server "$work/udpxdp" chat 203.0.113.9 5005 >"$work/console.log" 2>&1
 matches "a console is told where there is no way" "unreachable" "$(cat "$work/console.log")"
 
+# ---- its counters ----
+
+stats=$(as_nobody server "$work/udpxdp" stats --control "$work/run/udpxdp/any.sock" -j)
+equal "stats --control, of a plain user" any "$(jq -r .iface <<<"$stats")"
+heard=$(jq '.services[0].rx' <<<"$stats")
+check "counts what came: $heard" test "$heard" -gt 300
+equal "and every answer" "$heard" "$(jq '.services[0] | .tx + ([.drops[]] | add)' <<<"$stats")"
+equal "stats by itself finds it" "$heard" "$(as_nobody server "$work/udpxdp" stats -j | jq '.services[0].rx')"
+matches "as a table" "^echo:8080 +$heard " "$(as_nobody server "$work/udpxdp" stats)"
+matches "for Prometheus" "^udpxdp_service_rx_datagrams_total.iface=\"any\",service=\"echo\",port=\"8080\",worker=\"0\". $heard$" \
+	"$(as_nobody server "$work/udpxdp" stats --prometheus)"
+
 # ---- a port that another has ----
 
 plain_refuses "a second server is refused" 5 "another program has it" server-2 -m sockets --control "$work/theirs/other.sock"
@@ -196,6 +211,11 @@ if command -v tshark >/dev/null; then
 else
 	skip "the capture has each datagram and its answer" "tshark is not installed"
 fi
+
+plain_start server -m sockets -Q -s echo,answer=driver
+matches "no driver answers: said" "not answering in the driver: --mode sockets has none" "$(cat "$(server_err server)")"
+check "and served all the same" exchange client 10.80.1.1
+server_stop server || not_ok "it ends well"
 
 plain_start server -m sockets -i eth0 -s echo
 equal "one interface" "eth0" "$(ready_value server iface)"

@@ -6,7 +6,7 @@
 # The default pin directory belongs to this test alone: a bpf file system of its own.
 if [ -z "${STATS_MOUNTS:-}" ] && [ "$(id -u)" = 0 ]; then
 	unshare --mount true || {
-		echo "1..0 # SKIP no mounts of its own: this is a chroot that is no mount point"
+		echo "1..0 # SKIP cannot unshare mounts: this chroot is not a mount point"
 		exit 0
 	}
 	STATS_MOUNTS=own exec unshare --mount "$0" "$@"
@@ -67,9 +67,11 @@ fails() {
 }
 
 # ---- nobody there ----
-fails "no server at all" 1 "no server runs here"
-fails "no server on the interface" 1 "no server runs on eth0.5" -i eth0.5
+fails "no server at all" 1 "no server is running"
+fails "no server on the interface" 1 "no server is running on eth0.5" -i eth0.5
 fails "no such interface" 4 "no such interface" -i nope0
+fails "a directory without pins" 1 "no counters in /none/st1: No such file or directory; name the directory" \
+	--pin-dir /none/st1
 fails "a name no interface can have" 4 "no such interface" -i an-interface-name-too-long
 
 # ---- the numbers ----
@@ -91,7 +93,7 @@ equal "the ports" \
 	"$(jq -c .ports "$work/stats.json")"
 equal "the verdicts" '{"not_served":{"frames":3,"bytes":426},"no_socket":{"frames":7,"bytes":994}}' \
 	"$(jq -c '.verdicts | with_entries(select(.value.frames > 0))' "$work/stats.json")"
-equal "every verdict is there" 13 "$(jq '.verdicts | length' "$work/stats.json")"
+equal "every verdict is there" "$(grep -c '^\sX(FRAME_' "$e2e/../../include/udpxdp/abi.h")" "$(jq '.verdicts | length' "$work/stats.json")"
 equal "the services, summed over workers" \
 	'[["echo",8080,22,42,2002,4002,2,10],["chat",8090,24,44,2004,4004,4,10]]' \
 	"$(jq -c '[.services[] | [.service, .port, .rx, .tx, .rx_bytes, .tx_bytes,
@@ -114,6 +116,19 @@ matches "the table: services" '^echo:8080 +22 +42 +2002 +4002 +12$' "$table"
 matches "the table: drops" '^chat:8090 +bad_udp_checksum +4  ' "$table"
 equal "the table: no verdict that is zero" 0 "$(grep -c '^fragment' <<<"$table")"
 matches "with -v the zeros, too" '^fragment +0 +0' "$(stats -v)"
+
+mkdir $root/st1
+for map in "$root"/eth0_5/*; do
+	require bpftool map pin pinned "$map" "$root/st1/${map##*/}"
+done
+equal "pins under another name: the interface is their own" '"eth0.5"' "$(stats -j --pin-dir $root/st1 | jq -c .iface)"
+equal "in the table, too" eth0.5 "$(stats --pin-dir $root/st1 | head -n 1)"
+equal "and for Prometheus" 'iface="eth0.5"' \
+	"$(stats --prometheus --pin-dir $root/st1/ | grep -oE 'iface="[^"]*"' | sort -u)"
+equal "where there is no such interface, too" '"eth0.5"' "$("$udpxdp" stats -j --pin-dir $root/st1 | jq -c .iface)"
+equal "bpftool shows it, too" '"eth0.5"' \
+	"$(bpftool -j map dump pinned $root/st1/verdicts | jq -c '[.[].formatted.values[].value.iface] | unique[]')"
+rm -r $root/st1
 
 stats --prometheus >"$work/stats.prom"
 matches "Prometheus: a sample" \
@@ -143,6 +158,49 @@ finish "$watching" 5
 equal "-n ends with status 0 at SIGTERM" 0 $?
 matches "-n: the table has rates" '^echo:8080 +122 +0\.0 +42 +0\.0 ' "$(cat "$work/again.log")"
 
+# ---- on a terminal, in place ----
+# screens: runs `stats -n 0.1` on a terminal of 24 rows and 80 columns, adds to the counters when it has drawn
+# twice and ends it when it has shown that; prints what was drawn each time as a line of JSON.
+cat >"$work/screens.py" <<'PYTHON'
+import fcntl, json, os, pty, re, struct, sys, termios, time
+
+pid, terminal = pty.fork()
+if pid == 0:
+    os.environ["TERM"] = "xterm"
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    os.execvp(sys.argv[1], sys.argv[1:])
+text, added, end = b"", False, time.monotonic() + 20
+while time.monotonic() < end:
+    text += os.read(terminal, 65536)
+    screens = text.decode().split("\033[H")[1:]
+    if len(screens) == 3 and not added:
+        os.write(9, b"\n")
+        added = True
+    if len(screens) > 4 and re.search(r"^echo:8080 +[1-9].*\r\n(?s:.*)\033\[J", text.decode(), re.M):
+        os.write(terminal, b"\x03")
+        break
+print(json.dumps({"begin": text.split(b"\033[H")[0].decode(), "status": os.waitpid(pid, 0)[1]}))
+for screen in screens[:-1]:
+    print(json.dumps([line.rstrip("\r") for line in screen.split("\n")]))
+PYTHON
+on a python3 "$work/screens.py" "$udpxdp" stats -n 0.1 >"$work/screens"
+equal "on a terminal: the screen is cleared once, Ctrl-C ends it with status 0" '["\u001b[2J",0]' \
+	"$(head -n 1 "$work/screens" | jq -ac '[.begin, .status]')"
+equal "each time over the last, no line of that left, and no more than fits" true \
+	"$(tail -n +2 "$work/screens" | jq -s 'all(length <= 24 and .[-1] == "\u001b[J" and
+		(.[:-1] | all(endswith("\u001b[K") and length <= 83)))')"
+drawn=$(tail -n +2 "$work/screens" | jq -rs 'map(map(select(test("^echo:8080 +[1-9]"))) | select(. != [])) | .[0][0]')
+matches "rates and Mbit/s" '^echo:8080 +[0-9]+ +0 +[0-9]+\.[0-9] +0\.0 +[0-9]+ +222 +42 +26' "$drawn"
+equal "which agree: datagrams of 1,000 bytes, 7 of a hundred dropped" "yes yes" \
+	"$(awk '{ print ($4 > $2 * 0.0079 && $4 < $2 * 0.0081 ? "yes" : "no"),
+		($6 > $2 * 0.06 && $6 < $2 * 0.08 ? "yes" : "no") }' <<<"$drawn")"
+equal "a drop that moves, and no other, from then on" "false true" \
+	"$(tail -n +2 "$work/screens" | jq -rs '[.[0], .[-1]] | map(any(test("^echo:8080 +loop"))) | map(tostring) | join(" ")')"
+equal "none that stands still" 0 "$(grep -c print_lost "$work/screens")"
+on a env TERM=dumb python3 -c 'import pty, sys; sys.exit(pty.spawn(["timeout", "-s", "INT", "1"] + sys.argv[1:]))' \
+	"$udpxdp" stats -n 0.2 >"$work/dumb" 2>&1
+equal "a terminal that cannot is written on as a file is" 0 "$(grep -c $'\033' "$work/dumb")"
+
 # ---- who may, and from where ----
 status=0
 text=$(on a setpriv --reuid 65534 --regid 65534 --clear-groups "$udpxdp" stats -i eth0.5 2>&1) || status=$?
@@ -159,8 +217,8 @@ equal "ip netns exec: the same" "$(stats -j | jq -cS .)" \
 mkdir $root/eth7
 equal "what a dead one left is no second server" "$(stats -j -i eth0.5 | jq -cS .)" \
 	"$(stats -j | jq -cS .)"
-exec 8<$root/eth7
 # The read lock of an open file description, by which a server says that it lives.
+exec 8<$root/eth7
 require python3 -c 'import fcntl, struct
 fcntl.fcntl(8, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))'
 fails "several servers" 2 "eth0_5, eth7; choose one with -i"
@@ -174,7 +232,7 @@ release
 equal "the stand-in ends well" 0 $?
 finish "$watching" 5
 equal "the server ends: status" 1 $?
-matches "the server ends: says so" '^udpxdp: no server runs on eth0.5' "$(tail -n 1 "$work/again.log")"
+matches "the server ends: says so" '^udpxdp: no server is running on eth0.5' "$(tail -n 1 "$work/again.log")"
 
 # ---- one that died ----
 hold $root/eth0_5
@@ -182,7 +240,7 @@ kill -KILL "$holding"
 exec 9>&-
 finish "$holding" 5
 wait_for 5 test -z "$(xdp_programs a eth0.5)"
-fails "a server that died" 1 "of one that died; show them with --pin-dir" -i eth0.5
+fails "a server that died" 1 "left over from one that died; show them with --pin-dir" -i eth0.5
 equal "its last counts, when asked for" 22 "$(stats -j --pin-dir $root/eth0_5 | jq .services[0].rx)"
 hold $root/eth0_5
 equal "the next server is alive again" 0 "$(stats -j | jq '.ports[0].rx_packets')"
@@ -197,7 +255,7 @@ mkdir -p $root/odd
 for map in port_counters verdicts service_counters; do
 	require bpftool map create "$root/odd/$map" type hash key 4 value 4 entries 4 name "${map:0:15}"
 done
-fails "maps of another layout" 1 "not laid out as udpxdp" --pin-dir $root/odd
+fails "maps of another layout" 1 "another layout than udpxdp" --pin-dir $root/odd
 rm -r $root/odd
 
 done_testing

@@ -3,7 +3,10 @@
 """A UDP peer over ordinary sockets, for the end-to-end tests.
 
   udp.py exchange HOST PORT   send requests, check every answer, print one line of JSON
-  udp.py serve ADDR PORT      answer each datagram with --prefix and its payload, until killed
+  udp.py serve ADDR PORT      answer each datagram with --prefix and its payload, or with --text,
+                              until killed
+  udp.py react HOST PORT      send --text, and again for each answer, until there is none: print
+                              how many there were
   udp.py refused HOST PORT    succeed when the kernel answers that the port is closed
 
 exchange ends with status 0 when exactly --answers (default: all) requests were answered and
@@ -151,7 +154,23 @@ def serve(args):
     print("ready", flush=True)
     while True:
         payload, source = peer.recvfrom(65536)
-        peer.sendto(args.prefix.encode() + payload, source)
+        peer.sendto(args.prefix.encode() + payload if args.text is None else args.text.encode(), source)
+
+
+def react(args):
+    info = socket.getaddrinfo(args.host, args.port, args.family, socket.SOCK_DGRAM)[0]
+    peer = socket.socket(info[0], socket.SOCK_DGRAM)
+    peer.settimeout(args.timeout)
+    peer.connect(info[4])
+    answers = 0
+    try:
+        while answers < 100000:
+            peer.send(args.text.encode())
+            peer.recv(65536)
+            answers += 1
+    except socket.timeout:
+        pass
+    print(answers)
 
 
 def refused(args):
@@ -171,7 +190,7 @@ def refused(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("verb", choices=["exchange", "serve", "refused"])
+    parser.add_argument("verb", choices=["exchange", "serve", "react", "refused"])
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("-4", dest="family", action="store_const", const=socket.AF_INET, default=0)
@@ -194,6 +213,8 @@ def main():
     args = parser.parse_args()
     if args.verb == "serve":
         serve(args)
+    if args.verb == "react":
+        return react(args)
     if args.verb == "refused":
         return refused(args)
     return Exchange(args).run()

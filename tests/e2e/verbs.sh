@@ -55,11 +55,9 @@ for verb in $verbs; do
 	result "udpxdp $verb --help: no line is too wide" $? "$wide"
 done
 prints "the overview has serve's first option" '^  -i, --iface IFACE' --help
-lines=$("$udpxdp" --help | wc -l)
-[ "$lines" -le 24 ]
-result "the overview fits a screen" $? "$lines lines"
-wide=$("$udpxdp" --help | awk 'length > 80')
-[ -z "$wide" ]
+"$udpxdp" --help | awk 'END { exit NR > 24 }'
+result "the overview fits a screen" $?
+wide=$("$udpxdp" --help | awk 'length > 80 { print; wide = 1 } END { exit wide }')
 result "and is not too wide" $? "$wide"
 prints "serve --help has the services" '^  echo:8080$' serve --help
 prints "udpxdp --version" '^udpxdp [0-9]+\.[0-9]+\.[0-9]+$' --version
@@ -74,9 +72,19 @@ refuses "CPUs from the wrong end" '^udpxdp: option --cpus: invalid CPUs .1-0.' -
 refuses "two services on a port" '^udpxdp: port 8080: both echo and chat' -i lo -s echo -s chat:8080
 refuses "two rooms in a file" '^udpxdp: history a: both chat:1 and chat:2' -i lo -s chat:1,history=a -s chat:2,history=a
 refuses "a capture in a history" '^udpxdp: option --write: a is also the history' -i lo -s chat,history=a -w a
+refuses "two rooms in a file, by another path" '^udpxdp: history ./a: both' -i lo -s chat:1,history=a -s chat:2,history=./a
+refuses "a capture in the rules" '^udpxdp: option --write: .* is also what --rules names' -i lo --rules "$0" -w "$0"
+refuses "a history in the rules" '^udpxdp: option --rules: .* is also the history' -i lo --rules "$0" -s "chat,history=$0"
+refuses "an empty value" '^udpxdp: option -w: requires a value; see' -i lo -w ''
+refuses "an empty value, long" '^udpxdp: option --iface: requires a value; see' --iface=
+refuses "an empty name of a file" '^udpxdp: option --config: requires a value; see' -i lo --config ''
+refuses "credentials for no server" '^udpxdp: option --service: chat:8090: nats-creds= without nats=' -i lo -s chat,nats-creds=x
+refuses "VLANs where the kernel knows them" '^udpxdp: option --vlan: --mode sockets' -m sockets --vlan any
+refuses "an empty operand" '^udpxdp: IFACE: not given' check ''
 refuses "serve takes no operand" "^udpxdp: operand 'eth0': unexpected argument; name the interface with -i IFACE$" serve eth0
 refuses "stats takes no operand" "^udpxdp: operand 'eth0': unexpected argument; name the interface with -i IFACE$" stats eth0
 refuses "an unknown verb" "^udpxdp: verb 'nonsense': unknown; see udpxdp --help$" nonsense
+refuses "an interface for a verb" "^udpxdp: verb 'lo': unknown; to serve that interface, use -i lo$" lo
 refuses "a verb is not abbreviated" "^udpxdp: verb 'cli': unknown" cli
 refuses "an empty verb" "^udpxdp: verb '': unknown" ''
 refuses "help for an unknown verb" "^udpxdp: verb 'nonsense': unknown" help nonsense

@@ -79,7 +79,7 @@ check "after one feeding for what it did before, at most" test "$(fed)" -le 1
 is_stuck() { grep -q 'worker 1 is stuck' "$(server_err server)"; }
 wait_for 5 is_stuck
 equal "which is said once, with its number" 1 "$(grep -c \
-	'^udpxdp: worker 1 is stuck: it has not turned for 3 s; the watchdog is not fed$' \
+	'^udpxdp: worker 1 is stuck: it has not polled for 3 s; withholding the watchdog keep-alive$' \
 	"$(server_err server)")"
 check "the other threads still run" alive "$main"
 

@@ -26,7 +26,7 @@ static void judge_options(struct serve_options *o)
 	require(c->service_count <= MAX_SERVICES && c->rule_count <= MAX_RULES, NULL, 0);
 	require(c->first_queue <= c->last_queue && c->last_queue < MAX_QUEUES, NULL, 0);
 	require(c->cpu_count <= MAX_QUEUES && c->busy_poll <= 10000, NULL, 0);
-	require(c->limit_burst < UINT64_MAX / 2 && c->limit_interval <= 1000000000, NULL, 0);
+	require(c->limit.burst < UINT64_MAX / 2 && c->limit.interval <= 1000000000, NULL, 0);
 	for (unsigned i = 0; i < c->cpu_count; i++)
 		require(c->cpus[i] >= 0 && c->cpus[i] < 1024, NULL, 0);
 	for (unsigned i = 0; i < c->rule_count; i++)

@@ -35,7 +35,7 @@ enum { MEND = 4, WORKER = 8, HOLD = 16, NO_TX = 32, NO_SINK = 64, TOKEN = 128 };
 static const char *const specs[] = {
 	"echo:8080", "echo:7,stamp=off,loops=allow", "broadcast:8086", "broadcast:8087,answer=off",
 	"chat:8090,members=40", "chat:8091,members=2,idle=1,challenge=off",
-	"reply", /* single_reply.h; the others are parsed */
+	"stamp:862,stateful=on,sessions=8", "reply", /* single_reply.h; the others are parsed */
 };
 #define SERVICES (sizeof(specs) / sizeof(specs[0]))
 
@@ -90,7 +90,7 @@ static void on_sent(void *context, const struct frame *frame)
 	if (!strcmp(services[instance].service->name, "chat"))
 		require(udpxdp_text_is_utf8(frame->data + info.payload, info.payload_len),
 			frame->data, frame->len);
-	require(udpxdp_host_kind(line.net, &info.dest) != LOCAL_BROADCAST || line.commanded,
+	require(udpxdp_host_kind(line.net, &info.dest) != UDPXDP_LOCAL_BROADCAST || line.commanded,
 		frame->data, frame->len);
 	line.sent[instance]++;
 	line.sent_bytes[instance] += info.payload_len;
@@ -140,7 +140,7 @@ static void set_net(unsigned n)
 {
 	line.net = nets[n];
 	for (unsigned w = 0; w < WORKERS; w++) {
-		line.io[w].room = mtus[n] + 14 + 4 * MAX_VLAN_TAGS;
+		line.io[w].room = mtus[n] + 14 + 4 * UDPXDP_VLAN_TAGS_MAX;
 		engine_set_net(line.engine[w], nets[n]);
 	}
 }
@@ -150,7 +150,7 @@ static void line_start(void)
 	static const struct engine_handover to_owner = {.push = on_hand_over};
 
 	memset(&line, 0, sizeof(line));
-	line.time_ns = 1795402800 * NSEC_PER_SEC;
+	line.time_ns = 1795402800 * UDPXDP_NSEC_PER_SEC;
 	for (unsigned w = 0; w < WORKERS; w++) {
 		const struct engine_config config = {
 			.io = &line.io[w].io,
@@ -275,7 +275,7 @@ static struct udpxdp_path path_to(uint8_t peer)
 		.tags = {{0x88a8, 100}, {0x8100, 7}},
 	};
 
-	if (path.tag_count > MAX_VLAN_TAGS)
+	if (path.tag_count > UDPXDP_VLAN_TAGS_MAX)
 		path.tag_count = 0;
 	if (peer & 4)
 		path.peer.addr = udpxdp_addr_ipv4(198, 51, 100, 7);

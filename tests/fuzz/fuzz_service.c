@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define STATE_MAX (1 << 17) /* bytes of a state that is worth the time to try */
+#define STATE_MAX (1 << 20) /* bytes of a state that is worth the time to try */
 
 /* An error is one line, and ends within the room it has. */
 static void judge_error(const char *error, size_t size)
@@ -70,12 +70,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size)
 		memcpy(specs, data + 1, size - 1);
 	while (count < MAX_SERVICES && (spec = strsep(&rest, "\n"))) {
-		if (service_parse(&configs[count], spec, error, room)) {
+		const unsigned before = count;
+
+		if (services_add(configs, &count, spec, error, room)) {
+			require(count == before, spec, 0);
 			judge_error(error, room);
 			continue;
 		}
-		judge_service(&configs[count], spec);
-		count++;
+		require(count > before && count <= MAX_SERVICES, spec, 0);
+		judge_service(&configs[before], spec);
+		judge_service(&configs[count - 1], spec);
 	}
 	judge_list(configs, count, error, room);
 	free(specs);

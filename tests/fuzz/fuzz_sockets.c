@@ -139,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sockets_flow flow;
 	struct frame_info info;
 	struct frame frame = {.len = size - taken};
-	uint8_t *payload;
+	uint8_t *payload, *copy, *aligned;
 	uint32_t len;
 
 	memcpy(&said, data, taken);
@@ -149,9 +149,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		said.len = PAYLOAD_MAX - UDP_HEADER_LEN;
 	judge_received(&said);
 
-	frame.data = exact_copy(data + taken, frame.len);
+	/* An answer may begin at an odd address. */
+	copy = malloc(frame.len + 1);
+	require(copy, NULL, 0);
+	frame.data = copy + 1;
+	memcpy(frame.data, data + taken, frame.len);
+	aligned = exact_copy(data + taken, frame.len);
 	if (sockets_read_frame(&flow, &frame, &payload, &len)) {
-		require(reference_classify(frame.data, frame.len, &info) == FRAME_UDP, frame.data,
+		require(reference_classify(aligned, frame.len, &info) == FRAME_UDP, frame.data,
 			frame.len);
 		require(payload == frame.data + info.payload && len == info.payload_len, frame.data,
 			frame.len);
@@ -162,9 +167,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			frame.data, frame.len);
 		judge_sent(&frame, &flow);
 	} else {
-		require(reference_classify(frame.data, frame.len, &info) != FRAME_UDP, frame.data,
+		require(reference_classify(aligned, frame.len, &info) != FRAME_UDP, frame.data,
 			frame.len);
 	}
-	free(frame.data);
+	free(aligned);
+	free(copy);
 	return 0;
 }

@@ -96,17 +96,20 @@ struct frame_info judge_frame(const struct frame *frame, uint32_t mtu)
 	const uint8_t *f = frame->data, *ip;
 	const uint32_t len = frame->len;
 	struct frame_info info;
+	uint8_t ttl;
 
 	require(reference_classify(f, len, &info) == FRAME_UDP, f, len);
+	ttl = info.source_port == 862 ? 255 : 64; /* a session reflector's: RFC 5357, 4.2.1 */
 	require((uint32_t)info.payload + info.payload_len == len, f, len);
 	require(len - info.l3 <= mtu, f, len);
 	ip = f + info.l3;
 	if (info.version == 4) {
-		require(ip[0] == 0x45 && ip[6] == 0x40 && !ip[7], f, len);
-		require(ip[8] == (is_limited_broadcast(&info) ? 1 : 64), f, len);
+		require(ip[0] == 0x45 && ip[6] == (len - info.l3 > 576 ? 0 : 0x40) && !ip[7], f,
+			len);
+		require(ip[8] == (is_limited_broadcast(&info) ? 1 : ttl), f, len);
 		require(sum_words(ip, 20) == 0xffff, f, len);
 	} else {
-		require(ip[7] == 64, f, len);
+		require(ip[7] == ttl, f, len);
 	}
 	require(f[info.l4 + 6] || f[info.l4 + 7], f, len);
 	require(udp_sum(f, info.l3, info.l4, len - info.l4) == 0xffff, f, len);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Writes the seed corpora, corpus/NAME/*, from the named frames of the filter's tests.
 
-Needs scapy. The corpora are committed; run this again when a format of an input changes.
+Needs scapy. The corpora are committed; run this again when a format of an input changes. Those of
+counters are what counters_write() wrote once, and are not written here.
 """
 import os
 import socket
@@ -70,6 +71,9 @@ SCRIPTS = {
     "echo_too_big": net(1) + b"".join(  # behind a stamp of 31 bytes in an MTU of 576
         frame(E/ip/U/Raw(bytes(576 - headers - 31 + more)), MEND)
         for ip, headers in ((V4, 28), (V6, 48)) for more in (0, 1)),
+    "stamp": b"".join(frame(E/ip/to(U, dport=862)/Raw(bytes(14) + b"\x12\x34" + bytes(28) + tlvs))
+                      for ip in (V4, V6) for tlvs in (b"", b"\xc0\1\0\4abcd\xc0\x63\0\1x",
+                                                      b"\xc0\1\0\5abcd")),
     "echo_batch": frame(E/V4/U/TEXT, HOLD) * 9 + frame(E/V4/U/TEXT),
     "echo_no_frames": frame(E/V4/U/TEXT, NO_TX) + frame(E/V4/U/TEXT, NO_SINK),
     "bad_sources": b"".join(frame(E/to(V4, src=a)/U/TEXT, MEND) for a in
@@ -87,7 +91,7 @@ SCRIPTS = {
     "chat_families": frame(chat(b"four")) + frame(chat(b"six", ip=V6)) +
                      frame(chat(b"tagged", 4, tags=Dot1Q(vlan=7))) + frame(chat(b"to all")),
     "chat_full": b"".join(frame(chat(b"hello", host, dport=8091)) for host in range(2, 6)),
-    "chat_crowd": b"".join(frame(chat(b"", 0x1000 + n, ip=V6)) for n in range(30)) +
+    "chat_many_clients": b"".join(frame(chat(b"", 0x1000 + n, ip=V6)) for n in range(30)) +
                   frame(chat(b"/who", ip=V6)),
     "chat_idle": frame(chat(b"hello")) + frame(chat(b"hi", 3)) + tick(6) +
                  frame(chat(b"anybody?", 3)),

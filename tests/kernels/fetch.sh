@@ -7,6 +7,8 @@ apt=$kernels/apt
 # shellcheck source=scripts/debian/apt.sh
 . scripts/debian/apt.sh
 
+# Their modules: what the guest's own interfaces need, and the kinds that kinds.sh makes.
+modules="virtio_pci virtio_net veth bonding 8021q macvlan ipvlan vrf bridge dummy sch_netem"
 suites="bullseye bookworm trixie trixie-backports sid experimental"
 
 # list_releases: makes $kernels/releases, once a day: what `uname -r` says of every kernel to be had.
@@ -42,7 +44,7 @@ newest_of() {
 # fetch_kernel RELEASE: vmlinuz and modules.cpio in $kernels/RELEASE.
 fetch_kernel() {
 	local release=$1 new=$kernels/$1.new package
-	[ ! -e "$kernels/$release/modules.cpio" ] || return 0
+	[ "$(cat "$kernels/$release/modules" 2>/dev/null)" != "$modules" ] || return 0
 	note "fetching Linux $release"
 	rm -rf "$new"
 	mkdir -p "$new/root"
@@ -57,6 +59,7 @@ fetch_kernel() {
 	find "$new/root" -name 'vmlinuz*' -exec cp {} "$new/vmlinuz" \;
 	[ -s "$new/vmlinuz" ] || return
 	pack_modules "$release" "$new" || return
+	echo "$modules" >"$new/modules"
 	rm -rf "$new/root" "$new"/*.deb "${kernels:?}/$release"
 	mv "$new" "$kernels/$release"
 }
@@ -66,19 +69,18 @@ pack_modules() {
 	local release=$1 dir=$2 kind path number=10
 	[ -e "$dir/root/lib" ] || ln -s usr/lib "$dir/root/lib"
 	depmod -b "$dir/root" "$release" || return
-	mkdir -p "$dir/modules/modules"
-	while read -r kind path; do
+	mkdir -p "$dir/modules.tree/modules"
+	while read -r kind path _; do # its options are this machine's
 		[ "$kind" = insmod ] || continue # else it is built in
-		path=${path%% }
 		number=$((number + 1))
 		case $path in
 		*.xz) xz -dc "$path" ;;
 		*.zst) zstd -dcq "$path" ;;
 		*) cat "$path" ;;
-		esac >"$dir/modules/modules/$number-$(basename "${path%%.ko*}").ko" || return
-	done < <(for name in virtio_pci virtio_net veth; do
+		esac >"$dir/modules.tree/modules/$number-$(basename "${path%%.ko*}").ko" || return
+	done < <(for name in $modules; do
 		modprobe -d "$dir/root" -S "$release" --show-depends "$name" 2>/dev/null
 	done | awk '!seen[$0]++')
-	(cd "$dir/modules" && find . | cpio -o -H newc --quiet) >"$dir/modules.cpio"
-	rm -r "$dir/modules"
+	(cd "$dir/modules.tree" && find . | cpio -o -H newc --quiet) >"$dir/modules.cpio"
+	rm -r "$dir/modules.tree"
 }

@@ -5,7 +5,7 @@
 # and its tests. Sourced by run.
 
 # What the tests call beside what busybox has; of some busybox has too little.
-programs="bash env ps stat timeout realpath grep ip nsenter ethtool bpftool jq nc socat"
+programs="bash env ps stat timeout realpath flock grep ip bridge tc nsenter ethtool bpftool jq nc socat"
 
 # add TARGET FILE...: into the tree below TARGET, with the libraries that they are linked with.
 add() {
@@ -41,7 +41,7 @@ make_initramfs() {
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$tree/etc/group"
 
 	mkdir "$tree/udpxdp"
-	cp -L --parents tests/run tests/e2e/lib.sh scripts/netns.sh tests/kernels/{guest,serve.sh} \
+	cp -L --parents tests/run tests/jobs.sh tests/e2e/lib.sh scripts/netns.sh tests/kernels/{guest,serve.sh,kinds.sh} \
 		tests/bpf/test_*.c "$tree/udpxdp" || return
 	add /udpxdp/build "$BUILD/udpxdp" || return
 	for name in tests/bpf/test_*.c; do

@@ -9,6 +9,8 @@ import re
 import sys
 
 INTERFACES, MODES = ("veth", "virtio-net"), ("zerocopy", "copy", "skb", "driver")  # of the markdown
+SECTIONS = {"bpf": "(the filter's tests)"}  # others are kinds of interfaces
+KINDS = ("bond", "failover", "vlan", "above", "bridge", "vrf", "nothing")
 TEST = re.compile(r"(not )?ok \d+ - (.*?)(?: # SKIP (.*))?$")
 SUM = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
 COMPLAINT = re.compile(r"\b(BUG|WARNING|Oops|Kernel panic|general protection fault|UBSAN|KASAN)\b:?")
@@ -90,6 +92,14 @@ class Guest:
                 sum(part.failed for part in self.parts) + bool(self.wrong),
                 sum(part.skipped for part in self.parts))
 
+    def kinds(self):
+        """What came of the kinds of interfaces, all together."""
+        parts = [part for part in self.parts if part.name in KINDS]
+        failed = [part.name for part in parts if part.failed]
+        if failed:
+            return "FAILED: " + ", ".join(failed)
+        return f"{sum(part.passed for part in parts)} passed" if parts else ""
+
     def part(self, name):
         return next((part for part in self.parts if part.name == name), None)
 
@@ -99,7 +109,7 @@ def print_rows(guests):
     for guest in guests:
         for part in guest.parts:
             interface, _, mode = part.name.partition(" ")
-            rows.append((guest.version, interface, mode or "(the filter's tests)", part.result()))
+            rows.append((guest.version, interface, mode or SECTIONS.get(interface, "auto"), part.result()))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]))
@@ -120,11 +130,11 @@ def markdown(guests):
         return f"no ({reasons.index(part.reason) + 1})"
 
     names = [f"{interface} {mode}" for interface in INTERFACES for mode in MODES] + ["bpf"]
-    heads = ["Debian's kernel", *names[:-1], "the filter's tests"]
+    heads = ["Debian's kernel", *names[:-1], "the filter's tests", "kinds of interfaces"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for guest in guests:
         cells = [cell(guest.part(name)) for name in names]
-        lines.append("| " + " | ".join([guest.version, *cells]) + " |")
+        lines.append("| " + " | ".join([guest.version, *cells, guest.kinds()]) + " |")
     if reasons:
         lines.append("")
     lines += [f"({number}) not supported: {reason}" + ("" if number == len(reasons) else "  ")

@@ -3,7 +3,7 @@
 """What `udpxdp replay` has to answer, worked out from the capture alone.
 
     oracle.py predict IN.pcap OUT.pcap OUT.txt [OPTION of replay...]
-        writes the frames that the echo service must send, and the text that replay must print
+        writes the frames that echo and stamp must send, and the text that replay must print
         (standard output, then the summary line). TZ is the time zone.
     oracle.py compare EXPECTED.pcap ACTUAL.pcap
         says where two captures differ; exit status 1 when they do.
@@ -22,6 +22,7 @@ from collections import Counter
 VERDICTS = ("udp not_ip not_udp malformed fragment ipv6_extension not_ours "
             "not_served").split()
 DROPS = "bad_ip_checksum bad_udp_checksum source_port_zero source_address loop reply_too_big".split()
+OWN_DROPS = {"stamp": ["too_short", "sessions_full"]}
 DEFAULT_SERVICES = ["echo:8080", "broadcast:8086", "chat:8090"]
 EXTENSIONS = {0, 43, 50, 51, 60, 135, 139, 140, 253, 254}
 FILE_HEADER = struct.pack("<IHHIIII", 0xa1b23c4d, 2, 4, 0, 0, 262144, 1)
@@ -97,8 +98,9 @@ class Datagram:
         if len(segment) < 8:
             raise Refused("malformed")
         self.source_port, self.port, length, self.checksum = struct.unpack("!4H", segment[:8])
-        if length != len(segment):
+        if not 8 <= length <= len(segment):
             raise Refused("malformed")
+        segment = segment[:length]
         self.segment, self.payload = segment, segment[8:]
 
     def read_ipv4(self, packet):
@@ -111,6 +113,7 @@ class Datagram:
             raise Refused("not_udp")
         if (packet[6] << 8 | packet[7]) & 0x3fff:
             raise Refused("fragment")
+        self.traffic_class, self.ttl = packet[1], packet[8]
         self.source = ipaddress.IPv4Address(packet[12:16])
         self.dest = ipaddress.IPv4Address(packet[16:20])
         self.header_good = ones_sum(packet[:header_length]) == 0xffff
@@ -128,6 +131,7 @@ class Datagram:
             raise Refused("ipv6_extension")
         if following != 17:
             raise Refused("not_udp")
+        self.traffic_class, self.ttl = (packet[0] & 15) << 4 | packet[1] >> 4, packet[7]
         self.source = ipaddress.IPv6Address(packet[8:24])
         self.dest = ipaddress.IPv6Address(packet[24:40])
         if self.source.ipv4_mapped or self.dest.ipv4_mapped:
@@ -151,24 +155,44 @@ def special(address):
     return address.is_multicast or address.is_unspecified or address.is_loopback
 
 
+def services_of(spec):
+    """One for each port of a range."""
+    name, _, ports = spec.partition(",")[0].partition(":")
+    first, _, last = (ports or str({"echo": 8080, "broadcast": 8086, "chat": 8090, "stamp": 862}[name])).partition("-")
+    return [Service(name, port, spec) for port in range(int(first), int(last or first) + 1)]
+
+
 class Service:
-    def __init__(self, spec):
-        name, *settings = spec.split(",")
-        self.name, _, port = name.partition(":")
-        self.port = int(port or {"echo": 8080, "broadcast": 8086, "chat": 8090}[self.name])
+    def __init__(self, name, port, spec):
+        self.name, self.port = name, port
+        settings = spec.split(",")[1:]
         settings = dict(s.split("=") for s in settings)
         self.stamp = settings.get("stamp", "on") == "on"
         self.loops = settings.get("loops", "refuse") == "allow"
+        self.keeps_dscp = settings.get("tos") == "copy"
+        self.sessions = {} if settings.get("stateful", "off") == "on" else None
+        self.session_limit = int(settings.get("sessions", 1024))
         self.label = self.name
         self.counts = Counter()
 
 
+def vlans_of(text):
+    """"any", or the set of those that are answered."""
+    if text in ("own", "none"):
+        return set()
+    pairs = [(part.split("-") * 2)[:2] for part in text.split(",")] if text != "any" else []
+    return "any" if text == "any" else {n for a, b in pairs for n in range(int(a), int(b) + 1)}
+
+
 class Host:
     def __init__(self, options):
-        self.services = [Service(s) for s in options.service or DEFAULT_SERVICES]
+        self.services = [s for spec in options.service or DEFAULT_SERVICES for s in services_of(spec)]
         self.ports = {s.port: s for s in self.services}
         self.local = [ipaddress.ip_interface(a) for a in options.local or []]
-        self.mac = bytes.fromhex(options.mac.replace(":", ""))
+        self.any_mac = not options.mac
+        self.mac = bytes.fromhex((options.mac or "02:00:00:00:00:01").replace(":", ""))
+        self.vlans = vlans_of(options.vlan)
+        self.last_id = 0
         self.mtu = options.mtu
         self.print = not options.quiet
         self.verdicts, self.frames, self.lines = Counter(), [], []
@@ -184,6 +208,11 @@ class Host:
 
     def admit(self, d):
         ours = d.dest in (i.ip for i in self.local) or not self.local and not special(d.dest)
+        if not (self.any_mac or d.to_mac == self.mac or d.to_mac[0] & 1):
+            raise Refused("not_ours")
+        vlans = [v for at in range(0, len(d.tags), 4) if (v := (d.tags[at + 2] & 15) << 8 | d.tags[at + 3])]
+        if vlans and self.vlans != "any" and (len(vlans) > 1 or vlans[0] not in self.vlans):
+            raise Refused("not_ours")
         service = self.ports.get(d.port)
         if not ours and not (self.is_broadcast(d.dest) and service and service.name == "broadcast"):
             raise Refused("not_ours")
@@ -203,17 +232,22 @@ class Host:
             return "source_address"
         return None
 
-    def answer(self, d, payload):
+    def answer(self, d, payload, traffic_class, ttl=64):
         segment = struct.pack("!4H", d.port, d.source_port, 8 + len(payload), 0) + payload
         checksum = ones_sum(pseudo_header(d.dest, d.source, len(segment)) + segment) ^ 0xffff
         segment = segment[:6] + struct.pack("!H", checksum or 0xffff) + segment[8:]
         if d.source.version == 4:
-            header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, 17, 0) + \
+            identification, flags = 0, 0x4000
+            if 20 + len(segment) > 576:  # may be fragmented, and needs a number of its own (RFC 6864)
+                self.last_id = identification = (self.last_id + 1) % 65536
+                flags = 0
+            header = struct.pack("!BBHHHBBH", 0x45, traffic_class, 20 + len(segment), identification, flags,
+                                 ttl, 17, 0) + \
                 d.dest.packed + d.source.packed
             header = header[:10] + struct.pack("!H", ones_sum(header) ^ 0xffff) + header[12:]
             ethertype = b"\x08\x00"
         else:
-            header = struct.pack("!IHBB", 6 << 28, len(segment), 17, 64) + \
+            header = struct.pack("!IHBB", 6 << 28 | traffic_class << 20, len(segment), 17, ttl) + \
                 d.dest.packed + d.source.packed
             ethertype = b"\x86\xdd"
         from_mac = self.mac if d.to_mac[0] & 1 else d.to_mac
@@ -230,9 +264,44 @@ class Host:
             payload = f"【{time.asctime(time.localtime(at // 10**9))}】 ".encode() + payload
         if len(payload) > self.mtu - (28 if d.source.version == 4 else 48):
             return "reply_too_big"
-        self.frames.append((at, self.answer(d, payload)))
+        self.frames.append((at, self.answer(d, payload, d.traffic_class & 0xfc if
+                                            service.keeps_dscp else 0)))
         service.counts["tx"] += 1
         return None
+
+    def stamp(self, service, d, at):
+        """RFC 8762, 4.3.1; RFC 8972, 3 and 4; RFC 5357, 4.2.1."""
+        if len(d.payload) < 14:
+            return "too_short"
+        if not service.loops and (d.source_port < 1024 or d.source_port in self.ports):
+            return "loop"
+        number, ssid = d.payload[:4], d.payload[14:16].ljust(2, b"\0") if len(d.payload) > 15 else b"\0\0"
+        session = d.source, d.source_port, d.dest, ssid
+        if service.sessions is not None:
+            if session not in service.sessions and len(service.sessions) == service.session_limit:
+                return "sessions_full"
+            number = struct.pack("!I", service.sessions.get(session, 0))
+        now = struct.pack("!II", (at // 10**9 + 2208988800) % 2**32, at % 10**9 * 2**32 // 10**9)
+        answer = number + now + b"\x14\x01" + ssid + now + d.payload[:14] + bytes(2) + \
+            bytes([d.ttl]) + bytes(3) + self.reflect_tlvs(d.payload[44:])
+        if len(answer) > self.mtu - (28 if d.source.version == 4 else 48):
+            return "reply_too_big"
+        if service.sessions is not None:
+            service.sessions[session] = service.sessions.get(session, 0) + 1
+        self.frames.append((at, self.answer(d, answer, d.traffic_class & 0xfc, 255)))
+        service.counts["tx"] += 1
+        return None
+
+    @staticmethod
+    def reflect_tlvs(rest):
+        out = b""
+        while len(rest) >= 4 and rest[:2] != b"\0\0":
+            length, unknown = 4 + int.from_bytes(rest[2:4], "big"), rest[1] != 1
+            if length > len(rest):
+                return out + bytes([0xc0 if unknown else 0x40]) + rest[1:]
+            out += bytes([0x80 if unknown else 0]) + rest[1:length]
+            rest = rest[length:]
+        return out + rest
 
     def show(self, service, d, at):
         if not self.print:
@@ -255,9 +324,9 @@ class Host:
         self.verdicts["udp"] += 1
         service.counts["rx"] += 1
         drop = self.refuse(d)
-        if not drop and service.name != "echo":
+        if not drop and service.name not in ("echo", "stamp"):
             raise SystemExit(f"{service.name} is not judged here")
-        drop = drop or self.echo(service, d, at)
+        drop = drop or (self.echo if service.name == "echo" else self.stamp)(service, d, at)
         if drop:
             service.counts[drop] += 1
 
@@ -269,7 +338,7 @@ class Host:
         for s in self.services:
             if s.counts["rx"]:
                 text += f"; {s.name}:{s.port} rx={s.counts['rx']} tx={s.counts['tx']}" + \
-                    counts(DROPS, s.counts)
+                    counts(DROPS + OWN_DROPS.get(s.name, []), s.counts)
         return text
 
 
@@ -302,7 +371,8 @@ def predict(argv):
         parser.add_argument(name)
     parser.add_argument("-s", "--service", action="append")
     parser.add_argument("--local", action="append")
-    parser.add_argument("--mac", default="02:00:00:00:00:01")
+    parser.add_argument("--mac")
+    parser.add_argument("--vlan", default="any")
     parser.add_argument("--mtu", type=int, default=1500)
     parser.add_argument("--hostname")
     parser.add_argument("-Q", "--quiet", action="store_true")

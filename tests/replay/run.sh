@@ -11,8 +11,8 @@
 # right. --update asks them (the captures themselves are made by recipes.py and dialogues.py, which
 # needs /usr/bin/python3 and scapy).
 #
-# In golden: CASE.pcap, the frames sent; CASE.txt, standard output and the summary; CASE.FILE, the
-# history file of that name.
+# In golden: CASE.pcap, the frames sent; CASE.txt, standard output and the summary; CASE.told, what other
+# hosts of a room are told; CASE.FILE, the history file of that name.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD
@@ -115,6 +115,7 @@ fi
 replay() {
 	local directory=$1 capture=$2 zone=$3
 	shift 3
+	[ ! -e "${capture%.pcap}.room" ] || set -- --room "${capture%.pcap}.room" --told told "$@"
 	mkdir -p "$directory"
 	(cd "$directory" && TZ=$zone "$udpxdp" replay -r "$capture" -w out.pcap "$@" >out.txt 2>err.txt)
 	local status=$?
@@ -192,8 +193,10 @@ dissect() { # CAPTURE FILTER
 	tshark -n -r "$1" -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE \
 		-d udp.port==1-65535,data -Y "$2" 2>/dev/null
 }
-sound='udp && udp.checksum.status == 1 && !_ws.malformed && (ip.checksum.status == 1 && ip.ttl == 64 &&
-	ip.flags.df == 1 || ipv6 && ipv6.hlim == 64)'
+sound='udp && udp.checksum.status == 1 && !_ws.malformed && (ip.checksum.status == 1 &&
+	(ip.flags.df == 1 && ip.id == 0 && ip.len <= 576 || ip.flags.df == 0 && ip.id != 0 && ip.len > 576) &&
+	(ip.ttl == 64 || ip.ttl == 255 && udp.srcport == 862 || ip.ttl == 1 && ip.dst == 255.255.255.255) ||
+	ipv6 && (ipv6.hlim == 64 || ipv6.hlim == 255 && udp.srcport == 862))'
 if command -v tshark >/dev/null; then
 	# One capture of all: their headers are the same. (mergecap takes no time before 1970.)
 	{
@@ -253,11 +256,21 @@ head -c 20 "$talk" >"$work/header.pcap"
 	tail -c +41 "$talk"
 } >"$work/snapped.pcap"
 echo "no capture at all, only some text" >"$work/text.pcap"
-refused "a truncated capture" 1 "packet 12 of .*truncated" -r "$work/cut.pcap" -w out.pcap
+refused "a truncated capture" 1 "packet 12 of .*truncated.*editcap" -r "$work/cut.pcap" -w out.pcap
 refused "a truncated header" 1 "truncated" -r "$work/header.pcap" -w out.pcap
 refused "a capture that is not Ethernet" 1 "LINUX_SLL.*not Ethernet" -r "$work/cooked.pcap" \
 	-w out.pcap
-refused "a capture of parts of frames" 1 "of a frame of 511" -r "$work/snapped.pcap" -w out.pcap
+"$udpxdp" replay -r "$work/snapped.pcap" -w /dev/null -Q >"$work/why" 2>&1
+report "$(status_of grep -q "1 records of .* skipped: cut.*tcpdump -s 0" "$work/why")" "parts of frames are skipped" "$work/why"
+if mergecap -a -w "$work/mixed.pcapng" "$work/cooked.pcap" "$fixtures/plain_ipv4.pcap" 2>"$work/why"; then
+	TZ=UTC "$udpxdp" replay -Q -r "$work/mixed.pcapng" -w "$work/mixed.out" 2>"$work/why" &&
+		[ "$(grep -c skipped "$work/why")" = 1 ] &&
+		grep -q "12 records of .* skipped: of an interface that is not Ethernet" "$work/why" &&
+		cmp "$work/mixed.out" "$golden/plain_ipv4.pcap" >>"$work/why" 2>&1
+	report $? "an interface of another link type is skipped, the other is answered" "$work/why"
+else
+	skip "an interface of another link type is skipped" "no mergecap"
+fi
 refused "text" 1 "unknown file format" -r "$work/text.pcap" -w out.pcap
 refused "no capture" 1 "No such file" -r "$work/none.pcap" -w out.pcap
 refused "nowhere to write" 1 "No such file" -r "$talk" -w none/out.pcap
@@ -272,11 +285,69 @@ fi
 refused "no IN" 2 "--read" -w out.pcap
 refused "no OUT" 2 "--write" -r "$talk"
 for bad in "--local 10.0.0" "--local 10.0.0.1/33" "--local 10.0.0.1/" "--local 224.0.0.1" \
-	"--local 2001:db8::1/129" "--local ff02::1" "--local ::ffff:10.0.0.1" "--mac 01:00:00:00:00:01" \
+	"--local 2001:db8::1/129" "--vlan 4095" "--vlan 0" "--vlan mine" "--local ff02::1" "--local ::ffff:10.0.0.1" "--mac 01:00:00:00:00:01" \
 	"--mac 02:00:00:00:00" "--mtu 67" "--mtu 65536" "--service echo:0" "--service nothing"; do
 	# shellcheck disable=SC2086
 	refused "$bad" 2 "${bad% *}" -r "$talk" -w out.pcap $bad
 done
+
+# room_refused WHY LINE...: a file of other hosts' events with these lines.
+room_refused() {
+	printf '%s\n' "${@:2}" >"$work/bad.room"
+	refused "other hosts: $1" 1 "bad.room:$((${#} - 1)): $1" -r "$talk" -w out.pcap --room "$work/bad.room" --told told -s chat
+}
+away='{"at":5,"kind":"away","host":"b"}'
+say='{"at":5,"kind":"say","host":"b","name":"x","addr":"10.0.0.1","port":1,"text":"hi"}'
+room_refused "no JSON object" "$away" "" "away"
+room_refused "no JSON object" "[]]"
+room_refused "at is no number" '{"kind":"away","host":"b"}'
+room_refused "at goes back" "$away" "${away/5/4}"
+room_refused "kind is none of" "${away/away/join}"
+room_refused "no such service" "${away/\"host/\"service\":8080,\"host}"
+for change in 's/"host":"b"/"host":"a.b"/' 's/"x"/"x y"/' 's/10.0.0.1/nowhere/' 's/:1,/:65536,/' 's/"hi"/""/' 's/"hi"/7/'; do
+	room_refused "not what another host can say" "$say" "$(sed "$change" <<<"$say")"
+done
+refused "no file of other hosts" 1 "No such file" -r "$talk" -w out.pcap --room "$work/none.room"
+
+# ---- a service's own test: --expect -------------------------------------------------------
+
+# expects NAME STATUS LINES OPTION...: that exit status; standard error has these lines.
+expects() {
+	local name=$1 expected=$2 lines=$3 status
+	shift 3
+	(cd "$work" && TZ=UTC "$udpxdp" replay -Q "$@" >"$work/stdout" 2>"$work/why")
+	status=$?
+	[ "$status" = "$expected" ] || echo "exit status $status" >>"$work/why"
+	while IFS= read -r line; do
+		grep -qF -e "$line" "$work/why" || { echo "missing: $line" >>"$work/why"; status=bad; }
+	done <<<"$lines"
+	report "$(status_of [ "$status" = "$expected" ])" "$name" "$work/why"
+}
+
+plain=$fixtures/plain_ipv4.pcap
+expects "what is expected is sent" 0 "" -r "$plain" --expect "$golden/plain_ipv4.pcap"
+cp "$golden/plain_ipv4.pcap" "$work/other.pcap"
+printf '\77' | dd of="$work/other.pcap" bs=1 seek=62 conv=notrunc status=none # the first frame's TTL
+expects "a field that differs" 1 "other.pcap: frame 1: ip.ttl: expected 63, sent 64
+other.pcap: 1 frames differ, 8 expected and 8 sent" -r "$plain" --expect other.pcap
+expects "other text" 1 'frame 1: data (5 and 36 bytes) at byte 0: expected "hello", sent "【' \
+	-r "$plain" --expect "$plain"
+head -c 24 "$golden/plain_ipv4.pcap" >"$work/nothing.pcap"
+expects "more frames than expected" 1 "frame 1: frame: expected none, sent 78 bytes, eth.dst
+nothing.pcap: 8 frames differ, 0 expected and 8 sent" -r "$plain" --expect nothing.pcap
+expects "frames that are missing" 1 "frame 1: frame: expected 78 bytes, eth.dst 02:00" \
+	-r "$plain" --expect "$golden/plain_ipv4.pcap" -s chat:9
+expects "a test that asks nothing" 1 "nothing is tested: no datagram of $plain is for a service; name its port" \
+	-r "$plain" --expect nothing.pcap -s chat:9
+expects "nor is it written in silence" 1 "nothing is tested" -r "$plain" --expect none.pcap --update -s chat:9
+report "$(status_of [ ! -e "$work/none.pcap" ])" "nor at all"
+expects "no golden capture" 1 "No such file" -r "$plain" --expect none.pcap
+expects "--update writes it" 0 "" -r "$plain" --expect new.pcap --update
+report "$(status_of cmp -s "$work/new.pcap" "$golden/plain_ipv4.pcap")" "and it is what is sent"
+expects "both: compared, and kept" 1 "frame 1: ip.ttl" -r "$plain" --expect other.pcap -w kept_too.pcap
+report "$(status_of cmp -s "$work/kept_too.pcap" "$golden/plain_ipv4.pcap")" "and it is what was sent"
+refused "--update without --expect" 2 "option --update: requires --expect" -r "$plain" --update
+refused "--update with --write" 2 "option --update: .*--write" -r "$plain" --update --expect a.pcap -w b.pcap
 
 # ---- pipes, and what was there before ----------------------------------------------------
 
@@ -312,8 +383,25 @@ echo "a live server's" >unnamed/chat.txt
 	[ "$(ls unnamed)" = $'chat.txt\nout.pcap' ] && [ "$(cat unnamed/chat.txt)" = "a live server's" ]
 report $? "nothing is written but what -w and history= name" why
 
-refused "a capture in a history" 2 "option --write: out.pcap is also a history" -r "$talk" -w out.pcap \
+refused "a capture in a history" 2 "option --write: out.pcap is also the history" -r "$talk" -w out.pcap \
 	-s chat,history=out.pcap
+refused "by another path" 2 "option --write: out.pcap is also the history" -r "$talk" -w out.pcap \
+	-s "chat,history=$work/empty/out.pcap"
+
+# What is read is not written, under whatever name.
+mkdir once
+cp "$talk" once/in.pcap
+ln -s in.pcap once/link.pcap
+ln once/in.pcap once/second.pcap
+for words in "-r in.pcap -w in.pcap" "-r in.pcap -w ./link.pcap" "-r link.pcap -w $PWD/once/second.pcap" \
+	"-r in.pcap --expect second.pcap --update" "-r - -w in.pcap" "-r $talk --expect in.pcap -w link.pcap" \
+	"-r in.pcap -w out.pcap -s chat,history=link.pcap" "-r $talk --expect in.pcap -s chat,history=in.pcap"; do
+	# shellcheck disable=SC2086
+	(cd once && "$udpxdp" replay $words <in.pcap >out 2>&1)
+	report "$([ $? = 2 ] && grep -qE '^udpxdp: option --[a-z]+: .* is also .*; give' once/out &&
+		[ "$(wc -l <once/out)" = 1 ] && cmp once/in.pcap "$talk" && [ ! -e once/out.pcap ]; echo $?)" \
+		"read and written: $(sed "s|$PWD/||; s|$fixtures/||" <<<"$words")" once/out
+done
 
 for words in "in.pcap out.pcap" "in.pcap" "-r in.pcap out.pcap"; do
 	# shellcheck disable=SC2086

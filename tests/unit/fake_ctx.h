@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "udpxdp/abi.h"
 #include "udpxdp/service.h"
 
 struct sent {
@@ -26,13 +27,20 @@ struct udpxdp_ctx {
 	const char *hostname;
 	uint16_t served[MAX_SERVICES];
 	unsigned served_count;
+	uint64_t steady_ns;
+	bool resume;                     /* it was asked for */
+	const struct udpxdp_addr *moved; /* whose MAC is another one now, as the kernel says */
+	uint8_t moved_mac[6];
 	bool no_frame;                          /* there is none to send with */
 	const struct udpxdp_datagram *received; /* of this call of receive(); NULL: none, or void */
 
 	struct sent *sent;
 	size_t sent_count;
 	struct messages printed, recorded, notified;
-	unsigned drops[UDPXDP_DROP_COUNT];
+	struct udpxdp_room_event *published; /* text is a copy */
+	size_t published_count;
+	bool room_full;                                     /* the queue to the other hosts */
+	unsigned drops[UDPXDP_DROP_OWN + UDPXDP_OWN_DROPS]; /* by reason, its own ones too */
 };
 
 static inline void *fake_grow(void *list, size_t count, size_t size)
@@ -73,6 +81,11 @@ static inline void fake_ctx_forget(struct udpxdp_ctx *ctx)
 	free(ctx->sent);
 	ctx->sent = NULL;
 	ctx->sent_count = 0;
+	for (size_t i = 0; i < ctx->published_count; i++)
+		free((void *)ctx->published[i].text);
+	free(ctx->published);
+	ctx->published = NULL;
+	ctx->published_count = 0;
 	fake_forget_messages(&ctx->printed);
 	fake_forget_messages(&ctx->recorded);
 	fake_forget_messages(&ctx->notified);
@@ -83,7 +96,7 @@ static inline unsigned fake_drops(const struct udpxdp_ctx *ctx)
 {
 	unsigned sum = 0;
 
-	for (unsigned i = 0; i < UDPXDP_DROP_COUNT; i++)
+	for (size_t i = 0; i < sizeof(ctx->drops) / sizeof(ctx->drops[0]); i++)
 		sum += ctx->drops[i];
 	return sum;
 }
@@ -163,6 +176,21 @@ void udpxdp_notify(struct udpxdp_ctx *ctx, const struct udpxdp_message *message)
 	fake_keep(&ctx->notified, message);
 }
 
+bool udpxdp_publish(struct udpxdp_ctx *ctx, const struct udpxdp_room_event *event)
+{
+	struct udpxdp_room_event *copy;
+
+	if (ctx->room_full) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_room_lost);
+		return false;
+	}
+	ctx->published = fake_grow(ctx->published, ctx->published_count, sizeof(*ctx->published));
+	copy = &ctx->published[ctx->published_count++];
+	*copy = *event;
+	copy->text = fake_copy(event->text, event->len);
+	return true;
+}
+
 const struct udpxdp_host *udpxdp_host(const struct udpxdp_ctx *ctx)
 {
 	return ctx->net;
@@ -174,6 +202,35 @@ bool udpxdp_serves(const struct udpxdp_ctx *ctx, uint16_t port)
 		if (ctx->served[i] == port)
 			return true;
 	return false;
+}
+
+const char *udpxdp_ingress_name(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path)
+{
+	return "test";
+}
+
+uint64_t udpxdp_steady(const struct udpxdp_ctx *ctx)
+{
+	return ctx->steady_ns;
+}
+
+void udpxdp_resume_later(struct udpxdp_ctx *ctx)
+{
+	ctx->resume = true;
+}
+
+bool udpxdp_refresh(const struct udpxdp_ctx *ctx, struct udpxdp_path *path)
+{
+	const struct udpxdp_addr *own = &path->local.addr;
+
+	if (ctx->moved && udpxdp_addr_equal(ctx->moved, &path->peer.addr))
+		memcpy(path->peer.mac, ctx->moved_mac, 6);
+	if (ctx->net->any_unicast || udpxdp_host_kind(ctx->net, own) == UDPXDP_LOCAL_UNICAST)
+		return true;
+	own = udpxdp_host_addr_on_subnet_of(ctx->net, &path->peer.addr);
+	if (own)
+		path->local.addr = *own;
+	return own;
 }
 
 const char *udpxdp_hostname(const struct udpxdp_ctx *ctx)

@@ -6,8 +6,8 @@
 #include "services/service_spec.h"
 #include "unit/fake_ctx.h"
 
-#define T0 (1795399200 * NSEC_PER_SEC) /* Mon Nov 23 02:00:00 2026, UTC */
-#define SEC NSEC_PER_SEC
+#define T0 (1795399200 * UDPXDP_NSEC_PER_SEC) /* Mon Nov 23 02:00:00 2026, UTC */
+#define SEC UDPXDP_NSEC_PER_SEC
 
 struct node {
 	struct service_config *config; /* stays where it is when the node moves */
@@ -83,7 +83,18 @@ static inline struct udpxdp_datagram node_datagram(
 			udpxdp_addr_is_ipv4(&peer.addr))
 			d.path.local.addr = node->out.net->addrs[i].addr;
 	memcpy(d.path.local.mac, fake_mac, 6);
+	d.path.proven =
+		node->out.net->any_unicast || udpxdp_host_on_link(node->out.net, &peer.addr);
 	return d;
+}
+
+/* Goes on, slice by slice, with what the service left for later. */
+static inline void node_resume(struct node *node)
+{
+	while (node->out.resume) {
+		node->out.resume = false;
+		node->config->service->resume(node->state, &node->out);
+	}
 }
 
 /* The service gets the bytes in a block of exactly that size, which goes away afterwards. */
@@ -93,8 +104,10 @@ static inline void node_receive(struct node *node, const struct udpxdp_datagram 
 
 	copy.payload = fake_copy(d->payload, d->len);
 	node->out.received = &copy;
+	node->out.steady_ns = node->now;
 	node->config->service->receive(node->state, &node->out, &copy);
 	node->out.received = NULL;
+	node_resume(node);
 	free((void *)copy.payload);
 }
 
@@ -119,6 +132,7 @@ static inline const char *node_command(
 		.time_ns = node->now, .path = d.path, .text = d.payload, .len = d.len};
 
 	command.path.local.port = 0;
+	node->out.steady_ns = node->now;
 	return node->config->service->command(node->state, &node->out, &command);
 }
 

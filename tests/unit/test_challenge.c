@@ -12,11 +12,12 @@
 #include "services/chat/challenge.h"
 #include "services/chat/siphash.h"
 
-#define SEC NSEC_PER_SEC
+#define SEC UDPXDP_NSEC_PER_SEC
 
-static struct udpxdp_endpoint peer(uint8_t host, uint16_t port)
+static struct udpxdp_path peer(uint8_t host, uint16_t port)
 {
-	return (struct udpxdp_endpoint){.addr = udpxdp_addr_ipv4(192, 0, 2, host), .port = port};
+	return (struct udpxdp_path){
+		.peer = {.addr = udpxdp_addr_ipv4(192, 0, 2, host), .port = port}};
 }
 
 static struct challenge *gate_with(uint64_t a, uint64_t b)
@@ -42,38 +43,46 @@ static void siphash_agrees_with_its_vectors(void **state)
 static void an_identity_is_address_and_port_under_a_key(void **state)
 {
 	struct challenge *a = gate_with(1, 2), *b = gate_with(1, 3);
-	struct udpxdp_endpoint one = peer(1, 1000), two = peer(1, 1001), three = peer(2, 1000);
-	struct udpxdp_endpoint other_mac = one;
+	struct udpxdp_path one = peer(1, 1000), two = peer(1, 1001), three = peer(2, 1000);
+	struct udpxdp_path other_mac = one, other_vlan = one, priority = one;
 
-	other_mac.mac[0] = 2;
-	assert_true(challenge_id(a, &one) == challenge_id(a, &other_mac));
-	assert_true(challenge_id(a, &one) != challenge_id(a, &two));
-	assert_true(challenge_id(a, &one) != challenge_id(a, &three));
-	assert_true(challenge_id(a, &one) != challenge_id(b, &one));
+	other_mac.peer.mac[0] = 2;
+	other_vlan.tag_count = priority.tag_count = 1;
+	other_vlan.tags[0].tci = 0xe007;
+	priority.tags[0].tci = 0xe000;
+	assert_true(challenge_identity(a, &one).id == challenge_identity(a, &other_mac).id);
+	assert_true(challenge_identity(a, &one).id == challenge_identity(a, &priority).id);
+	assert_true(challenge_identity(a, &one).id != challenge_identity(a, &other_vlan).id);
+	assert_true(challenge_identity(a, &one).host == challenge_identity(a, &other_vlan).host);
+	assert_true(challenge_identity(a, &one).host == challenge_identity(a, &two).host);
+	assert_true(challenge_identity(a, &one).host != challenge_identity(a, &three).host);
+	assert_true(challenge_identity(a, &one).id != challenge_identity(a, &two).id);
+	assert_true(challenge_identity(a, &one).id != challenge_identity(a, &three).id);
+	assert_true(challenge_identity(a, &one).id != challenge_identity(b, &one).id);
 	free(a);
 	free(b);
 }
 
-static bool knows(const struct challenge *challenge, struct udpxdp_endpoint p, uint64_t second,
-	const char *token)
+static bool knows(
+	const struct challenge *challenge, struct udpxdp_path p, uint64_t second, const char *token)
 {
 	return challenge_accepts(
-		challenge, &p, second * SEC, (const uint8_t *)token, CHALLENGE_TOKEN_LEN);
+		challenge, &p, false, second * SEC, (const uint8_t *)token, CHALLENGE_TOKEN_LEN);
 }
 
 static void a_token_is_for_one_peer_and_two_periods(void **state)
 {
 	const uint64_t start = 64 * 1000;
 	struct challenge *a = gate_with(1, 2), *b = gate_with(2, 1);
-	struct udpxdp_endpoint one = peer(1, 1000);
+	struct udpxdp_path one = peer(1, 1000);
 	char token[CHALLENGE_TOKEN_LEN], again[CHALLENGE_TOKEN_LEN];
 
-	challenge_token(a, &one, start * SEC, token);
+	challenge_token(a, &one, false, start * SEC, token);
 	for (int i = 0; i < CHALLENGE_TOKEN_LEN; i++)
 		assert_non_null(memchr("abcdefghijkmnpqrstuvwxyz23456789", token[i], 32));
-	challenge_token(a, &one, (start + 63) * SEC, again);
+	challenge_token(a, &one, false, (start + 63) * SEC, again);
 	assert_memory_equal(token, again, CHALLENGE_TOKEN_LEN);
-	challenge_token(a, &one, (start + 64) * SEC, again);
+	challenge_token(a, &one, false, (start + 64) * SEC, again);
 	assert_memory_not_equal(token, again, CHALLENGE_TOKEN_LEN);
 
 	assert_true(knows(a, one, start, token));
@@ -85,21 +94,39 @@ static void a_token_is_for_one_peer_and_two_periods(void **state)
 	assert_false(knows(a, peer(2, 1000), start, token));
 	assert_false(knows(b, one, start, token));
 	assert_false(challenge_accepts(
-		a, &one, start * SEC, (const uint8_t *)token, CHALLENGE_TOKEN_LEN - 1));
-	assert_false(challenge_accepts(a, &one, start * SEC, (const uint8_t *)"", 0));
+		a, &one, false, start * SEC, (const uint8_t *)token, CHALLENGE_TOKEN_LEN - 1));
+	assert_false(challenge_accepts(a, &one, false, start * SEC, (const uint8_t *)"", 0));
 	token[CHALLENGE_TOKEN_LEN - 1] ^= 1;
 	assert_false(knows(a, one, start, token));
 	free(a);
 	free(b);
 }
 
+static void a_token_of_a_road_is_of_its_mac(void **state)
+{
+	struct challenge *a = gate_with(1, 2);
+	struct udpxdp_path one = peer(1, 1000), other = one;
+	char token[CHALLENGE_TOKEN_LEN], another[CHALLENGE_TOKEN_LEN];
+
+	other.peer.mac[5] = 1;
+	challenge_token(a, &one, true, SEC, token);
+	challenge_token(a, &one, false, SEC, another);
+	assert_memory_not_equal(token, another, sizeof(token));
+	challenge_token(a, &other, true, SEC, another);
+	assert_memory_not_equal(token, another, sizeof(token));
+	assert_true(challenge_accepts(a, &one, true, SEC, (const uint8_t *)token, 8));
+	assert_false(challenge_accepts(a, &other, true, SEC, (const uint8_t *)token, 8));
+	assert_false(challenge_accepts(a, &one, false, SEC, (const uint8_t *)token, 8));
+	free(a);
+}
+
 static void the_first_period_has_no_predecessor(void **state)
 {
 	struct challenge *challenge = gate_with(0, 0);
-	struct udpxdp_endpoint one = peer(1, 1000);
+	struct udpxdp_path one = peer(1, 1000);
 	char token[CHALLENGE_TOKEN_LEN];
 
-	challenge_token(challenge, &one, 0, token);
+	challenge_token(challenge, &one, false, 0, token);
 	assert_true(knows(challenge, one, 0, token));
 	free(challenge);
 }
@@ -147,6 +174,7 @@ int main(void)
 		cmocka_unit_test(siphash_agrees_with_its_vectors),
 		cmocka_unit_test(an_identity_is_address_and_port_under_a_key),
 		cmocka_unit_test(a_token_is_for_one_peer_and_two_periods),
+		cmocka_unit_test(a_token_of_a_road_is_of_its_mac),
 		cmocka_unit_test(the_first_period_has_no_predecessor),
 		cmocka_unit_test(who_was_allowed_is_until_it_ends),
 		cmocka_unit_test(refusals_are_few),

@@ -111,9 +111,9 @@ static void members_hear_by_the_path_they_spoke_by(void **state)
 	assert_memory_equal(&node.out.sent[0].path, &d.path, sizeof(d.path));
 	fake_ctx_forget(&node.out);
 
-	/* It moves: another MAC, no tags, another address of ours. */
-	d = node_datagram(&node, bob, "y", 1);
+	/* It moves: the kernel knows it by another MAC, and another address of ours. */
 	d.path.peer.mac[5] = 99;
+	d.path.local.addr = udpxdp_addr_ipv4(10, 0, 0, 1);
 	node_receive(&node, &d);
 	fake_ctx_forget(&node.out);
 	node_hear(&node, ann, "hello");
@@ -146,18 +146,52 @@ static void empty_datagram_joins(void **state)
 	node_stop(&node);
 }
 
-static void bytes_are_relayed_as_they_were_sent(void **state)
+static void what_prints_is_relayed_as_it_was_sent(void **state)
 {
-	static const char hostile[] = "a\0b\x1b]0;x\x07\x1b[2J\r\n\xe2\x80\xae\xc2\x9b\x7f\n\n";
+	static const char *const texts[] = {
+		"\u3010notice\u3011 \u4f60\u597d",
+		"say \"hi\" \\n",
+		" e\u0301 \U0001f469\u200d\U0001f680\n",
+		"dos\r\n",
+		"\n",
+	};
 	struct node node = room_of("chat", 2, ann, bob);
-	const struct sent *sent;
+	char as[128];
 
-	node_hear_bytes(&node, ann, hostile, sizeof(hostile) - 1);
-	sent = &node.out.sent[0];
-	assert_int_equal(sent->len, strlen("10.0.0.2:4001: ") + sizeof(hostile) - 1);
-	assert_memory_equal(sent->payload, "10.0.0.2:4001: ", 15);
-	assert_memory_equal(sent->payload + 15, hostile, sizeof(hostile) - 1);
-	assert_memory_equal(node.out.recorded.list[0].text, hostile, sizeof(hostile) - 1);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		snprintf(as, sizeof(as), "10.0.0.2:4001: %s", texts[i]);
+		expect_heard(&node, ann, texts[i], bob, as);
+	}
+	node_stop(&node);
+}
+
+/* Nobody speaks as two, or steers a terminal: what does not print is written out. */
+static void a_message_is_one_line_of_printing_text(void **state)
+{
+	static const struct {
+		const char *text, *as;
+	} lines[] = {
+		{"hi\nNICK: I resign\n* the room closes",
+			"hi\\nNICK: I resign\\n* the room closes"},
+		{"one\r\ntwo\rthree\n", "one\\r\\ntwo\\rthree\n"},
+		{"\n\n", "\\n\n"},
+		{"\x1b[2J\x1b]0;x\x07\x7f\t", "\\x1b[2J\\x1b]0;x\\x07\\x7f\\t"},
+		{"\xc2\x85\xc2\x9b"
+		 "31m",
+			"\\u{0085}\\u{009b}31m"},
+		{"a\u2028b\u2029c", "a\\u{2028}b\\u{2029}c"},
+		{"\u202egnp\u2066x\u200f\u200b\ufeff",
+			"\\u{202e}gnp\\u{2066}x\\u{200f}\\u{200b}\\u{feff}"},
+	};
+	struct node node = room_of("chat", 2, ann, bob);
+	char as[128];
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		snprintf(as, sizeof(as), "10.0.0.2:4001: %s", lines[i].as);
+		expect_heard(&node, ann, lines[i].text, bob, as);
+	}
+	node_hear_bytes(&node, ann, "a\0b", 3);
+	expect_sent(&node, 0, bob, "10.0.0.2:4001: a\\x00b");
 	node_stop(&node);
 }
 
@@ -513,7 +547,8 @@ int main(void)
 		cmocka_unit_test(members_hear_by_the_path_they_spoke_by),
 		cmocka_unit_test(a_port_is_a_member),
 		cmocka_unit_test(empty_datagram_joins),
-		cmocka_unit_test(bytes_are_relayed_as_they_were_sent),
+		cmocka_unit_test(what_prints_is_relayed_as_it_was_sent),
+		cmocka_unit_test(a_message_is_one_line_of_printing_text),
 		cmocka_unit_test(a_nick_is_of_one_member_until_it_is_free),
 		cmocka_unit_test(a_nick_is_one_printing_word_and_no_address),
 		cmocka_unit_test(who_lists_everybody_by_name),

@@ -50,8 +50,8 @@ static void echoes_the_token(void **state)
 
 	node_hear(&node, far, "hello\n");
 	expect_message(&node.out.printed, 0, UDPXDP_RECEIVED, far, "hello\n");
-	expect_message(&node.out.recorded, 0, UDPXDP_RECEIVED, far, "hello\n");
-	expect_message(&node.out.notified, 0, UDPXDP_RECEIVED, far, "hello\n");
+	/* A forger could say that for as long as it likes. */
+	assert_int_equal(node.out.recorded.count + node.out.notified.count, 0);
 	assert_int_equal(node.out.sent[0].payload[node.out.sent[0].len - 1], '\n');
 	take_token(&node, far, token);
 
@@ -208,9 +208,11 @@ static void forged_sources_fill_no_room_and_get_few_answers(void **state)
 	for (size_t i = 0; i < node.out.sent_count; i++)
 		assert_int_equal(node.out.sent[i].len, strlen(CHALLENGE) + TOKEN_LEN);
 	fake_ctx_forget(&node.out);
-	for (unsigned i = 0; i < 100; i++)
-		node_hear(&node, off_link(5, 4000), "x");
+	node.now += SEC;
+	for (unsigned i = 0; i < 20000; i++) /* from all ports of one victim */
+		node_hear(&node, off_link(5, (uint16_t)(1024 + i)), "x");
 	assert_int_equal(node.out.sent_count, 8);
+	assert_int_equal(node.out.recorded.count + node.out.notified.count, 0);
 	fake_ctx_forget(&node.out);
 	node_hear(&node, on_link(3, 4000), "the room is not full of them");
 	assert_int_equal(node.out.sent_count, 1);

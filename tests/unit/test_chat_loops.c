@@ -136,8 +136,20 @@ static void refuses_what_could_loop(void **state)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		node_hear(&node, on_link(2, 4001), texts[i]);
 		assert_int_equal(node.out.recorded.count + node.out.printed.count, 0);
+		assert_int_equal(node.out.drops[UDPXDP_DROP_loop], 1);
+		expect_answer(&node, on_link(2, 4001), "* not sent: it begins with a time stamp");
+		node.out.served[0] = 4001; /* an echo of ours, or of a host like this one */
+		node.out.served_count = 1;
+		node_hear(&node, on_link(2, 4001), texts[i]);
 		expect_refused(&node, UDPXDP_DROP_loop);
+		node.out.served_count = 0;
 	}
+	/* Our own answers, sent back by an echo or two. */
+	node_hear(&node, on_link(2, 4001), "\u3010Mon Nov 23 02:00:00 2026\u3011 * not sent: x");
+	expect_refused(&node, UDPXDP_DROP_loop);
+	node_hear(&node, on_link(2, 4001),
+		"\u3010Mon Nov 23 02:00:00 2026\u3011 \u3010Mon Nov 23 02:00:00 2026\u3011* x");
+	expect_refused(&node, UDPXDP_DROP_loop);
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		node_hear(&node, on_link(2, 4001), named[i]);
 		assert_int_equal(node.out.recorded.count + node.out.printed.count, 0);
@@ -238,7 +250,7 @@ static void chat_and_chat_end(void **state)
 
 static void chat_and_echo_end(void **state)
 {
-	provoke("chat", 8090, "echo", 8080, 8);
+	provoke("chat", 8090, "echo", 8080, 10);
 	provoke("chat", 8090, "echo,stamp=off,loops=allow", 8080, 10);
 	provoke("chat", 8090, ":", 7777, 10);          /* RFC 862 */
 	provoke("chat", 8090, ":you said ", 7777, 12); /* one that adds to it */

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "base/build.h"
+#include "base/headers.h"
 #include "base/checksum.h"
 #include "udpxdp/packet.h"
 #include "udpxdp/service.h"
@@ -150,7 +150,7 @@ static void what_is_built_is_classified_as_it_was_meant(void **state)
 
 	for (size_t i = 0; i < sizeof(payload); i++)
 		payload[i] = i * 7;
-	for (int tags = 0; tags <= MAX_VLAN_TAGS; tags++) {
+	for (int tags = 0; tags <= UDPXDP_VLAN_TAGS_MAX; tags++) {
 		for (int ipv4 = 0; ipv4 < 2; ipv4++) {
 			for (uint32_t len = 0; len < sizeof(payload); len += 13) {
 				struct udpxdp_path path = example_path(ipv4);

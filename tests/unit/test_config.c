@@ -90,7 +90,7 @@ static void a_line_is_a_name_or_a_name_and_a_value(void **state)
 }
 
 /* As editors and tools elsewhere write it. */
-static void foreign_files(void **state)
+static void other_systems_line_ends_are_accepted(void **state)
 {
 	READS("\xef\xbb\xbf"
 	      "a = b\r\n\r\n# comment\r\n\tquiet\t\r\nc\t=\td # e\r\nf = g\r",
@@ -176,9 +176,8 @@ static void options_of_serve_are_set(void **state)
 	assert_int_equal(o.server.last_queue, 2);
 	assert_int_equal(o.server.wait, WAIT_BLOCK);
 	assert_int_equal(o.server.cpu_count, 3);
-	assert_int_equal(o.server.limit_interval, 1000000);
+	assert_int_equal(o.server.limit.interval, 1000000);
 	assert_int_equal(o.server.rule_count, 2);
-	assert_true(o.server.default_deny);
 	assert_int_equal(o.server.coalesce_us, 40);
 	assert_int_equal(o.server.busy_poll, 50);
 	assert_string_equal(o.server.capture, "/tmp/a.pcap");
@@ -192,7 +191,7 @@ static void options_of_serve_are_set(void **state)
 }
 
 /* The last of print and quiet counts, as on the command line. */
-static void print_and_quiet(void **state)
+static void the_last_of_print_and_quiet_counts(void **state)
 {
 	struct server_config *c = &(struct serve_options){.server.print_rate = 7}.server;
 	char error[256];
@@ -235,16 +234,19 @@ static void wrong_options_of_serve_are_refused(void **state)
 	for (const char *const *wrong = (const char *const[]){"0", "-1", "1e3", "10 a second",
 		     "1000000001", "99999999999999999999", "ALL", "", NULL};
 		*wrong; wrong++) {
-		char line[64];
+		char line[64], why[128] = "print: requires a value";
 
 		snprintf(line, sizeof(line), "print = %s", *wrong);
-		check_refused(
-			line, **wrong ? "print: expected all, none or a number of lines a second"
-				      : "print: requires a value");
+		if (**wrong)
+			snprintf(why, sizeof(why),
+				"print: invalid value '%s', expected all, none or a number "
+				"of lines a second",
+				*wrong);
+		check_refused(line, why);
 	}
 	check_refused("mode", "mode: requires a value");
-	check_refused("service = echoes",
-		"service: unknown service 'echoes', expected echo, broadcast or chat");
+	check_refused("service = echo:x", "service: echo: invalid port 'x', expected 1 to 65535, "
+					  "or a range such as 5000-5015");
 }
 
 /* ---- files --------------------------------------------------------------------------- */
@@ -290,10 +292,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_is_a_name_or_a_name_and_a_value),
 		cmocka_unit_test(a_comment_begins_at_a_word),
-		cmocka_unit_test(foreign_files),
+		cmocka_unit_test(other_systems_line_ends_are_accepted),
 		cmocka_unit_test(a_wrong_line_is_said_with_its_number),
 		cmocka_unit_test(options_of_serve_are_set),
-		cmocka_unit_test(print_and_quiet),
+		cmocka_unit_test(the_last_of_print_and_quiet_counts),
 		cmocka_unit_test(wrong_options_of_serve_are_refused),
 		cmocka_unit_test(a_file_is_read_whole_or_refused),
 	};

@@ -277,25 +277,26 @@ static void a_service_that_exists_is_watched(void **state)
 	int fd = connect_to(f->path);
 
 	assert_int_equal(control_watchers(f->control), 0);
-	assert_string_equal(ask(f, fd, "announce\nx"), "error watch comes first");
+	assert_string_equal(
+		ask(f, fd, "announce\nx"), "error no service is watched; send watch first");
 	assert_string_equal(ask(f, fd, "watch broadcast"), "ok broadcast:8086");
 	assert_int_equal(control_watchers(f->control), 1);
 	assert_string_equal(ask(f, fd, "watch chat:8091"), "ok chat:8091");
 	assert_string_equal(ask(f, fd, "watch chat:8091\n"), "ok chat:8091");
 	assert_int_equal(control_watchers(f->control), 1);
-	assert_memory_equal(ask(f, fd, "watch chat"), "error several of that service", 29);
+	assert_memory_equal(ask(f, fd, "watch chat"), "error several services of that name", 35);
 	assert_string_equal(ask(f, fd, "watch chat:8092"),
-		"error no such service runs here; the server's ready line names those "
-		"that do");
+		"error no such service is running; the server's ready line lists those "
+		"that are");
 	assert_string_equal(ask(f, fd, "watch nonsense"),
-		"error no such service runs here; the server's ready line names those "
-		"that do");
+		"error no such service is running; the server's ready line lists those "
+		"that are");
 	assert_string_equal(
-		ask(f, fd, "watch echo"), "error that service has no console; name another");
-	assert_memory_equal(ask(f, fd, "watch chat:0"), "error the port", 14);
-	assert_memory_equal(ask(f, fd, "watch chat:65536"), "error the port", 14);
-	assert_memory_equal(ask(f, fd, "watch chat:x"), "error the port", 14);
-	assert_memory_equal(ask(f, fd, "watch chat:"), "error the port", 14);
+		ask(f, fd, "watch echo"), "error that service has no console; use another");
+	assert_memory_equal(ask(f, fd, "watch chat:0"), "error invalid port", 18);
+	assert_memory_equal(ask(f, fd, "watch chat:65536"), "error invalid port", 18);
+	assert_memory_equal(ask(f, fd, "watch chat:x"), "error invalid port", 18);
+	assert_memory_equal(ask(f, fd, "watch chat:"), "error invalid port", 18);
 	assert_int_equal(f->count, 0);
 	close(fd);
 	settle(f);
@@ -326,9 +327,11 @@ static void requests_are_passed_on(void **state)
 	assert_true(udpxdp_addr_equal(&f->seen[2].peer, &ipv6));
 	assert_int_equal(f->seen[2].port, 65535);
 	assert_int_equal(f->seen[2].len, 0);
-	assert_string_equal(ask(f, fd, "announce\nx"), "error that service takes say");
+	assert_string_equal(
+		ask(f, fd, "announce\nx"), "error that service takes say, not announce");
 	assert_string_equal(ask(f, fd, "watch broadcast"), "ok broadcast:8086");
-	assert_string_equal(ask(f, fd, "say 10.0.0.9 1\nx"), "error that service takes announce");
+	assert_string_equal(
+		ask(f, fd, "say 10.0.0.9 1\nx"), "error that service takes announce, not say");
 	assert_int_equal(f->count, 3);
 	close(fd);
 }
@@ -366,7 +369,7 @@ static void answers_keep_the_order_of_requests(void **state)
 	assert_string_equal(heard(fd), "nothing");
 	control_answer(f->control, f->seen[0].ticket, "first");
 	assert_string_equal(heard(fd), "error first");
-	assert_memory_equal(heard(fd), "error that is no request;", 25);
+	assert_memory_equal(heard(fd), "error unknown request;", 22);
 	assert_string_equal(heard(fd), "error second");
 	assert_string_equal(heard(fd), "ok chat:8091");
 	assert_string_equal(heard(fd), "nothing");
@@ -500,14 +503,14 @@ static void requests_longer_than_the_largest_are_errors(void **state)
 	assert_int_equal(f->seen[0].len, UDPXDP_PAYLOAD_MAX);
 	tell(fd, packet, strlen(line) + UDPXDP_PAYLOAD_MAX + 1);
 	settle(f);
-	assert_string_equal(heard(fd), "error the text is longer than a datagram; shorten it");
+	assert_string_equal(heard(fd), "error the text does not fit into a datagram; shorten it");
 	tell(fd, packet, sizeof(packet));
 	settle(f);
-	assert_string_equal(heard(fd), "error the request is too long");
+	assert_string_equal(heard(fd), "error the request is too long; shorten it");
 	memset(packet, 'x', sizeof(packet));
 	tell(fd, packet, CONTROL_PACKET_MAX); /* one line without an end */
 	settle(f);
-	assert_string_equal(heard(fd), "error that is no request; say watch, announce or say");
+	assert_string_equal(heard(fd), "error unknown request; expected watch, announce or say");
 	assert_int_equal(f->count, 1);
 	assert_string_equal(ask(f, fd, "announce\nx"), "ok");
 	close(fd);
@@ -668,7 +671,7 @@ static void errors_are_outstanding_too(void **state)
 		assert_string_equal(heard(fd), "ok");
 	for (int i = 0; i < 20; i++)
 		assert_string_equal(
-			heard(fd), "error that is no request; say watch, announce or say");
+			heard(fd), "error unknown request; expected watch, announce or say");
 	assert_string_equal(heard(fd), "nothing");
 	close(fd);
 }
@@ -725,7 +728,7 @@ static void consoles_are_bounded(void **state)
 	}
 	one_more = connect_to(f->path);
 	settle(f);
-	assert_string_equal(heard(one_more), "error too many consoles");
+	assert_string_equal(heard(one_more), "error too many consoles; close another one");
 	assert_string_equal(heard(one_more), "");
 	close(one_more);
 	assert_string_equal(ask(f, consoles[CONSOLES - 1], "watch broadcast"), "ok broadcast:8086");

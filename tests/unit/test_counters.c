@@ -18,16 +18,16 @@ static struct port_total ports[] = {{80, {1, 64, 1, 0}}, {8080, {30, 2000, 20, 7
 
 /* Two workers with echo, one of them with chat; echo serves two ports. */
 static struct service_total services[] = {
-	{"echo", 8080, 0, {10, 9, 100, 90, AT(bad_udp_checksum) = 1}},
-	{"chat", 8090, 0, {5, 12, 50, 120}},
-	{"echo", 80, 0, {1, 1, 0, 30}},
-	{"echo", 8080, 1, {20, 17, 200, 170, AT(bad_udp_checksum) = 1, AT(loop) = 2}},
-	{"echo", 80, 1, {0, 0, 0, 0}},
-	{"echo", 80, COUNTERS_DRIVER, {4, 3, 40, 60, AT(loop) = 1}},
+	{"echo", 8080, 0, {10, 9, 100, 90, AT(bad_udp_checksum) = 1}, {}},
+	{"chat", 8090, 0, {5, 12, 50, 120}, {}},
+	{"echo", 80, 0, {1, 1, 0, 30}, {}},
+	{"echo", 8080, 1, {20, 17, 200, 170, AT(bad_udp_checksum) = 1, AT(loop) = 2}, {}},
+	{"echo", 80, 1, {0, 0, 0, 0}, {}},
+	{"echo", 80, COUNTERS_DRIVER, {4, 3, 40, 60, AT(loop) = 1}, {}},
 };
 
 static const struct counters now = {
-	.time_ns = 5 * NSEC_PER_SEC,
+	.time_ns = 5 * UDPXDP_NSEC_PER_SEC,
 	.ports = ports,
 	.port_count = 2,
 	.services = services,
@@ -38,12 +38,12 @@ static const struct counters now = {
 static struct port_total earlier_ports[] = {{8080, {10, 1000, 20, 0}}};
 
 static struct service_total earlier_services[] = {
-	{"echo", 8080, 0, {4, 4, 40, 40, AT(bad_udp_checksum) = 1}},
-	{"echo", 8080, 1, {4, 4, 40, 40}},
+	{"echo", 8080, 0, {4, 4, 40, 40, AT(bad_udp_checksum) = 1}, {}},
+	{"echo", 8080, 1, {4, 4, 40, 40}, {}},
 };
 
 static const struct counters earlier = {
-	.time_ns = 3 * NSEC_PER_SEC,
+	.time_ns = 3 * UDPXDP_NSEC_PER_SEC,
 	.ports = earlier_ports,
 	.port_count = 1,
 	.services = earlier_services,

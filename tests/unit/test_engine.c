@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/build.h"
+#include "base/headers.h"
 #include "base/checksum.h"
 #include "engine/engine.h"
 #include "services/service_spec.h"
@@ -16,7 +16,7 @@
 #include "unit/memory_io.h"
 #include "unit/single_reply.h"
 
-#define NOW (1795485600ull * NSEC_PER_SEC) /* 2026-11-24 02:00:00 UTC */
+#define NOW (1795485600ull * UDPXDP_NSEC_PER_SEC) /* 2026-11-24 02:00:00 UTC */
 #define STAMP "【Tue Nov 24 02:00:00 2026】 "
 
 static const uint8_t our_mac[6] = {2, 0, 0, 0, 0, 1}, peer_mac[6] = {2, 0, 0, 0, 0, 2};
@@ -370,6 +370,35 @@ static void passes_what_is_not_ours(void **state)
 }
 
 /* An answer must not leave from a group address, whatever the request was sent to. */
+/* One turn over a frame that is the kernel's. */
+static void assert_not_ours(struct bench *b)
+{
+	assert_int_equal(engine_poll(b->engine), 1);
+	assert_int_equal(engine_verdict(b->engine, FRAME_NOT_OURS), 1);
+	assert_int_equal(b->counters[0].rx + b->counters[1].rx, 0);
+	assert_int_equal(b->io.out_count, 0);
+	assert_int_equal(b->io.given_back, 1);
+	close_bench(b);
+}
+
+static void takes_frames_to_our_macs_alone(void **state)
+{
+	static const uint8_t others[][6] = {{2, 0, 0, 0, 0, 2}, {0, 0, 0, 0, 0, 0},
+		{2, 0, 0, 0, 1, 1}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {1, 0, 0x5e, 0, 0, 1},
+		{3, 0, 0, 0, 0, 1}};
+	struct bench b;
+
+	for (unsigned i = 0; i < 2 * sizeof(others) / sizeof(others[0]); i++) {
+		struct udpxdp_path path = request_path(i % 2);
+
+		memcpy(path.peer.mac, others[i / 2], 6);
+		open_bench(&b, "echo,stamp=off", true);
+		put(&b, &path, "hello", 5);
+		assert_not_ours(&b);
+	}
+}
+
+/* What a capture is from, nobody says: there a group's MAC address stands for ours. */
 static void answers_from_our_own_mac(void **state)
 {
 	struct udpxdp_path path = request_path(true);
@@ -377,9 +406,156 @@ static void answers_from_our_own_mac(void **state)
 
 	memset(path.peer.mac, 0xff, 6);
 	open_bench(&b, "echo,stamp=off", true);
+	b.net->any_group = true;
 	put(&b, &path, "hello", 5);
 	assert_answer(&b, &path, "hello");
 	close_bench(&b);
+}
+
+static void broadcasts_come_to_our_mac_or_to_a_groups(void **state)
+{
+	static const uint8_t macs[][6] = {
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+	struct bench b;
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct udpxdp_path path = request_path(true);
+
+		path.peer.addr.b[15] = 255;
+		path.peer.port = 8086;
+		memcpy(path.peer.mac, macs[i], 6);
+		open_bench(&b, "echo", true);
+		put(&b, &path, "hello", 5);
+		if (i == 2) {
+			assert_not_ours(&b);
+			continue;
+		}
+		assert_int_equal(engine_poll(b.engine), 1);
+		assert_int_equal(b.counters[1].rx, 1);
+		assert_int_equal(b.io.out_count, 1);
+		assert_memory_equal(b.io.out[0].data + 6, our_mac, 6);
+		close_bench(&b);
+	}
+}
+
+/* By a further MAC address and in a VLAN of ours, an address counting where it is configured. */
+static void takes_frames_as_the_links_say(void **state)
+{
+	static const struct udpxdp_host_vlan vlans[] = {{7, 7}, {0x10090007, UDPXDP_VLAN_ALL}};
+	const uint64_t macs[] = {packet_mac((const uint8_t[]){2, 0, 0, 0, 0, 9})};
+	const struct udpxdp_host_links links = {.mac = {2, 0, 0, 0, 0, 1},
+		.macs = macs,
+		.mac_count = 1,
+		.vlans = vlans,
+		.vlan_count = 2};
+	const struct udpxdp_host_addr addrs[] = {
+		{.addr = udpxdp_addr_ipv4(10, 0, 0, 1), .prefix_len = 24, .on_iface = true},
+		{.addr = udpxdp_addr_ipv4(10, 7, 0, 1),
+			.prefix_len = 24,
+			.on_iface = true,
+			.vlan = 7},
+		{.addr = udpxdp_addr_ipv4(10, 8, 0, 1), .prefix_len = 24, .vlan = UDPXDP_VLAN_ALL},
+	};
+	static const struct {
+		uint8_t net, mac, tags;
+		uint16_t tpid[2], tci[2];
+		bool ours;
+	} rows[] = {
+		{0, 1, 0, {}, {}, true},
+		{0, 9, 0, {}, {}, true},
+		{0, 1, 1, {0x8100}, {0xe000}, true},
+		{0, 1, 1, {0x8100}, {7}, false},
+		{7, 1, 1, {0x8100}, {0xe007}, true},
+		{7, 9, 2, {0x88a8, 0x8100}, {0, 7}, true},
+		{7, 1, 0, {}, {}, false},
+		{7, 1, 1, {0x88a8}, {7}, false},
+		{7, 1, 1, {0x8100}, {8}, false},
+		{8, 1, 0, {}, {}, true},
+		{8, 1, 1, {0x8100}, {7}, true},
+		{8, 1, 1, {0x8100}, {8}, false},
+		{0, 1, 2, {0x88a8, 0x8100}, {9, 7}, true},
+		{0, 1, 2, {0x8100, 0x8100}, {9, 7}, false},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct udpxdp_path path = request_path(true);
+		struct bench b;
+
+		path.peer.addr.b[13] = rows[i].net;
+		path.peer.mac[5] = rows[i].mac;
+		path.tag_count = rows[i].tags;
+		for (unsigned t = 0; t < rows[i].tags; t++)
+			path.tags[t] = (struct udpxdp_vlan_tag){
+				.tpid = rows[i].tpid[t], .tci = rows[i].tci[t]};
+		open_bench(&b, "echo,stamp=off", true);
+		free(b.net);
+		b.net = udpxdp_host_new_on(&links, 1500, addrs, 3);
+		engine_set_net(b.engine, b.net);
+		put(&b, &path, "hello", 5);
+		if (!rows[i].ours) {
+			assert_not_ours(&b);
+			continue;
+		}
+		assert_int_equal(engine_poll(b.engine), 1);
+		assert_int_equal(b.io.out_count, 1);
+		assert_memory_equal(b.io.out[0].data + 6, path.peer.mac, 6);
+		close_bench(&b);
+	}
+}
+
+/* RFC 6864: what routers may fragment is told apart, each from all others. */
+static void long_answers_may_be_fragmented(void **state)
+{
+	static const uint8_t text[1400] = {1};
+	uint16_t last = 0;
+	struct bench b;
+
+	open_bench(&b, "echo,stamp=off", true);
+	for (unsigned i = 0; i < 4; i++) {
+		const unsigned len = i == 3 ? 548 : 549 + i;
+		struct udpxdp_path path = request_path(true);
+		const uint8_t *ip;
+
+		b.io.in_count = b.io.in_next = b.io.out_count = 0;
+		put(&b, &path, text, len);
+		assert_int_equal(engine_poll(b.engine), 1);
+		assert_int_equal(b.io.out_count, 1);
+		ip = b.io.out[0].data + 14;
+		assert_int_equal(checksum_sum(ip, 20), 0xffff);
+		if (len == 548) {
+			assert_memory_equal(ip + 4, "\0\0\x40\0", 4);
+		} else {
+			assert_memory_equal(ip + 6, "\0\0", 2);
+			assert_int_not_equal(ip[4] << 8 | ip[5], last);
+			last = ip[4] << 8 | ip[5];
+		}
+	}
+	close_bench(&b);
+}
+
+/* As the kernel has it: what lies behind the datagram is no part of it. */
+static void trims_to_the_udp_length(void **state)
+{
+	for (unsigned ipv4 = 0; ipv4 < 2; ipv4++) {
+		struct udpxdp_path path = request_path(ipv4);
+		uint8_t frame[200], *ip = frame + 14;
+		const uint32_t len = headers_len(&path) + 5;
+		struct bench b;
+		uint16_t sum;
+
+		headers_write(frame, &path, 5, checksum_sum("hello", 5));
+		memcpy(frame + len - 5, "hello and options", 17);
+		ip[ipv4 ? 3 : 5] += 12;
+		if (ipv4) {
+			ip[10] = ip[11] = 0;
+			sum = ~checksum_sum(ip, 20);
+			memcpy(ip + 10, &sum, 2);
+		}
+		open_bench(&b, "echo,stamp=off", true);
+		memory_put(&b.io, frame, len + 12, NOW);
+		assert_answer(&b, &path, "hello");
+		close_bench(&b);
+	}
 }
 
 static void drops_ip_options_from_the_answer(void **state)
@@ -632,8 +808,8 @@ static void the_stamp_follows_the_datagrams_time(void **state)
 	open_bench(&b, "echo", true);
 	put(&b, &path, "a", 1);
 	put(&b, &path, "b", 1);
-	b.io.in[0].time_ns = NOW + NSEC_PER_SEC - 1;
-	b.io.in[1].time_ns = NOW + NSEC_PER_SEC;
+	b.io.in[0].time_ns = NOW + UDPXDP_NSEC_PER_SEC - 1;
+	b.io.in[1].time_ns = NOW + UDPXDP_NSEC_PER_SEC;
 	assert_int_equal(engine_poll(b.engine), 2);
 	assert_memory_equal(b.io.out[0].data + 42, "【Tue Nov 24 02:00:00 2026】 a", 32);
 	assert_memory_equal(b.io.out[1].data + 42, "【Tue Nov 24 02:00:01 2026】 b", 32);
@@ -654,7 +830,7 @@ static void local_net_knows_its_addresses(void **state)
 	net = udpxdp_host_new(our_mac, 1500, many, 1000);
 	for (unsigned i = 0; i < 2000; i++) {
 		a = udpxdp_addr_ipv4(10, 1, i >> 8, i);
-		assert_int_equal(udpxdp_host_kind(net, &a), i < 1000 ? LOCAL_UNICAST : 0);
+		assert_int_equal(udpxdp_host_kind(net, &a), i < 1000 ? UDPXDP_LOCAL_UNICAST : 0);
 	}
 	assert_true(udpxdp_addr_equal(&net->ipv4, &many[7].addr));
 	a = udpxdp_addr_ipv4(10, 1, 15, 255);
@@ -664,7 +840,7 @@ static void local_net_knows_its_addresses(void **state)
 	a = (struct udpxdp_addr){.b = {10, 1}};
 	assert_false(udpxdp_host_on_link(net, &a));
 	a = udpxdp_addr_ipv4(255, 255, 255, 255);
-	assert_int_equal(udpxdp_host_kind(net, &a), LOCAL_BROADCAST);
+	assert_int_equal(udpxdp_host_kind(net, &a), UDPXDP_LOCAL_BROADCAST);
 	free(net);
 
 	net = udpxdp_host_new(our_mac, 1500, NULL, 0);
@@ -686,7 +862,12 @@ int main(void)
 		cmocka_unit_test(refuses_loops),
 		cmocka_unit_test(refuses_what_does_not_fit),
 		cmocka_unit_test(passes_what_is_not_ours),
+		cmocka_unit_test(takes_frames_to_our_macs_alone),
 		cmocka_unit_test(answers_from_our_own_mac),
+		cmocka_unit_test(broadcasts_come_to_our_mac_or_to_a_groups),
+		cmocka_unit_test(takes_frames_as_the_links_say),
+		cmocka_unit_test(long_answers_may_be_fragmented),
+		cmocka_unit_test(trims_to_the_udp_length),
 		cmocka_unit_test(drops_ip_options_from_the_answer),
 		cmocka_unit_test(hands_single_services_over),
 		cmocka_unit_test(single_services_answer_on_every_queue),

@@ -39,7 +39,7 @@ static void start_engine(const struct udpxdp_seed *seed)
 	engine_free(engine);
 }
 
-static void options_and_port(void **state)
+static void a_service_starts_with_its_options_and_port(void **state)
 {
 	start_count = 0;
 	start_engine(NULL);
@@ -51,7 +51,7 @@ static void options_and_port(void **state)
 }
 
 /* Each service has its own share of the process's seed, the same on every worker. */
-static void seeds(void **state)
+static void each_service_has_a_seed_of_its_own(void **state)
 {
 	const struct udpxdp_seed seed = {{1, 2}};
 
@@ -63,7 +63,7 @@ static void seeds(void **state)
 	assert_memory_equal(&started[1].seed, &started[3].seed, sizeof(seed));
 }
 
-static void no_seed(void **state)
+static void without_a_seed_it_is_zero(void **state)
 {
 	const struct udpxdp_seed none = {};
 
@@ -76,9 +76,9 @@ static void no_seed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(options_and_port),
-		cmocka_unit_test(seeds),
-		cmocka_unit_test(no_seed),
+		cmocka_unit_test(a_service_starts_with_its_options_and_port),
+		cmocka_unit_test(each_service_has_a_seed_of_its_own),
+		cmocka_unit_test(without_a_seed_it_is_zero),
 	};
 
 	return cmocka_run_group_tests_name("engine_start", tests, NULL, NULL);

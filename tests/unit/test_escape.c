@@ -44,7 +44,10 @@ static void quoted_text_is_one_line_between_quotes(void **state)
 	QUOTED("\u061c\u200e\u200f", "\"\\u{061c}\\u{200e}\\u{200f}\"");
 	QUOTED("\u202a\u202e", "\"\\u{202a}\\u{202e}\"");
 	QUOTED("\u2066\u2069", "\"\\u{2066}\\u{2069}\"");
-	QUOTED("\u2065\u206a\u2029\u202f", "\"\u2065\u206a\\u{2029}\u202f\"");
+	QUOTED("\u2065\u206a\u2029\u202f", "\"\\u{2065}\\u{206a}\\u{2029}\u202f\"");
+	QUOTED("\u200b\ufeff\xee\x80\x80\U0010ffff", "\"\\u{200b}\\u{feff}\\u{e000}\\u{10ffff}\"");
+	QUOTED("\U0001f469\u200d\U0001f680 \u0645\u06cc\u200c\u062e",
+		"\"\U0001f469\u200d\U0001f680 \u0645\u06cc\u200c\u062e\"");
 	QUOTED("\u5f20\u4e09 \U0001f44b \u00a0", "\"\u5f20\u4e09 \U0001f44b \u00a0\"");
 	QUOTED("\xff\xfe", "\"\\xff\\xfe\"");
 	QUOTED("caf\xe9!", "\"caf\\xe9!\"");
@@ -67,7 +70,7 @@ static void a_line_ends_where_the_text_ends(void **state)
 {
 	LINE("", "");
 	LINE("hello", "hello");
-	LINE("say \"hi\" \\o/ \u202ex", "say \"hi\" \\o/ \u202ex");
+	LINE("say \"hi\" \\o/ \u202ex", "say \"hi\" \\o/ \\u{202e}x");
 	LINE("hello\n", "hello");
 	LINE("hello\r\n", "hello");
 	LINE("hello\n\n", "hello\\n");
@@ -94,6 +97,7 @@ static void json_strings_hold_any_bytes(void **state)
 	     "31m\u2028\u202e",
 		"\"\\u009b31m\\u2028\\u202e\"");
 	JSON("\u5f20\u4e09 \U0001f44b", "\"\u5f20\u4e09 \U0001f44b\"");
+	JSON("\U0010ffff", "\"\\udbff\\udfff\"");
 	JSON("caf\xe9!", "\"caf\\ufffd!\"");
 	JSON("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"");
 	JSON("\xc0\x8a", "\"\\ufffd\\ufffd\"");

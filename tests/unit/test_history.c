@@ -24,7 +24,7 @@
 #include "base/thread.h"
 #include "unit/stderr_capture.h"
 
-#define THEN (1795395600ull * NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */
+#define THEN (1795395600ull * UDPXDP_NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */
 #define LINE "【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:"
 #define WAIT_MS 10000 /* for what must come; a test that passes does not wait that long */
 
@@ -150,7 +150,7 @@ static void lines_have_the_bytes_of_the_tutorial(void **state)
 		.port = 4711,
 		.len = 5,
 		.text = (const uint8_t *)"hello"};
-	struct udpxdp_message sent = {.time_ns = THEN + NSEC_PER_SEC,
+	struct udpxdp_message sent = {.time_ns = THEN + UDPXDP_NSEC_PER_SEC,
 		.direction = UDPXDP_SENT,
 		.addr = {.b = {0xfe, 0x80, [15] = 1}},
 		.port = 8090,

@@ -84,9 +84,11 @@ static void kinds_that_cannot_be_served_have_that_finding_alone(void **state)
 	}
 	f = good;
 	f.link.ethernet = false;
-	ASSERT_FINDING(f, "kind", IFACE_BROKEN, "name an Ethernet interface");
+	ASSERT_FINDING(f, "kind", IFACE_BROKEN,
+		"serve the Ethernet interface below it, or use --mode sockets");
 	f.link.loopback = true;
-	ASSERT_FINDING(f, "kind", IFACE_BROKEN, "name a network interface");
+	ASSERT_FINDING(f, "kind", IFACE_BROKEN,
+		"serve the interface that clients use, or use --mode sockets");
 }
 
 static void bonds_and_their_members_are_told_apart(void **state)
@@ -99,7 +101,7 @@ static void bonds_and_their_members_are_told_apart(void **state)
 	strcpy(f.link.master_kind, "bond");
 	strcpy(f.link.master_name, "bond0");
 	f.link.backup = true;
-	ASSERT_FINDING(f, "bond", IFACE_NOTE, "-i bond0");
+	ASSERT_FINDING(f, "bond", IFACE_SLOW, "-i bond0");
 	assert_non_null(strstr(about(&f, "bond")->text, "an inactive member of bond0"));
 }
 
@@ -152,6 +154,45 @@ static void merging_offloads_are_worse_where_the_driver_refuses_xdp(void **state
 	ASSERT_FINDING(f, "gro", IFACE_BROKEN, "ethtool -K eth0 rx-gro-hw off");
 }
 
+static void what_ends_a_start_depends_on_the_mode(void **state)
+{
+	static const struct {
+		const char *topic;
+		enum xdp_mode mode;
+		bool prevents, matters;
+	} rows[] = {
+		{"lro", XDP_MODE_AUTO, false, true}, /* auto finds a mode that works */
+		{"lro", XDP_MODE_COPY, true, true},
+		{"lro", XDP_MODE_SKB, false, false},
+		{"link", XDP_MODE_COPY, false, true}, /* it may come up */
+		{"mtu", XDP_MODE_SKB, false, true},
+		{"zerocopy", XDP_MODE_ZEROCOPY, true, false},
+		{"zerocopy", XDP_MODE_AUTO, false, false},
+	};
+	struct iface_facts f = good;
+
+	strcpy(f.ethtool.driver, "mlx5_core");
+	f.ethtool.lro = true;
+	f.link.up = false;
+	f.link.mtu = 65000;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct iface_finding *found;
+
+		if (!strcmp(rows[i].topic, "zerocopy"))
+			strcpy(f.ethtool.driver, "ena");
+		found = about(&f, rows[i].topic);
+		assert_non_null(found);
+		assert_int_equal(iface_prevents(found, rows[i].mode), rows[i].prevents);
+		assert_int_equal(iface_matters(found, rows[i].mode), rows[i].matters);
+	}
+	f = good;
+	strcpy(f.link.kind, "ipvlan");
+	f.link.layer3 = true;
+	assert_true(iface_prevents(about(&f, "kind"), XDP_MODE_SKB));
+	f.link.layer3 = false;
+	assert_null(about(&f, "kind"));
+}
+
 static void stripped_tags_matter_where_vlan_devices_are(void **state)
 {
 	struct iface_facts f = good;
@@ -182,7 +223,7 @@ static void what_else_is_slow_names_its_cure(void **state)
 	f.link.xdp_generic = 7;
 	ASSERT_FINDING(f, "xdp", IFACE_BROKEN, "ip link set eth0 xdpgeneric off");
 	f.link.mtu = 9000;
-	assert_int_equal(about(&f, "mtu")->severity, IFACE_BROKEN);
+	assert_int_equal(about(&f, "mtu")->severity, IFACE_SLOW);
 	f.kernel_major = 5;
 	f.kernel_minor = 4;
 	assert_int_equal(about(&f, "kernel")->severity, IFACE_BROKEN);
@@ -230,6 +271,7 @@ int main(void)
 		cmocka_unit_test(ena_and_gve_want_half_of_their_channels),
 		cmocka_unit_test(a_hash_without_ports_is_slow_with_several_queues),
 		cmocka_unit_test(merging_offloads_are_worse_where_the_driver_refuses_xdp),
+		cmocka_unit_test(what_ends_a_start_depends_on_the_mode),
 		cmocka_unit_test(stripped_tags_matter_where_vlan_devices_are),
 		cmocka_unit_test(what_else_is_slow_names_its_cure),
 		cmocka_unit_test(drivers_without_zero_copy_are_a_note),

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "base/build.h"
+#include "base/headers.h"
 #include "base/checksum.h"
 #include "engine/engine.h"
 #include "services/service_spec.h"

@@ -16,7 +16,7 @@
 struct plain {
 	bool here;
 	uint64_t seen_ns;
-	uint16_t tag;
+	uint16_t mark;
 };
 
 static struct members *room_for(uint32_t capacity)
@@ -24,31 +24,40 @@ static struct members *room_for(uint32_t capacity)
 	/* An exact block, for the address sanitizer. */
 	struct members *members = calloc(1, members_size(capacity));
 
-	members_init(members, capacity);
+	members_init(members, capacity, 65536);
 	return members;
 }
 
-static struct udpxdp_path path_of(unsigned n, uint16_t tag)
+static struct udpxdp_path path_of(unsigned n, uint16_t mark)
 {
 	return (struct udpxdp_path){
 		.peer = {.addr = udpxdp_addr_ipv4(10, 0, 0, (uint8_t)(n / 4)),
 			.port = (uint16_t)(2000 + n % 4)},
-		.tag_count = 1,
-		.tags = {{.tpid = 0x8100, .tci = tag}},
+		.local = {.port = mark},
+		.proven = true,
 	};
 }
 
 /* Few buckets, so that chains grow. */
-static uint64_t id_of(unsigned n)
+static const struct identity *id_of(unsigned n)
 {
-	return n % 7;
+	static struct identity identity;
+
+	identity = (struct identity){.id = n % 7, .host = n / 4 % 3};
+	return &identity;
+}
+
+static struct member *join(
+	struct members *members, unsigned n, const struct udpxdp_path *path, uint64_t now)
+{
+	return members_join(members, id_of(n), path, true, now);
 }
 
 static struct member *find(const struct members *members, unsigned n)
 {
 	struct udpxdp_path path = path_of(n, 0);
 
-	return members_find(members, id_of(n), &path.peer);
+	return members_find(members, id_of(n), &path);
 }
 
 static void compare(const struct members *members, const struct plain plain[PEERS])
@@ -65,7 +74,7 @@ static void compare(const struct members *members, const struct plain plain[PEER
 			continue;
 		here++;
 		assert_int_equal(member->seen_ns, plain[n].seen_ns);
-		assert_int_equal(member->path.tags[0].tci, plain[n].tag);
+		assert_int_equal(member->path.local.port, plain[n].mark);
 		assert_ptr_equal(members_at(members, member->place), member);
 	}
 	assert_int_equal(members->count, here);
@@ -110,14 +119,15 @@ static void behaves_like_a_plain_list(void **state)
 			plain[n].here = false;
 			here--;
 		} else if (member) {
-			members_touch(members, member, &path, now);
+			member->path = path;
+			members_touch(members, member, now);
 			plain[n] = (struct plain){true, now, (uint16_t)step};
 		} else if (here < CAPACITY) {
-			assert_non_null(members_join(members, id_of(n), &path, now));
+			assert_non_null(join(members, n, &path, now));
 			plain[n] = (struct plain){true, now, (uint16_t)step};
 			here++;
 		} else {
-			assert_null(members_join(members, id_of(n), &path, now));
+			assert_null(join(members, n, &path, now));
 		}
 		compare(members, plain);
 	}
@@ -131,12 +141,10 @@ static void lists_in_order_of_joining(void **state)
 	for (unsigned n = 0; n < PEERS; n++) {
 		struct udpxdp_path path = path_of(n, 0);
 
-		members_join(members, id_of(n), &path, n);
+		join(members, n, &path, n);
 	}
 	for (unsigned n = 0; n < PEERS; n += 2) {
-		struct udpxdp_path path = path_of(n, 0);
-
-		members_touch(members, find(members, n), &path, PEERS + n);
+		members_touch(members, find(members, n), PEERS + n);
 	}
 	for (unsigned n = 0; n < PEERS; n++)
 		assert_ptr_equal(members_at(members, n), find(members, n));
@@ -147,7 +155,7 @@ static void a_name_is_found_whole_and_while_its_member_is_here(void **state)
 {
 	struct members *members = room_for(2);
 	struct udpxdp_path path = path_of(1, 0);
-	struct member *member = members_join(members, 1, &path, 0);
+	struct member *member = join(members, 1, &path, 0);
 
 	assert_int_equal(member->name_len, strlen("10.0.0.0:2001"));
 	assert_ptr_equal(members_named(members, (const uint8_t *)"10.0.0.0:2001", 13), member);
@@ -166,20 +174,22 @@ static void holds_one_or_65536(void **state)
 {
 	struct members *one = room_for(1), *most = room_for(65536);
 	struct udpxdp_path path = path_of(0, 0), other = path_of(1, 0);
-	struct member *member = members_join(one, 0, &path, 5);
+	struct member *member = join(one, 0, &path, 5);
 
-	assert_null(members_join(one, 1, &other, 5));
+	assert_null(join(one, 1, &other, 5));
 	members_expire(one, 4, 1); /* before it was seen */
 	assert_int_equal(one->count, 1);
 	members_leave(one, member);
-	assert_non_null(members_join(one, 1, &other, 5));
+	assert_non_null(join(one, 1, &other, 5));
 
 	for (uint32_t n = 0; n < 65536; n++) {
 		path.peer.port = (uint16_t)n;
-		assert_non_null(members_join(most, n * 0x9e3779b97f4a7c15u, &path, n));
+		assert_non_null(members_join(
+			most, &(struct identity){n * 0x9e3779b97f4a7c15u, 7}, &path, true, n));
 	}
+	path.peer.port = 0;
 	path.peer.addr.b[15] = 9;
-	assert_null(members_join(most, 1, &path, 65536));
+	assert_null(join(most, 1, &path, 65536));
 	members_expire(most, 65535 + 10, 10);
 	assert_int_equal(most->count, 0);
 	free(one);
@@ -193,7 +203,7 @@ static void a_clock_set_back_rewinds_who_was_seen_later(void **state)
 	for (unsigned n = 0; n < 3; n++) {
 		struct udpxdp_path path = path_of(n, 0);
 
-		members_join(members, id_of(n), &path, 1000 + n);
+		join(members, n, &path, 1000 + n);
 	}
 	members_rewind(members, 1001);
 	assert_int_equal(find(members, 0)->seen_ns, 1000);
@@ -205,6 +215,100 @@ static void a_clock_set_back_rewinds_who_was_seen_later(void **state)
 	free(members);
 }
 
+static struct udpxdp_path speaker(uint8_t host, uint16_t port, uint8_t mac, bool proven)
+{
+	return (struct udpxdp_path){
+		.peer = {.addr = udpxdp_addr_ipv4(192, 0, 2, host), .port = port, .mac = {2, mac}},
+		.proven = proven,
+	};
+}
+
+static uint64_t now = 1;
+
+static struct member *enter(struct members *members, struct udpxdp_path path, bool on_link)
+{
+	const struct identity identity = {.id = path.peer.port, .host = path.peer.addr.b[15]};
+
+	return members_join(members, &identity, &path, on_link, now);
+}
+
+static void places_of_an_address_are_few_unless_it_is_a_neighbour(void **state)
+{
+	struct members *members = room_for(1000);
+
+	members->places = 16;
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(!!enter(members, speaker(1, 1000 + i, 1, false), false), i < 4);
+		assert_int_equal(!!enter(members, speaker(2, 1000 + i, 2, true), false), i < 16);
+		assert_non_null(enter(members, speaker(3, 1000 + i, 3, true), true));
+		/* One MAC that makes up an address for each. */
+		assert_int_equal(!!enter(members, speaker(100 + i, 1000, 4, false), true), i < 16);
+	}
+	free(members);
+}
+
+static void in_a_full_room_the_oldest_unproven_makes_place(void **state)
+{
+	struct members *members = room_for(64);
+	struct member *proven = enter(members, speaker(1, 1, 1, true), true);
+
+	for (unsigned i = 0; i < 63; i++)
+		assert_non_null(enter(members, speaker(100 + i, 2000, i, false), false));
+	for (unsigned i = 0; i < 63; i++) {
+		struct udpxdp_path path = speaker(100 + i, 2000, i, false);
+		const struct identity identity = {.id = 2000, .host = 100 + i};
+
+		assert_non_null(members_find(members, &identity, &path));
+		assert_non_null(enter(members, speaker(2 + i, 1, 1, true), true));
+		assert_null(members_find(members, &identity, &path));
+		assert_int_equal(members->count, 64);
+	}
+	assert_null(enter(members, speaker(200, 1, 1, true), true));
+	assert_null(enter(members, speaker(201, 1, 1, false), false));
+	assert_ptr_equal(members_at(members, proven->place), proven);
+	free(members);
+}
+
+static void in_a_full_room_who_has_too_many_places_gives_one(void **state)
+{
+	struct members *members = room_for(64);
+
+	members->places = 16;
+	for (unsigned i = 0; i < 64; i++)
+		assert_non_null(enter(members, speaker(1, 1000 + i, 1, true), true));
+	assert_null(enter(members, speaker(1, 2000, 1, true), true));
+	now += 59 * UDPXDP_NSEC_PER_SEC;
+	assert_null(enter(members, speaker(2, 2000, 1, true), true));
+	now += UDPXDP_NSEC_PER_SEC;
+	assert_null(enter(members, speaker(2, 2000, 1, false), false));
+	for (unsigned i = 0; i < 48; i++)
+		assert_non_null(enter(members, speaker(2 + i, 1000, 1, true), true));
+	assert_null(enter(members, speaker(99, 1000, 1, true), true));
+	free(members);
+}
+
+/* Whoever leaves: those with the line under way stand in front, and nobody is lost. */
+static void who_leaves_meanwhile_moves_nobody_past_the_line(void **state)
+{
+	struct members *members = room_for(10);
+	bool served[11] = {};
+
+	for (unsigned i = 0; i < 10; i++)
+		enter(members, speaker(1 + i, 1, 1, true), true);
+	members->served = 5;
+	for (unsigned i = 0; i < 5; i++)
+		served[members_number(members, members_at(members, i))] = true;
+	members_leave(members, members_at(members, 1));
+	members_leave(members, members_at(members, 7));
+	assert_int_equal(members->served, 4);
+	assert_int_equal(members->count, 8);
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(served[members_number(members, members_at(members, i))], i < 4);
+		assert_int_equal(members_at(members, i)->place, i);
+	}
+	free(members);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +316,10 @@ int main(void)
 		cmocka_unit_test(lists_in_order_of_joining),
 		cmocka_unit_test(a_name_is_found_whole_and_while_its_member_is_here),
 		cmocka_unit_test(holds_one_or_65536),
+		cmocka_unit_test(places_of_an_address_are_few_unless_it_is_a_neighbour),
+		cmocka_unit_test(in_a_full_room_the_oldest_unproven_makes_place),
+		cmocka_unit_test(in_a_full_room_who_has_too_many_places_gives_one),
+		cmocka_unit_test(who_leaves_meanwhile_moves_nobody_past_the_line),
 		cmocka_unit_test(a_clock_set_back_rewinds_who_was_seen_later),
 	};
 

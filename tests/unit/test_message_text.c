@@ -13,7 +13,7 @@
 #include "output/message_text.h"
 
 /* 2026-11-23 01:00:00.123456789 UTC */
-#define THEN (1795395600ull * NSEC_PER_SEC + 123456789)
+#define THEN (1795395600ull * UDPXDP_NSEC_PER_SEC + 123456789)
 
 static struct udpxdp_message message(
 	const char *text, enum udpxdp_direction direction, uint64_t time_ns)
@@ -71,7 +71,7 @@ static void a_printed_line_has_time_service_direction_peer_and_text(void **state
 	m = from_ipv6(message("", UDPXDP_SENT, THEN + 1000));
 	check_printed(&m, "chat:9000",
 		"2026-11-23T02:00:00.123457+01:00 chat:9000 send [fe80::1]:8090 \"\"\n");
-	m = message("a\"b\\c\n\x1b[31m\xff", UDPXDP_RECEIVED, THEN + NSEC_PER_SEC);
+	m = message("a\"b\\c\n\x1b[31m\xff", UDPXDP_RECEIVED, THEN + UDPXDP_NSEC_PER_SEC);
 	check_printed(&m, "chat",
 		"2026-11-23T02:00:01.123456+01:00 chat recv 10.0.0.2:4711 "
 		"\"a\\\"b\\\\c\\n\\x1b[31m\\xff\"\n");
@@ -95,7 +95,7 @@ static void a_time_has_the_offset_of_its_zone(void **state)
 /* The change to winter time in the middle of a run: 2026-10-25 01:00 UTC in central Europe. */
 static void a_change_of_the_clocks_is_followed(void **state)
 {
-	uint64_t change = 1792890000ull * NSEC_PER_SEC;
+	uint64_t change = 1792890000ull * UDPXDP_NSEC_PER_SEC;
 	struct udpxdp_message before = message("x", UDPXDP_RECEIVED, change - 1);
 	struct udpxdp_message after = message("x", UDPXDP_RECEIVED, change);
 
@@ -211,7 +211,7 @@ static void a_history_line_is_what_it_was_in_the_tutorial(void **state)
 	set_zone("CET-1");
 	check_history(
 		&m, "【Mon Nov 23 02:00:00 2026】收到【('10.0.0.2', 4711)】发送的数据:hello\n");
-	m = message("hello yourself", UDPXDP_SENT, THEN + NSEC_PER_SEC);
+	m = message("hello yourself", UDPXDP_SENT, THEN + UDPXDP_NSEC_PER_SEC);
 	check_history(&m,
 		"【Mon Nov 23 02:00:01 2026】向【('10.0.0.2', 4711)】发送数据:hello yourself\n");
 	m = from_ipv6(message("你好 \"\\", UDPXDP_RECEIVED, THEN));

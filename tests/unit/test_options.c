@@ -365,7 +365,7 @@ static void help_and_version_are_printed(void **state)
 }
 
 /* What is read can be asked for before anything is set. */
-static void read_then_set(void **state)
+static void options_are_read_before_they_are_set(void **state)
 {
 	char *argv[] = {"test", "-w", "a", "host", "--capture=b", "-w", "c", "-v", NULL};
 	struct command_line line;
@@ -386,7 +386,7 @@ static void read_then_set(void **state)
 	command_line_free(&line);
 }
 
-static void instead_of_operands(void **state)
+static void a_verb_without_operands_says_what_to_use(void **state)
 {
 	static const struct verb none = {.name = "none",
 		.operands = "",
@@ -412,7 +412,7 @@ static void instead_of_operands(void **state)
 	assert_string_equal(said, "udpxdp: operand 'eth0': unexpected argument; name it with -i\n");
 }
 
-static void no_limit_on_operands(void **state)
+static void operands_may_have_no_limit(void **state)
 {
 	const struct verb any = {
 		.name = "any", .operands = "[TEXT...]", .max_operands = -1, .options = NULL};
@@ -479,9 +479,9 @@ int main(void)
 		cmocka_unit_test(options_and_operands_come_in_any_order),
 		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(help_and_version_are_printed),
-		cmocka_unit_test(read_then_set),
-		cmocka_unit_test(instead_of_operands),
-		cmocka_unit_test(no_limit_on_operands),
+		cmocka_unit_test(options_are_read_before_they_are_set),
+		cmocka_unit_test(a_verb_without_operands_says_what_to_use),
+		cmocka_unit_test(operands_may_have_no_limit),
 		cmocka_unit_test(a_configuration_file_sets_the_same_options),
 	};
 

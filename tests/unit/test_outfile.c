@@ -162,7 +162,7 @@ static void assert_reported(const char *path, const char *want)
 
 /* ---- all is well ----------------------------------------------------------------------- */
 
-static void test_writes(void **state)
+static void records_are_whole_and_in_order(void **state)
 {
 	const char *path = in_directory("f");
 	struct outfile *file = open_at(path, &keeps);
@@ -183,7 +183,7 @@ static void test_writes(void **state)
 	assert_int_equal(outfile_close(NULL), 0);
 }
 
-static void test_rotation(void **state)
+static void a_renamed_file_is_begun_anew(void **state)
 {
 	const char *path = in_directory("f"), *old = in_directory("f.1");
 
@@ -205,7 +205,7 @@ static void test_rotation(void **state)
 	}
 }
 
-static void test_deleted(void **state)
+static void a_deleted_file_is_made_anew(void **state)
 {
 	const char *path = in_directory("f");
 
@@ -232,7 +232,7 @@ static void test_deleted(void **state)
 }
 
 /* A file that never had a name looks like one that was deleted. */
-static void test_nameless(void **state)
+static void a_file_without_a_name_is_written_once(void **state)
 {
 	int memory = memfd_create("nameless", MFD_CLOEXEC);
 	struct outfile *file;
@@ -251,7 +251,7 @@ static void test_nameless(void **state)
 
 /* ---- trouble ---------------------------------------------------------------------------- */
 
-static void test_not_opened(void **state)
+static void what_cannot_be_opened_is_reported_once(void **state)
 {
 	char path[128];
 	struct outfile *file;
@@ -269,7 +269,7 @@ static void test_not_opened(void **state)
 	assert_reported(path, "test PATH: still failing at exit; records lost so far: 3\n");
 }
 
-static void test_full_device(void **state)
+static void a_full_device_keeps_whole_records(void **state)
 {
 	const char *path = in_directory("full");
 	struct outfile_format format = keeps;
@@ -318,7 +318,7 @@ static void make_path(char path[128], const char *folder)
 	snprintf(path, 128, "%s/%s/f", directory, folder);
 }
 
-static void test_vanished_directory_keeps(void **state)
+static void a_vanished_directory_keeps_records_waiting(void **state)
 {
 	struct outfile *file;
 	char path[128], moved[128];
@@ -349,7 +349,7 @@ static void test_vanished_directory_keeps(void **state)
 	rmdir(in_directory("moved"));
 }
 
-static void test_vanished_directory_drops(void **state)
+static void a_vanished_directory_drops_and_counts(void **state)
 {
 	struct outfile *file;
 	char path[128];
@@ -376,7 +376,7 @@ static void test_vanished_directory_drops(void **state)
 }
 
 /* A record that a full disk took only a part of is taken back out. */
-static void test_half_a_record(void **state)
+static void half_a_record_is_taken_back(void **state)
 {
 	const char *path = in_directory("f");
 	struct rlimit before, limit;
@@ -432,7 +432,7 @@ static int open_reader(const char *path)
 }
 
 /* A reader that stops reading stops nobody, and in what it reads then no record is torn. */
-static void test_pipe_reader_stops(void **state)
+static void a_pipe_whose_reader_stops_is_not_waited_for(void **state)
 {
 	static char text[1 << 18];
 	const char *path = in_directory("pipe");
@@ -477,7 +477,7 @@ static void test_pipe_reader_stops(void **state)
 }
 
 /* One that goes is trouble; the next gets a file of its own. */
-static void test_pipe_reader_changes(void **state)
+static void a_pipe_may_change_its_reader(void **state)
 {
 	static char text[1 << 18];
 	const char *path = in_directory("pipe");
@@ -524,17 +524,17 @@ static void test_pipe_reader_changes(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_writes),
-		TEST(test_rotation),
-		TEST(test_deleted),
-		TEST(test_nameless),
-		TEST(test_not_opened),
-		TEST(test_full_device),
-		TEST(test_vanished_directory_keeps),
-		TEST(test_vanished_directory_drops),
-		TEST(test_half_a_record),
-		TEST(test_pipe_reader_stops),
-		TEST(test_pipe_reader_changes),
+		TEST(records_are_whole_and_in_order),
+		TEST(a_renamed_file_is_begun_anew),
+		TEST(a_deleted_file_is_made_anew),
+		TEST(a_file_without_a_name_is_written_once),
+		TEST(what_cannot_be_opened_is_reported_once),
+		TEST(a_full_device_keeps_whole_records),
+		TEST(a_vanished_directory_keeps_records_waiting),
+		TEST(a_vanished_directory_drops_and_counts),
+		TEST(half_a_record_is_taken_back),
+		TEST(a_pipe_whose_reader_stops_is_not_waited_for),
+		TEST(a_pipe_may_change_its_reader),
 	};
 
 	return cmocka_run_group_tests_name("outfile", tests, NULL, NULL);

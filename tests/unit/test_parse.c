@@ -12,7 +12,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static void numbers(void **state)
+static void a_number_is_digits_within_bounds(void **state)
 {
 	static const char *const none[] = {"", " 1", "1 ", "+1", "-1", "1x", "0x1", "1.0",
 		"18446744073709551616", "99999999999999999999999", "\xd9\xa1"};
@@ -30,7 +30,7 @@ static void numbers(void **state)
 	assert_int_equal(value, 77);
 }
 
-static void ports_and_ranges(void **state)
+static void a_range_ends_no_earlier_than_it_begins(void **state)
 {
 	static const char *const no_port[] = {"0", "65536", "", "echo", "80 ", "4294967376"};
 	static const char *const no_range[] = {"", "-", "1-", "-1", "3-2", "1-8", "8", "1-2-3",
@@ -51,11 +51,11 @@ static void ports_and_ranges(void **state)
 	assert_true(parse_range("0-7", 7, &first, &last) && first == 0 && last == 7);
 }
 
-static void seconds(void **state)
+static void seconds_are_decimal_within_bounds(void **state)
 {
 	static const char *const none[] = {"", ".", "-1", "1e1", "1.2.3", "nan", "inf", "2s", " 1",
 		"0x1", "99999999999999999999", "18446744073.8", "60.000000001", "0.0099"};
-	const uint64_t min = 10 * NSEC_PER_MSEC, max = 60ull * NSEC_PER_SEC;
+	const uint64_t min = 10 * NSEC_PER_MSEC, max = 60ull * UDPXDP_NSEC_PER_SEC;
 	uint64_t ns = 77;
 
 	for (size_t i = 0; i < COUNT(none); i++)
@@ -70,7 +70,7 @@ static void seconds(void **state)
 	assert_true(ns == 18446744073700000000u);
 }
 
-static void booleans(void **state)
+static void a_boolean_is_one_of_five_pairs_of_words(void **state)
 {
 	static const char *const yes[] = {"on", "yes", "true", "1", "allow"};
 	static const char *const no[] = {"off", "no", "false", "0", "refuse"};
@@ -93,7 +93,7 @@ static void booleans(void **state)
 	assert_string_equal(words[0], "on");
 }
 
-static void addresses(void **state)
+static void an_address_or_prefix_is_whole_or_refused(void **state)
 {
 	static const char *const none[] = {"", "10.0.0", "10.0.0.256", "10.0.0.1 ", "010.0.0.1",
 		"fe80::1%lo", "[::1]", "localhost", "1::2::3"};
@@ -122,7 +122,7 @@ static void addresses(void **state)
 	assert_true(parse_prefix("::1", &addr, &len) && len == 128);
 }
 
-static void macs_and_bytes(void **state)
+static void a_mac_has_six_bytes_and_hex_whole_bytes(void **state)
 {
 	static const char *const no_mac[] = {"", "02:00:00:00:00",
 		"02:00:00:00:00:01:", "2:0:0:0:0:1", "02-00-00-00-00-01", "02:00:00:00:00:0g",
@@ -146,7 +146,7 @@ static void macs_and_bytes(void **state)
 	assert_memory_equal(bytes, "\1\2\3\4", 4);
 }
 
-static void pieces(void **state)
+static void a_piece_ends_at_a_separator_or_is_too_long(void **state)
 {
 	const char *rest = "one=two,three";
 	char piece[4];
@@ -165,9 +165,10 @@ static void pieces(void **state)
 	assert_string_equal(piece, "");
 }
 
-static void clocks(void **state)
+static void clocks_agree_in_their_units(void **state)
 {
-	const uint64_t ns = clock_ns(), ms = clock_ms(), year = 365ull * 86400 * NSEC_PER_SEC;
+	const uint64_t ns = clock_ns(), ms = clock_ms(),
+		       year = 365ull * 86400 * UDPXDP_NSEC_PER_SEC;
 	struct timespec wait = clock_timespec(1500 * (uint64_t)NSEC_PER_MSEC);
 
 	assert_true(clock_ns() >= ns && ms >= ns / NSEC_PER_MSEC);
@@ -178,14 +179,14 @@ static void clocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),
-		cmocka_unit_test(ports_and_ranges),
-		cmocka_unit_test(seconds),
-		cmocka_unit_test(booleans),
-		cmocka_unit_test(addresses),
-		cmocka_unit_test(macs_and_bytes),
-		cmocka_unit_test(pieces),
-		cmocka_unit_test(clocks),
+		cmocka_unit_test(a_number_is_digits_within_bounds),
+		cmocka_unit_test(a_range_ends_no_earlier_than_it_begins),
+		cmocka_unit_test(seconds_are_decimal_within_bounds),
+		cmocka_unit_test(a_boolean_is_one_of_five_pairs_of_words),
+		cmocka_unit_test(an_address_or_prefix_is_whole_or_refused),
+		cmocka_unit_test(a_mac_has_six_bytes_and_hex_whole_bytes),
+		cmocka_unit_test(a_piece_ends_at_a_separator_or_is_too_long),
+		cmocka_unit_test(clocks_agree_in_their_units),
 	};
 
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);

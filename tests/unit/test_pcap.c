@@ -158,20 +158,166 @@ static void times_after_2038_are_kept(void **state)
 	}
 }
 
+/* ---- pcapng -------------------------------------------------------------------------- */
+
+static void put_section(FILE *file, bool swapped)
+{
+	put32(file, 0x0a0d0d0a, swapped);
+	put32(file, 28, swapped);
+	put32(file, 0x1a2b3c4d, swapped);
+	put16(file, 1, swapped);
+	put16(file, 0, swapped);
+	put32(file, 0xffffffff, swapped);
+	put32(file, 0xffffffff, swapped);
+	put32(file, 28, swapped);
+}
+
+static void put_interface(FILE *file, uint16_t link_type, uint32_t snapshot, bool swapped)
+{
+	put32(file, 1, swapped);
+	put32(file, 20, swapped);
+	put16(file, link_type, swapped);
+	put16(file, 0, swapped);
+	put32(file, snapshot, swapped);
+	put32(file, 20, swapped);
+}
+
+/* An Enhanced Packet Block with a frame of fill_frame(), of `there` bytes. */
+static void put_enhanced(FILE *file, uint32_t interface, uint32_t number, uint32_t there,
+	uint32_t captured, uint32_t len, bool swapped)
+{
+	const uint32_t padded = (there + 3) / 4 * 4;
+	uint8_t *data = calloc(1, padded + 1);
+
+	fill_frame(data, there, number);
+	put32(file, 6, swapped);
+	put32(file, 32 + padded, swapped);
+	put32(file, interface, swapped);
+	put32(file, 0, swapped);
+	put32(file, number, swapped); /* microseconds */
+	put32(file, captured, swapped);
+	put32(file, len, swapped);
+	assert_int_equal(fwrite(data, 1, padded, file), padded);
+	put32(file, 32 + padded, swapped);
+	free(data);
+}
+
+static void put_simple(FILE *file, uint32_t number, uint32_t there, uint32_t len)
+{
+	uint8_t data[64] = "";
+
+	fill_frame(data, there, number);
+	put32(file, 3, false);
+	put32(file, 16 + there, false);
+	put32(file, len, false);
+	assert_int_equal(fwrite(data, 1, there, file), there);
+	put32(file, 16 + there, false);
+}
+
+/* Of `frames` frames of 60 bytes the answers are those numbered 0 on; the others are counted. */
+static void assert_kept(const char *in, int frames, uint64_t odd, uint64_t elsewhere)
+{
+	struct frame_io *io = open_files(in, "out.pcap");
+	struct packets *out;
+
+	assert_int_equal(reflect(io), frames);
+	assert_string_equal(pcap_io_error(io), "");
+	assert_int_equal(pcap_io_skipped(io).odd, odd);
+	assert_int_equal(pcap_io_skipped(io).elsewhere, elsewhere);
+	assert_int_equal(io->ops->close(io), 0);
+	out = read_packets("out.pcap");
+	assert_int_equal(out->count, frames);
+	for (int i = 0; i < frames; i++)
+		assert_frame(out, (size_t)i, 60, (uint32_t)i);
+	free_packets(out);
+	unlink(in_directory("out.pcap"));
+}
+
+static void other_interfaces_are_skipped(void **state)
+{
+	for (int i = 0; i < 8; i++) {
+		const bool swapped = i & 1, foreign_first = i & 2, late = i & 4;
+		const uint32_t ethernet = foreign_first, foreign = !foreign_first;
+		FILE *file = create("in.pcapng");
+
+		put_section(file, swapped);
+		put_interface(file, foreign_first ? 276 : 1, 0, swapped);
+		if (late) /* the second interface comes when there was a packet */
+			put_enhanced(file, 0, 0, 60, 60, 60, swapped);
+		put_interface(file, foreign_first ? 1 : 101, 0, swapped);
+		put_enhanced(file, foreign, 9, 40, 40, 40, swapped);
+		if (!late || foreign_first)
+			put_enhanced(file, ethernet, 0, 60, 60, 60, swapped);
+		put_enhanced(file, foreign, 9, 40, 40, 90, swapped);
+		put_enhanced(file, ethernet, 1, 60, 60, 60, swapped);
+		put_section(file, swapped); /* from here on they are others */
+		put_interface(file, 1, 0, swapped);
+		put_enhanced(file, 0, 2, 60, 60, 60, swapped);
+		fclose(file);
+		assert_kept("in.pcapng", 3, 0, late && foreign_first ? 3 : 2);
+	}
+}
+
+static void interfaces_may_have_snapshot_lengths_of_their_own(void **state)
+{
+	FILE *file = create("in.pcapng");
+
+	put_section(file, false);
+	put_interface(file, 1, 65535, false);
+	put_interface(file, 1, 64, false);
+	put_enhanced(file, 0, 0, 60, 60, 60, false);
+	put_enhanced(file, 1, 9, 64, 64, 1500, false); /* cut */
+	put_enhanced(file, 1, 1, 60, 60, 60, false);
+	put_simple(file, 2, 60, 60);
+	put_simple(file, 9, 64, 1500);
+	fclose(file);
+	assert_kept("in.pcapng", 3, 2, 0);
+}
+
+static void broken_records_of_pcapng_are_skipped(void **state)
+{
+	FILE *file = create("in.pcapng");
+
+	put_section(file, false);
+	put_interface(file, 1, 0, false);
+	put_enhanced(file, 0, 0, 60, 60, 60, false);
+	put_enhanced(file, 7, 9, 60, 60, 60, false);             /* no such interface */
+	put_enhanced(file, 0, 9, 60, 68, 68, false);             /* longer than its block */
+	put_enhanced(file, 0, 9, 262148, 262148, 262148, false); /* than any frame */
+	put_enhanced(file, 0, 9, 60, 60, 14, false);             /* than its frame */
+	put32(file, 6, false);                                   /* no room for what it is */
+	put32(file, 16, false);
+	put32(file, 0, false);
+	put32(file, 16, false);
+	put_enhanced(file, 0, 1, 60, 60, 60, false);
+	fclose(file);
+	assert_kept("in.pcapng", 2, 5, 0);
+}
+
+static void a_record_too_long_is_skipped(void **state)
+{
+	for (int swapped = 0; swapped < 2; swapped++) {
+		FILE *file = create("in.pcap");
+		uint8_t *data = calloc(1, 300000);
+
+		put_header(file, 0xa1b23c4d, 1, swapped);
+		for (uint32_t i = 0; i < 3; i++) {
+			put_packet(file, START, i, data, 262145 + i * 10000, 300000, swapped);
+			fill_frame(data, 60, i);
+			put_packet(file, START, i, data, 60, 60, swapped);
+		}
+		fclose(file);
+		free(data);
+		assert_kept("in.pcap", 3, 3, 0);
+	}
+}
+
 /* An Enhanced Packet Block's time in units of 10^-resolution seconds. */
 static void write_pcapng(const char *name, uint8_t resolution, uint64_t units, uint16_t link_type)
 {
 	FILE *file = create(name);
 
-	put32(file, 0x0a0d0d0a, false); /* section header */
-	put32(file, 28, false);
-	put32(file, 0x1a2b3c4d, false);
-	put16(file, 1, false);
-	put16(file, 0, false);
-	put32(file, 0xffffffff, false);
-	put32(file, 0xffffffff, false);
-	put32(file, 28, false);
-
+	put_section(file, false);
 	put32(file, 1, false); /* interface description */
 	put32(file, 32, false);
 	put16(file, link_type, false);
@@ -202,6 +348,8 @@ static void pcapng_is_read(void **state)
 	write_pcapng("in.pcapng", 6, START * 1000000ull + 987654, 1);
 	assert_true(first_time("in.pcapng") == START * SECOND + 987654000);
 }
+
+/* ---- batches ------------------------------------------------------------------------- */
 
 static void batches_end_with_the_second(void **state)
 {
@@ -376,23 +524,30 @@ static void a_truncated_capture_is_refused_where_it_ends(void **state)
 	assert_refused("in.pcap", 0, "packet 1 of");
 }
 
-static void parts_of_frames_are_refused(void **state)
+/* A record that is not one whole frame is passed over, and the others are as they were. */
+static void parts_of_frames_are_skipped(void **state)
 {
 	static const uint32_t sizes[][2] = {{60, 1514}, {0, 60}, {60, 14}};
+	FILE *file = create("in.pcap");
+	uint8_t data[60] = "";
+	struct frame_io *io;
+	struct packets *out;
 
+	put_header(file, 0xa1b23c4d, 1, false);
 	for (int i = 0; i < 3; i++) {
-		FILE *file = create("in.pcap");
-		uint8_t data[60] = "";
-		char why[64];
-
-		put_header(file, 0xa1b23c4d, 1, false);
-		put_packet(file, START, 0, data, 60, 60, false);
-		put_packet(file, START, 1, data, sizes[i][0], sizes[i][1], false);
-		put_packet(file, START, 2, data, 60, 60, false);
-		fclose(file);
-		snprintf(why, sizeof(why), "%u bytes of a frame of %u", sizes[i][0], sizes[i][1]);
-		assert_refused("in.pcap", 1, why);
+		put_packet(file, START, 2 * i, data, 60, 60, false);
+		put_packet(file, START, 2 * i + 1, data, sizes[i][0], sizes[i][1], false);
 	}
+	fclose(file);
+	io = open_files("in.pcap", "out.pcap");
+	assert_int_equal(reflect(io), 3);
+	assert_int_equal(pcap_io_skipped(io).odd, 3);
+	assert_string_equal(pcap_io_error(io), "");
+	assert_int_equal(io->ops->close(io), 0);
+	out = read_packets("out.pcap");
+	assert_int_equal(out->count, 3);
+	free_packets(out);
+	unlink(in_directory("out.pcap"));
 }
 
 static void a_damaged_capture_is_refused(void **state)
@@ -458,7 +613,9 @@ static void other_links_than_ethernet_are_refused(void **state)
 		assert_not_opened(in_directory("in.pcap"), in_directory("out"), types[i].why);
 	}
 	write_pcapng("in.pcap", 9, START, 113);
-	assert_not_opened(in_directory("in.pcap"), in_directory("out"), "not Ethernet");
+	assert_not_opened(in_directory("in.pcap"), in_directory("out"), "LINUX_SLL (113), not Eth");
+	write_pcapng("in.pcap", 9, START, 101);
+	assert_not_opened(in_directory("in.pcap"), in_directory("out"), "RAW (12), not Ethernet");
 }
 
 /* ---- where the output goes ----------------------------------------------------------- */
@@ -615,11 +772,15 @@ int main(void)
 		TEST(all_byte_orders_and_resolutions_are_read),
 		TEST(times_after_2038_are_kept),
 		TEST(pcapng_is_read),
+		TEST(other_interfaces_are_skipped),
+		TEST(interfaces_may_have_snapshot_lengths_of_their_own),
+		TEST(broken_records_of_pcapng_are_skipped),
+		TEST(a_record_too_long_is_skipped),
 		TEST(batches_end_with_the_second),
 		TEST(received_frames_may_be_sent_changed),
 		TEST(frames_of_its_own_are_bounded),
 		TEST(a_truncated_capture_is_refused_where_it_ends),
-		TEST(parts_of_frames_are_refused),
+		TEST(parts_of_frames_are_skipped),
 		TEST(a_damaged_capture_is_refused),
 		TEST(what_cannot_be_opened_is_refused),
 		TEST(other_links_than_ethernet_are_refused),

@@ -18,7 +18,7 @@
 #include "base/thread.h"
 #include "unit/stderr_capture.h"
 
-#define THEN (1795395600ull * NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */
+#define THEN (1795395600ull * UDPXDP_NSEC_PER_SEC) /* 2026-11-23 01:00:00 UTC */
 #define WORKERS 2
 #define WAIT_MS 10000 /* for what must come; a test that passes does not wait that long */
 #define LINE "2026-11-23T02:00:00.%06u+01:00 echo:%u recv 10.0.0.2:4711 \"%u\"\n"

@@ -18,7 +18,7 @@ static void expect_ctime(time_t seconds)
 
 	strcat(expected, ctime(&seconds));
 	strcpy(strchr(expected, '\n'), "\u3011");
-	len = udpxdp_stamp_format(stamp, (uint64_t)seconds * NSEC_PER_SEC + 999999999);
+	len = udpxdp_stamp_format(stamp, (uint64_t)seconds * UDPXDP_NSEC_PER_SEC + 999999999);
 	assert_int_equal(len, strlen(expected));
 	assert_memory_equal(stamp, expected, len);
 	assert_true(udpxdp_stamp_starts(stamp, len));
@@ -50,7 +50,7 @@ static void a_known_second_has_its_stamp(void **state)
 	setenv("TZ", "UTC", 1);
 	tzset();
 	assert_int_equal(
-		udpxdp_stamp_format(stamp, 1795399200 * NSEC_PER_SEC), sizeof(expected) - 1);
+		udpxdp_stamp_format(stamp, 1795399200 * UDPXDP_NSEC_PER_SEC), sizeof(expected) - 1);
 	assert_memory_equal(stamp, expected, sizeof(expected) - 1);
 }
 

@@ -12,7 +12,7 @@
 #include "udpxdp/service.h"
 #include "xdp/stamps.h"
 
-#define SECOND NSEC_PER_SEC
+#define SECOND UDPXDP_NSEC_PER_SEC
 
 static struct stamps stamps;
 static struct filter_stamps published;
@@ -54,7 +54,7 @@ static void publish(uint64_t monotonic_ns, uint64_t realtime_ns)
 	stamps_publish(&stamps, &published, monotonic_ns, realtime_ns);
 }
 
-static void right_to_the_nanosecond(void **state)
+static void stamps_change_with_the_second(void **state)
 {
 	const uint64_t up = 1000 * SECOND + 123456789, now = 1795402800 * SECOND + 250000000;
 	const uint64_t next = up + 750000000;
@@ -71,7 +71,7 @@ static void right_to_the_nanosecond(void **state)
 
 /* Every quarter of a second, as the server does, with readings of the clocks that differ a little.
  */
-static void day_by_quarters(void **state)
+static void a_day_has_each_second_once(void **state)
 {
 	uint64_t up = 5 * SECOND, now = 1774746000 * SECOND - 3600 * SECOND + 7;
 
@@ -85,7 +85,7 @@ static void day_by_quarters(void **state)
 	}
 }
 
-static void clock_is_set(void **state)
+static void a_clock_that_is_set_is_followed(void **state)
 {
 	const uint64_t up = 1000 * SECOND, now = 1795402800 * SECOND + 500000000;
 
@@ -102,7 +102,7 @@ static void clock_is_set(void **state)
 }
 
 /* What is right is left alone: no frame goes to user space for nothing. */
-static void same_again(void **state)
+static void the_same_time_is_not_published_again(void **state)
 {
 	struct filter_stamps before;
 
@@ -113,7 +113,7 @@ static void same_again(void **state)
 }
 
 /* The last years that nanoseconds in 64 bits know. */
-static void far_future(void **state)
+static void a_far_future_is_published(void **state)
 {
 	publish(1000 * SECOND, 16725225600 * SECOND);
 	says(1000 * SECOND, 16725225600);
@@ -122,11 +122,11 @@ static void far_future(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(right_to_the_nanosecond, set_up),
-		cmocka_unit_test_setup(day_by_quarters, set_up),
-		cmocka_unit_test_setup(clock_is_set, set_up),
-		cmocka_unit_test_setup(same_again, set_up),
-		cmocka_unit_test_setup(far_future, set_up),
+		cmocka_unit_test_setup(stamps_change_with_the_second, set_up),
+		cmocka_unit_test_setup(a_day_has_each_second_once, set_up),
+		cmocka_unit_test_setup(a_clock_that_is_set_is_followed, set_up),
+		cmocka_unit_test_setup(the_same_time_is_not_published_again, set_up),
+		cmocka_unit_test_setup(a_far_future_is_published, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ static void knows_whether_there_is_one(void **state)
 	setenv("WATCHDOG_USEC", "500000", 1);
 	watchdog_start(&w);
 	assert_true(w.enabled);
-	assert_int_equal(said_count("a watchdog of 500 ms bites too early"), 1);
+	assert_int_equal(said_count("WatchdogSec of 500 ms is too short"), 1);
 }
 
 int main(void)

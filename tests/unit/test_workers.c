@@ -12,13 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/build.h"
+#include "base/headers.h"
 #include "base/checksum.h"
 #include "server/workers.h"
 #include "services/service_spec.h"
 #include "udpxdp/packet.h"
 #include "unit/single_reply.h"
 
+#define CHAT "chat,history=off,rate=0,bytes=0,room-rate=0,room-bytes=0"
 #define WORKERS 4
 #define SERVICES 3 /* echo, chat, one that is single and answers */
 #define FRAME_SIZE 256
@@ -42,7 +43,7 @@ static uint64_t now_ns(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+	return (uint64_t)t.tv_sec * UDPXDP_NSEC_PER_SEC + t.tv_nsec;
 }
 
 static int load_receive(struct frame_io *io, struct frame *frames, int max)
@@ -142,9 +143,9 @@ static struct bench *open_bench(void)
 	struct bench *b = calloc(1, sizeof(*b));
 	char error[200];
 
-	assert_int_equal(service_parse(&b->services[0], "echo", error, sizeof(error)), 0);
 	assert_int_equal(
-		service_parse(&b->services[1], "chat,history=off", error, sizeof(error)), 0);
+		service_parse(&b->services[0], "echo,loops=allow", error, sizeof(error)), 0);
+	assert_int_equal(service_parse(&b->services[1], CHAT, error, sizeof(error)), 0);
 	b->services[2] = (struct service_config){
 		.service = &single_reply_service, .port = SINGLE_REPLY_PORT};
 	b->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -168,7 +169,7 @@ static void run_bench(struct bench *b, enum wait_policy wait)
 		.service_count = SERVICES,
 		.counters = b->counters,
 		.hostname = "bench",
-		.net = make_net(1500),
+		.nets = (struct udpxdp_host *[]){make_net(1500)},
 		.event_fd = b->bell,
 	});
 	assert_non_null(b->workers);
@@ -356,7 +357,8 @@ static void the_host_changes_under_load(void **state)
 		b->load[i].port = 8080, b->load[i].count = UINT32_MAX;
 	run_bench(b, WAIT_ADAPTIVE);
 	for (unsigned i = 0; i < 200; i++) {
-		workers_set_host(b->workers, make_net(1500 + i), i % 2 ? "odd" : "even");
+		workers_set_host(b->workers, (struct udpxdp_host *[]){make_net(1500 + i)},
+			i % 2 ? "odd" : "even");
 		if (i % 16 == 0)
 			sleep_ms(1);
 	}
@@ -388,7 +390,8 @@ static void the_host_changes_beside_a_stuck_worker(void **state)
 	while (!workers_polls(b->workers, 1))
 		sleep_ms(1);
 	for (unsigned i = 0; i < 100; i++)
-		workers_set_host(b->workers, make_net(1500 + i), "another");
+		workers_set_host(
+			b->workers, (struct udpxdp_host *[]){make_net(1500 + i)}, "another");
 	b->load[1].count = 1000;
 	while (workers_polls(b->workers, 1) < 200)
 		sleep_ms(1);
@@ -410,7 +413,7 @@ static void stops_under_load(void **state)
 	sleep_ms(20);
 	start = now_ns();
 	workers_stop(b->workers);
-	assert_true(now_ns() - start < 10 * NSEC_PER_SEC); /* that it ends, not how fast */
+	assert_true(now_ns() - start < 10 * UDPXDP_NSEC_PER_SEC); /* that it ends, not how fast */
 	close_bench(b);
 }
 

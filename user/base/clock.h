@@ -3,6 +3,7 @@
 #ifndef UDPXDP_CLOCK_H
 #define UDPXDP_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -14,6 +15,9 @@ uint64_t clock_ms(void);
 
 /* Since the epoch, by the clock that people set: for what they read. */
 uint64_t clock_realtime_ns(void);
+
+/* Is that clock synchronized to UTC, as the kernel knows from whoever disciplines it? */
+bool clock_is_synchronized(void);
 
 /* A duration as system calls take it. */
 struct timespec clock_timespec(uint64_t ns);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/escape.h"
 
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <utf8proc.h>
+
+#include "base/text.h"
 
 #define ELLIPSIS "\u2026"
 #define ELLIPSIS_LEN (sizeof(ELLIPSIS) - 1)
@@ -44,21 +46,30 @@ static void put_hex(
 	put(w, text, len + strlen(close));
 }
 
-static bool breaks_line(utf8proc_int32_t c)
+/* The joiners have no width, but scripts and emoji are written with them. */
+static bool prints(utf8proc_int32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+	if (c < 0x7f)
+		return c >= 0x20;
+	return c == 0x200c || c == 0x200d || text_prints(c);
 }
 
-static bool is_bidi_control(utf8proc_int32_t c)
-{
-	return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
-	       (c >= 0x2066 && c <= 0x2069);
-}
-
-/* What is escaped besides line breaks, control characters and what is not UTF-8; and how. */
+/* What is escaped besides what does not print and what is not UTF-8; and how. */
 #define QUOTES 1u
-#define BIDI 2u
-#define JSON 4u
+#define JSON 2u
+
+/* Beyond the first plane as a pair of surrogates (RFC 8259, 7). */
+static void put_json(struct writer *w, uint32_t c)
+{
+	char text[13];
+
+	if (c < 0x10000)
+		put_hex(w, "\\u", c, 4, "");
+	else
+		put(w, text,
+			(size_t)snprintf(text, sizeof(text), "\\u%04x\\u%04x", 0xd7c0 + (c >> 10),
+				0xdc00 + (c & 0x3ff)));
+}
 
 static void put_escaped(struct writer *w, uint32_t c, unsigned how)
 {
@@ -74,7 +85,7 @@ static void put_escaped(struct writer *w, uint32_t c, unsigned how)
 		break;
 	default:
 		if (how & JSON)
-			put_hex(w, "\\u", c, 4, "");
+			put_json(w, c);
 		else if (c < 0x80)
 			put_hex(w, "\\x", c, 2, "");
 		else
@@ -98,7 +109,7 @@ static void put_text(struct writer *w, const uint8_t *text, size_t len, unsigned
 		}
 		if ((how & QUOTES) && (c == '"' || c == '\\'))
 			put(w, c == '"' ? "\\\"" : "\\\\", 2);
-		else if (breaks_line(c) || ((how & BIDI) && is_bidi_control(c)))
+		else if (!prints(c))
 			put_escaped(w, (uint32_t)c, how);
 		else
 			put(w, text + i, (size_t)used);
@@ -130,12 +141,12 @@ static size_t quote(char *out, size_t size, const uint8_t *text, size_t len, uns
 
 size_t escape_quoted(char *out, size_t size, const uint8_t *text, size_t len)
 {
-	return quote(out, size, text, len, QUOTES | BIDI);
+	return quote(out, size, text, len, QUOTES);
 }
 
 size_t escape_json(char *out, size_t size, const uint8_t *text, size_t len)
 {
-	return quote(out, size, text, len, QUOTES | BIDI | JSON);
+	return quote(out, size, text, len, QUOTES | JSON);
 }
 
 size_t escape_text(char *out, size_t size, const uint8_t *text, size_t len)
@@ -144,23 +155,12 @@ size_t escape_text(char *out, size_t size, const uint8_t *text, size_t len)
 
 	if (size < ELLIPSIS_LEN)
 		return 0;
-	put_text(&w, text, len, BIDI);
+	put_text(&w, text, len, 0);
 	end(&w);
 	return w.used;
 }
 
 size_t escape_line(char *out, size_t size, const uint8_t *text, size_t len)
 {
-	struct writer w = {.out = out, .size = size};
-
-	if (size < ELLIPSIS_LEN)
-		return 0;
-	if (len && text[len - 1] == '\n') {
-		len--;
-		if (len && text[len - 1] == '\r')
-			len--;
-	}
-	put_text(&w, text, len, 0);
-	end(&w);
-	return w.used;
+	return escape_text(out, size, text, len - text_line_end(text, len));
 }

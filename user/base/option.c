@@ -145,6 +145,16 @@ static int set_path(
 	return -1;
 }
 
+static int set_string(const char **value, const char *text, char *error, size_t size)
+{
+	if (*text) {
+		*value = text;
+		return 0;
+	}
+	snprintf(error, size, "requires a value");
+	return -1;
+}
+
 int option_set(
 	const struct udpxdp_option *row, void *options, const char *text, char *error, size_t size)
 {
@@ -163,8 +173,7 @@ int option_set(
 	case UDPXDP_OPTION_PATH:
 		return set_path(row, member, text, error, size);
 	case UDPXDP_OPTION_STRING:
-		*(const char **)member = text;
-		return 0;
+		return set_string(member, text, error, size);
 	case UDPXDP_OPTION_CALL:
 		break;
 	}

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,38 @@ struct outfile {
 	size_t rest; /* so many bytes at the front end a record whose beginning is in the file */
 	char buffer[];
 };
+
+/* ---- which file it is ------------------------------------------------------------------ */
+
+/* Looks up the directory of a path. Returns the file's name in it; NULL: it is not there. */
+static const char *look_up(const char *path, struct stat *directory)
+{
+	const char *slash = strrchr(path, '/');
+	char *copy = strdup(path);
+	bool found = copy && !stat(dirname(copy), directory);
+
+	free(copy);
+	return found ? slash ? slash + 1 : path : NULL;
+}
+
+bool outfile_is_same(const char *a, const char *b)
+{
+	struct stat one, other;
+	const bool there = !stat(a, &one), also = !stat(b, &other);
+	const char *name, *other_name;
+
+	if (there != also)
+		return false;
+	if (there)
+		return one.st_dev == other.st_dev && one.st_ino == other.st_ino &&
+		       !S_ISCHR(one.st_mode);
+	if (!strcmp(a, b))
+		return true;
+	name = look_up(a, &one);
+	other_name = look_up(b, &other);
+	return name && other_name && !strcmp(name, other_name) && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
 
 /* ---- what waits ------------------------------------------------------------------------ */
 
@@ -321,6 +354,14 @@ char *outfile_reserve(struct outfile *f, size_t size)
 void outfile_commit(struct outfile *f, size_t size)
 {
 	f->used += size;
+}
+
+bool outfile_is_written(const struct outfile *f, uint64_t *size)
+{
+	struct stat st;
+
+	*size = f->fd >= 0 && !fstat(f->fd, &st) ? (uint64_t)st.st_size : 0;
+	return !f->used && f->fd >= 0;
 }
 
 void outfile_sync(struct outfile *f)

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/loss.h"
 
@@ -42,6 +43,9 @@ struct outfile_format {
 	size_t (*record_size)(const char *data, size_t size);
 };
 
+/* Do these paths name one file, there or yet to be made? Never a device: it keeps nothing. */
+bool outfile_is_same(const char *a, const char *b);
+
 struct outfile;
 
 /* Makes one that is still to be opened. format outlives it, path is copied. Returns NULL with errno
@@ -69,6 +73,9 @@ void outfile_commit(struct outfile *file, size_t size);
 
 /* Writes what waits. With trouble, nothing happens until outfile_retry(). */
 void outfile_flush(struct outfile *file);
+
+/* Is all that was committed written? Then *size is the file's, 0 where it has none. */
+bool outfile_is_written(const struct outfile *file, uint64_t *size);
 
 /* fdatasync(2), if something was written since the last time. */
 void outfile_sync(struct outfile *file);

@@ -53,7 +53,7 @@ bool parse_range(const char *text, unsigned max, unsigned *first, unsigned *last
 
 bool parse_seconds(const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t *ns)
 {
-	uint64_t sum = 0, digit_ns = NSEC_PER_SEC;
+	uint64_t sum = 0, digit_ns = UDPXDP_NSEC_PER_SEC;
 	size_t whole = strspn(text, "0123456789");
 	size_t decimals = text[whole] == '.' ? strspn(text + whole + 1, "0123456789") : 0;
 
@@ -63,7 +63,7 @@ bool parse_seconds(const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t 
 		if (__builtin_mul_overflow(sum, 10, &sum) ||
 			__builtin_add_overflow(sum, (uint64_t)(text[i] - '0'), &sum))
 			return false;
-	if (__builtin_mul_overflow(sum, NSEC_PER_SEC, &sum))
+	if (__builtin_mul_overflow(sum, UDPXDP_NSEC_PER_SEC, &sum))
 		return false;
 	for (size_t i = 0; i < decimals; i++) {
 		digit_ns /= 10;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <utf8proc.h>
 
+#include "base/text.h"
 #include "udpxdp/service.h"
 
 bool udpxdp_text_is_utf8(const uint8_t *text, size_t len)
@@ -23,9 +24,9 @@ bool udpxdp_text_is_utf8(const uint8_t *text, size_t len)
 	return true;
 }
 
-static bool is_printable(utf8proc_category_t category)
+bool text_prints(int32_t character)
 {
-	switch (category) {
+	switch (utf8proc_category(character)) {
 	case UTF8PROC_CATEGORY_CN:
 	case UTF8PROC_CATEGORY_CC:
 	case UTF8PROC_CATEGORY_CF: /* bidi controls, and what has no width and so deceives */
@@ -45,12 +46,10 @@ static bool all_print(const uint8_t *text, size_t len, bool spaces)
 		utf8proc_int32_t character;
 		utf8proc_ssize_t used =
 			utf8proc_iterate(text + i, (utf8proc_ssize_t)(len - i), &character);
-		utf8proc_category_t category;
 
-		if (used <= 0)
+		if (used <= 0 || !text_prints(character))
 			return false;
-		category = utf8proc_category(character);
-		if (!is_printable(category) || (!spaces && category == UTF8PROC_CATEGORY_ZS))
+		if (!spaces && utf8proc_category(character) == UTF8PROC_CATEGORY_ZS)
 			return false;
 		i += (size_t)used;
 	}

@@ -6,24 +6,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/control.h"
+#include "privsep/root.h"
+#include "server/control_protocol.h"
 
-bool control_own_dir(char dir[CONTROL_DIR_SIZE])
+bool control_path_own_dir(char dir[CONTROL_DIR_SIZE])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	struct stat status;
 
-	return geteuid() && runtime && runtime[0] == '/' && !stat(runtime, &status) &&
+	return !root_is_ours() && runtime && runtime[0] == '/' && !stat(runtime, &status) &&
 	       S_ISDIR(status.st_mode) &&
 	       snprintf(dir, CONTROL_DIR_SIZE, "%s/udpxdp", runtime) < CONTROL_DIR_SIZE;
 }
 
-void control_default_path(char path[CONTROL_PATH_SIZE], const char *name)
+void control_path_default(char path[CONTROL_PATH_SIZE], const char *name)
 {
 	char own[CONTROL_DIR_SIZE];
 	const char *dir = CONTROL_DIR;
 
-	if (access(CONTROL_DIR, W_OK) && control_own_dir(own))
+	if (access(CONTROL_DIR, W_OK) && control_path_own_dir(own))
 		dir = own;
-	snprintf(path, CONTROL_PATH_SIZE, "%s/%s.sock", dir, name);
+	snprintf(path, CONTROL_PATH_SIZE, "%s/%s" CONTROL_SUFFIX, dir, name);
 }

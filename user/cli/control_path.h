@@ -12,9 +12,9 @@
  * Where a user other than root has control sockets, who may not write to CONTROL_DIR:
  * $XDG_RUNTIME_DIR/udpxdp. Returns false when there is no such place.
  */
-bool control_own_dir(char dir[CONTROL_DIR_SIZE]);
+bool control_path_own_dir(char dir[CONTROL_DIR_SIZE]);
 
 /* The path of the control socket of a server that is not told one; name is its interface. */
-void control_default_path(char path[CONTROL_PATH_SIZE], const char *name);
+void control_path_default(char path[CONTROL_PATH_SIZE], const char *name);
 
 #endif

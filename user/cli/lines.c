@@ -223,7 +223,7 @@ static bool read_ahead(struct lines *lines)
 		count = read(STDIN_FILENO, lines->ahead, sizeof(lines->ahead));
 	} while (count < 0 && (errno == EINTR || errno == EAGAIN));
 	if (count < 0) {
-		log_line("standard input: %s; give another", strerror(errno));
+		log_line("standard input: %s; use another one", strerror(errno));
 		lines->failed = true;
 	}
 	lines->ahead_used = 0;

@@ -127,8 +127,10 @@ static void check_operands(const struct verb *verb, int count, char **operands)
 {
 	char name[32];
 
-	if (count < verb->min_operands) {
-		operand_name(verb->operands, count, name, sizeof(name));
+	for (int n = 0; n < verb->min_operands; n++) {
+		if (n < count && *operands[n])
+			continue;
+		operand_name(verb->operands, n, name, sizeof(name));
 		log_fail(EXIT_USAGE, "%s: not given; see udpxdp %s --help", name, verb->name);
 	}
 	if (verb->max_operands < 0 || count <= verb->max_operands)

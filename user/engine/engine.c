@@ -1,63 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/engine.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
+#include "base/headers.h"
 #include "base/checksum.h"
 #include "engine/internal.h"
 #include "udpxdp/packet.h"
+
+#define CLOCK_SPAN (2 * (int64_t)UDPXDP_NSEC_PER_SEC)
 
 static inline bool is_group_mac(const uint8_t mac[6])
 {
 	return mac[0] & 1;
 }
 
-/*
- * Multicast, unspecified or loopback (RFC 1122 3.2.1.3, RFC 4291 2.7), whatever the host's own
- * addresses are. 255.255.255.255 is among those (see udpxdp_host_kind()).
- */
-static inline bool is_special(const struct udpxdp_addr *a)
-{
-	if (udpxdp_addr_is_ipv4(a)) {
-		uint8_t first = a->b[12];
-
-		return !first || first == 127 || (first & 0xf0) == 0xe0;
-	}
-	return a->b[0] == 0xff || (!a->w[0] && !a->w[1] && !a->w[2] &&
-					  !memcmp(a->b + 12, "\0\0\0", 3) && a->b[15] <= 1);
-}
-
-/* RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3. */
-static inline bool is_loopback(const struct udpxdp_addr *a)
-{
-	return is_special(a) &&
-	       (udpxdp_addr_is_ipv4(a) ? a->b[12] == 127 : a->b[15] == 1 && !a->b[0]);
-}
-
 /* What its destination is to this host: see udpxdp_host_kind(). */
-static inline uint32_t dest_kind(
-	const struct engine *e, const struct frame *frame, const struct frame_info *info)
+static inline uint32_t kind_from_kernel(const struct frame *frame, const struct frame_info *info)
 {
-	if (!frame->from_kernel)
-		return udpxdp_host_kind(e->net, &info->dest);
 	if (is_special(&info->dest) && !is_loopback(&info->dest))
 		return 0; /* a group that somebody else here has joined */
-	return is_group_mac(frame->data) ? LOCAL_BROADCAST : LOCAL_UNICAST;
+	return is_group_mac(frame->data) ? UDPXDP_LOCAL_BROADCAST : UDPXDP_LOCAL_UNICAST;
+}
+
+/* The same, 0 where the kernel would not take the frame for its MAC address or its tags. */
+static inline uint32_t kind_from_wire(const struct udpxdp_host *net, const struct frame_info *info)
+{
+	const uint32_t vlan = udpxdp_host_vlan_of(net, info->vlan);
+	const bool group = packet_mac_is_group(info->dest_mac);
+	uint32_t kind;
+
+	if (vlan == UDPXDP_VLAN_NONE || (!group && !udpxdp_host_has_mac(net, info->dest_mac)))
+		return 0;
+	kind = udpxdp_host_kind_on(net, &info->dest, vlan);
+	if (!kind && net->any_unicast && !is_special(&info->dest))
+		kind = UDPXDP_LOCAL_UNICAST;
+	return kind == UDPXDP_LOCAL_UNICAST && group && !net->any_group ? 0 : kind;
 }
 
 /* The verdict on a frame's destination: the same questions, in the same order, as the filter. */
-static enum frame_verdict admit(struct engine *e, const struct frame *frame,
-	const struct frame_info *info, struct service_instance **instance, bool *broadcast)
+static enum frame_verdict admit(struct engine *e, const struct udpxdp_host *net,
+	const struct frame *frame, const struct frame_info *info,
+	struct service_instance **instance, bool *broadcast)
 {
-	const struct udpxdp_host *net = e->net;
-	uint32_t kind = dest_kind(e, frame, info);
+	const uint32_t kind =
+		frame->from_kernel ? kind_from_kernel(frame, info) : kind_from_wire(net, info);
 
 	*instance = e->dispatch[info->dest_port];
-	*broadcast = kind == LOCAL_BROADCAST;
-	if (*broadcast && !(*instance && (*instance)->service->wants_broadcast))
-		return FRAME_NOT_OURS;
-	if (!kind && !(net->any_unicast && !is_special(&info->dest)))
+	*broadcast = kind == UDPXDP_LOCAL_BROADCAST;
+	if (!kind || (*broadcast && !(*instance && (*instance)->service->wants_broadcast)))
 		return FRAME_NOT_OURS;
 	return *instance ? FRAME_UDP : FRAME_NOT_SERVED;
 }
@@ -97,23 +86,22 @@ static inline bool ip_checksum_ok(const uint8_t *ip, uint32_t len)
  * An answer to this source could go astray, or to ourselves. What the kernel delivers may come
  * from another program of this host, and that is not on a port of ours.
  */
-static inline bool is_bad_source(
-	const struct engine *e, const struct frame *frame, const struct frame_info *info)
+static inline bool is_bad_source(const struct engine *e, const struct udpxdp_host *net,
+	const struct frame *frame, const struct frame_info *info)
 {
 	const bool special = is_special(&info->source);
 
 	if (!frame->from_kernel)
 		return special || is_group_mac(frame->data + 6) ||
-		       udpxdp_host_kind(e->net, &info->source);
+		       udpxdp_host_kind(net, &info->source);
 	if (special && !is_loopback(&info->source))
 		return true;
-	return e->dispatch[info->source_port] &&
-	       (special || udpxdp_host_kind(e->net, &info->source));
+	return e->dispatch[info->source_port] && (special || udpxdp_host_kind(net, &info->source));
 }
 
 /* Why a datagram must not reach its service; UDPXDP_DROP_NONE: it may. */
-static enum udpxdp_drop refuse(const struct engine *e, const struct frame *frame,
-	const struct frame_info *info, uint32_t payload_sum)
+static enum udpxdp_drop refuse(const struct engine *e, const struct udpxdp_host *net,
+	const struct frame *frame, const struct frame_info *info, uint32_t payload_sum)
 {
 	if (info->version == 4 && !ip_checksum_ok(frame->data + info->l3, info->l4 - info->l3))
 		return UDPXDP_DROP_bad_ip_checksum;
@@ -121,7 +109,7 @@ static enum udpxdp_drop refuse(const struct engine *e, const struct frame *frame
 		return UDPXDP_DROP_bad_udp_checksum;
 	if (!info->source_port)
 		return UDPXDP_DROP_source_port_zero;
-	if (is_bad_source(e, frame, info))
+	if (is_bad_source(e, net, frame, info))
 		return UDPXDP_DROP_source_address;
 	return UDPXDP_DROP_NONE;
 }
@@ -135,19 +123,20 @@ static __attribute__((noinline)) struct udpxdp_addr own_ipv4(
 	return neighbour ? *neighbour : net->ipv4;
 }
 
-static void read_path(struct udpxdp_path *path, const struct engine *e, const struct frame *frame,
-	const struct frame_info *info, bool broadcast)
+static void read_path(struct udpxdp_path *path, const struct udpxdp_host *net,
+	const struct frame *frame, const struct frame_info *info, bool broadcast)
 {
 	const struct eth_header *eth = (const void *)frame->data;
 	const uint8_t *tag = frame->data + 12;
 
-	path->local.addr = broadcast ? own_ipv4(e->net, &info->source) : info->dest;
+	path->local.addr = broadcast ? own_ipv4(net, &info->source) : info->dest;
 	path->local.port = info->dest_port;
-	memcpy(path->local.mac, is_group_mac(eth->dest) ? e->net->mac : eth->dest, 6);
+	memcpy(path->local.mac, is_group_mac(eth->dest) ? net->mac : eth->dest, 6);
 	path->peer.addr = info->source;
 	path->peer.port = info->source_port;
 	memcpy(path->peer.mac, eth->source, 6);
-	path->ttl = 0;
+	path->ttl = path->tos = 0;
+	path->proven = false;
 	path->tag_count = info->tags;
 	for (int i = 0; i < info->tags; i++, tag += VLAN_TAG_LEN) {
 		path->tags[i].tpid = (uint16_t)(tag[0] << 8 | tag[1]);
@@ -155,9 +144,84 @@ static void read_path(struct udpxdp_path *path, const struct engine *e, const st
 	}
 }
 
+bool engine_proves(const struct engine *e, const struct udpxdp_path *path)
+{
+	const struct ingress *way = &e->ingresses[path->ingress];
+	const struct udpxdp_host *net = way->net;
+	const struct udpxdp_addr *peer = &path->peer.addr;
+	uint8_t mac[6];
+
+	if (net->any_unicast || is_loopback(peer) ||
+		udpxdp_host_kind(net, peer) == UDPXDP_LOCAL_UNICAST)
+		return true;
+	if (!way->neighbours) /* what came by the kernel beside XDP shows no MAC */
+		return way != e->kernel && udpxdp_host_on_link(net, peer);
+	return engine_neighbour(e, path, mac) == NEIGHBOUR_FOUND &&
+	       !memcmp(mac, path->peer.mac, sizeof(mac));
+}
+
+uint64_t engine_steady(const struct engine *e, uint64_t time_ns)
+{
+	const int64_t since = (int64_t)(time_ns - e->clock_real);
+
+	if (!e->clock_steady)
+		return time_ns;
+	/* Further from when it was set, it is the other clock that has jumped. */
+	return e->clock_steady + (uint64_t)(since < 0            ? 0
+					    : since < CLOCK_SPAN ? since
+								 : CLOCK_SPAN);
+}
+
+void engine_settle(struct udpxdp_ctx *ctx)
+{
+	const struct udpxdp_datagram *d = ctx->received;
+
+	if (ctx->settled || !d)
+		return;
+	ctx->settled = true;
+	accounts_earn(&ctx->engine->accounts, &d->path.peer.addr, ip_udp_len(&d->path) + d->len);
+}
+
+static inline void serve(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
+{
+	ctx->received = d;
+	ctx->settled = d->path.proven;
+	ctx->instance->service->receive(ctx->instance->state, ctx, d);
+	if (!ctx->settled)
+		engine_settle(ctx);
+}
+
+void engine_serve(struct engine *e, unsigned n, const struct udpxdp_datagram *d)
+{
+	struct udpxdp_ctx ctx = {.engine = e,
+		.ingress = &e->ingresses[d->path.ingress],
+		.instance = &e->instances[n],
+		.time_ns = d->time_ns};
+
+	serve(&ctx, d);
+}
+
+/* To a service that lives here: at once, or when it is known who speaks. */
+static inline void deliver(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
+{
+	struct engine *e = ctx->engine;
+
+	if (ctx->instance->service->single && !d->path.proven &&
+		waiting_take(e, ctx->instance->number, d))
+		return;
+	serve(ctx, d);
+}
+
+static inline void read_ip(struct udpxdp_datagram *d, const uint8_t *ip, uint8_t version)
+{
+	d->ttl = version == 4 ? ip[8] : ip[7];
+	d->tos = version == 4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+}
+
 /* The straight line. Returns with the frame sent, or to be given back (ctx.frame is set). */
 static void handle(struct engine *e, struct udpxdp_ctx *ctx)
 {
+	const struct udpxdp_host *net = ctx->ingress->net;
 	struct frame *frame = ctx->frame;
 	struct service_instance *instance;
 	struct frame_info info;
@@ -168,71 +232,149 @@ static void handle(struct engine *e, struct udpxdp_ctx *ctx)
 
 	verdict = frame_classify(frame->data, frame->data + frame->len, frame->len, &info);
 	if (verdict == FRAME_UDP)
-		verdict = admit(e, frame, &info, &instance, &broadcast);
+		verdict = admit(e, net, frame, &info, &instance, &broadcast);
 	e->verdicts[verdict]++;
 	if (verdict != FRAME_UDP)
 		return;
 
 	ctx->instance = instance;
-	instance->counters->rx++;
-	instance->counters->rx_bytes += info.payload_len;
+	ctx_counters(ctx)->rx++;
+	ctx_counters(ctx)->rx_bytes += info.payload_len;
 	d.payload = frame->data + info.payload;
 	d.len = info.payload_len;
 	d.payload_sum = checksum_sum(d.payload, d.len);
-	drop = refuse(e, frame, &info, d.payload_sum);
+	drop = refuse(e, net, frame, &info, d.payload_sum);
 	if (drop != UDPXDP_DROP_NONE) {
 		udpxdp_count_drop(ctx, drop);
 		return;
 	}
 
-	read_path(&d.path, e, frame, &info, broadcast);
+	read_path(&d.path, net, frame, &info, broadcast);
+	d.path.ingress = ctx->ingress - e->ingresses;
 	d.broadcast = broadcast;
 	d.time_ns = frame->time_ns;
+	d.taken_ns = frame->taken_ns ? frame->taken_ns : frame->time_ns;
+	read_ip(&d, frame->data + info.l3, info.version);
+	if (instance->service->single)
+		d.path.proven = engine_proves(e, &d.path);
 	if (!instance->elsewhere)
-		instance->service->receive(instance->state, ctx, &d);
-	else if (!e->handover->push(e->handover->context, instance - e->instances, &d))
+		deliver(ctx, &d);
+	else if (!e->handover->push(e->handover->context, instance->number, &d))
 		udpxdp_count_drop(ctx, UDPXDP_DROP_handover_full);
 }
 
-int engine_poll(struct engine *e)
+/* Goes on with what was left for later. Returns how much that was. */
+static int resume(struct engine *e)
 {
-	struct frame_io *io = e->io;
+	uint32_t asked = e->resume;
+	int count = (int)waiting_poll(e);
+
+	e->resume &= ~asked;
+	for (; asked; asked &= asked - 1, count++) {
+		struct udpxdp_ctx ctx = {.engine = e,
+			.ingress = &e->ingresses[0],
+			.instance = &e->instances[__builtin_ctz(asked)],
+			.time_ns = e->time_ns};
+
+		ctx.instance->service->resume(ctx.instance->state, &ctx);
+	}
+	return count;
+}
+
+static int take_batch(struct engine *e, struct ingress *ingress)
+{
+	struct frame_io *io = ingress->io;
 	struct frame frames[FRAME_BATCH];
-	struct udpxdp_ctx ctx = {.engine = e};
+	struct udpxdp_ctx ctx = {.engine = e, .ingress = ingress};
 	int n = io->ops->receive(io, frames, FRAME_BATCH);
 
 	for (int i = 0; i < n; i++) {
 		ctx.frame = &frames[i];
 		ctx.time_ns = frames[i].time_ns;
+		ctx.received = NULL;
 		handle(e, &ctx);
 		if (ctx.frame)
 			io->ops->release(io, ctx.frame);
 	}
 	if (n > 0)
-		io->ops->flush(io);
+		e->time_ns = frames[n - 1].time_ns;
+	ingress->queued |= n > 0;
 	return n;
+}
+
+/* Frames may be queued on other ways than the one that the batch came by. */
+static void flush_queued(struct engine *e)
+{
+	for (unsigned i = 0; i < e->ingress_count; i++) {
+		struct ingress *ingress = &e->ingresses[i];
+
+		if (ingress->queued)
+			ingress->io->ops->flush(ingress->io);
+		ingress->queued = false;
+	}
+}
+
+int engine_poll(struct engine *e)
+{
+	int taken = 0, end = 0, resumed;
+
+	for (unsigned i = 0; i < e->ingress_count; i++) {
+		struct ingress *ingress = &e->ingresses[i];
+		int n;
+
+		if (!ingress->io || (ingress->due && ingress->due--))
+			continue;
+		n = take_batch(e, ingress);
+		ingress->due = n > 0 ? 0 : ingress->patience;
+		if (n > 0)
+			taken += n;
+		else if (!i)
+			end = n;
+	}
+	resumed = resume(e);
+	flush_queued(e);
+	if (!taken)
+		taken = end;
+	return taken > 0 || !resumed ? taken : resumed;
+}
+
+void engine_look_everywhere(struct engine *e)
+{
+	for (unsigned i = 0; i < e->ingress_count; i++)
+		e->ingresses[i].due = 0;
 }
 
 void engine_deliver(struct engine *e, unsigned n, const struct udpxdp_datagram *d)
 {
-	struct udpxdp_ctx ctx = {.engine = e, .instance = &e->instances[n], .time_ns = d->time_ns};
+	struct udpxdp_ctx ctx = {.engine = e,
+		.ingress = &e->ingresses[d->path.ingress],
+		.instance = &e->instances[n],
+		.time_ns = d->time_ns};
 
-	ctx.instance->service->receive(ctx.instance->state, &ctx, d);
+	e->time_ns = d->time_ns;
+	deliver(&ctx, d);
 }
 
-const char *engine_command(struct engine *e, unsigned n, const struct udpxdp_command *command)
+bool engine_is_busy(const struct engine *e, unsigned n)
 {
-	struct udpxdp_ctx ctx = {
-		.engine = e, .instance = &e->instances[n], .time_ns = command->time_ns};
+	return e->resume >> n & 1;
+}
 
-	return ctx.instance->service->command(ctx.instance->state, &ctx, command);
+void engine_set_clock(struct engine *e, uint64_t time_ns, uint64_t steady_ns)
+{
+	e->time_ns = time_ns;
+	e->clock_real = time_ns;
+	e->clock_steady = steady_ns;
 }
 
 void engine_tick(struct engine *e, uint64_t time_ns)
 {
+	e->time_ns = time_ns;
 	for (unsigned n = 0; n < e->instance_count; n++) {
-		struct udpxdp_ctx ctx = {
-			.engine = e, .instance = &e->instances[n], .time_ns = time_ns};
+		struct udpxdp_ctx ctx = {.engine = e,
+			.ingress = &e->ingresses[0],
+			.instance = &e->instances[n],
+			.time_ns = time_ns};
 
 		if (!ctx.instance->elsewhere && ctx.instance->service->tick)
 			ctx.instance->service->tick(ctx.instance->state, &ctx, time_ns);
@@ -241,7 +383,9 @@ void engine_tick(struct engine *e, uint64_t time_ns)
 
 void engine_flush(struct engine *e)
 {
-	e->io->ops->flush(e->io);
+	for (unsigned i = 0; i < e->ingress_count; i++)
+		e->ingresses[i].queued = e->ingresses[i].io;
+	flush_queued(e);
 }
 
 void engine_set_hostname(struct engine *e, const char *hostname)
@@ -249,72 +393,23 @@ void engine_set_hostname(struct engine *e, const char *hostname)
 	e->hostname = hostname;
 }
 
+void engine_set_ingress_net(struct engine *e, unsigned ingress, const struct udpxdp_host *net)
+{
+	struct ingress *way = &e->ingresses[ingress];
+
+	if (memcmp(way->mac, net->mac, sizeof(way->mac)))
+		memcpy(way->mac_before, way->mac, sizeof(way->mac));
+	memcpy(way->mac, net->mac, sizeof(way->mac));
+	way->net = net;
+}
+
 void engine_set_net(struct engine *e, const struct udpxdp_host *net)
 {
-	e->net = net;
+	for (unsigned i = 0; i < e->ingress_count; i++)
+		engine_set_ingress_net(e, i, net);
 }
 
 uint64_t engine_verdict(const struct engine *e, enum frame_verdict verdict)
 {
 	return e->verdicts[verdict];
-}
-
-static int start_instance(
-	struct service_instance *i, const struct engine_config *config, unsigned n)
-{
-	const struct service_config *spec = &config->services[n];
-	struct udpxdp_start start = {.options = spec->options, .port = spec->port};
-	size_t size;
-
-	if (config->seed) {
-		start.seed = *config->seed;
-		start.seed.key[0] ^= spec->port; /* rooms do not know each other's tokens */
-	}
-
-	i->service = spec->service;
-	i->counters = &config->counters[n];
-	memcpy(i->counters->service, spec->service->name, strlen(spec->service->name) + 1);
-	i->counters->port = spec->port;
-	i->counters->worker = config->worker;
-	i->elsewhere = spec->service->single && config->handover;
-	if (i->elsewhere)
-		return 0;
-	size = (spec->service->state_size(spec->options) + 63) & ~(size_t)63;
-	i->state = aligned_alloc(64, size ? size : 64);
-	if (!i->state)
-		return -1;
-	memset(i->state, 0, size);
-	spec->service->start(i->state, &start);
-	return 0;
-}
-
-struct engine *engine_new(const struct engine_config *config)
-{
-	struct engine *e = calloc(1, sizeof(*e));
-
-	if (!e)
-		return NULL;
-	e->io = config->io;
-	e->sinks = config->sinks;
-	e->handover = config->handover;
-	e->hostname = config->hostname;
-	for (unsigned n = 0; n < config->service_count; n++) {
-		e->instance_count++;
-		if (start_instance(&e->instances[n], config, n) < 0) {
-			engine_free(e);
-			errno = ENOMEM;
-			return NULL;
-		}
-		e->dispatch[config->services[n].port] = &e->instances[n];
-	}
-	return e;
-}
-
-void engine_free(struct engine *e)
-{
-	if (!e)
-		return;
-	for (unsigned n = 0; n < e->instance_count; n++)
-		free(e->instances[n].state);
-	free(e);
 }

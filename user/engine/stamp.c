@@ -10,7 +10,7 @@
 
 size_t udpxdp_stamp_format(uint8_t stamp[UDPXDP_STAMP_MAX], uint64_t time_ns)
 {
-	time_t seconds = (time_t)(time_ns / NSEC_PER_SEC); /* below the year 2555 */
+	time_t seconds = (time_t)(time_ns / UDPXDP_NSEC_PER_SEC); /* below the year 2555 */
 	char text[26 + 8];
 	struct tm tm;
 

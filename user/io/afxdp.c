@@ -12,6 +12,7 @@
 #include <xdp/xsk.h>
 
 #include "base/clock.h"
+#include "base/keep_errno.h"
 
 /* Newer than the headers of Debian 12. */
 #ifndef XDP_MAX_TX_SKB_BUDGET
@@ -235,6 +236,15 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 	return 0;
 }
 
+static int descriptor(const struct frame_io *io, int *timeout_ms)
+{
+	const struct afxdp *x = self(io);
+
+	if (unsent(x) && *timeout_ms > 1)
+		*timeout_ms = 1;
+	return x->fd;
+}
+
 static void free_socket(struct afxdp *x)
 {
 	if (x->socket)
@@ -259,6 +269,7 @@ static const struct frame_io_ops afxdp_ops = {
 	.send = send_frame,
 	.flush = flush,
 	.wait = wait_for_frames,
+	.descriptor = descriptor,
 	.close = close_socket,
 };
 
@@ -351,10 +362,9 @@ static void hand_out_frames(struct afxdp *x)
 /* Always NULL, with errno as it is now. */
 static struct frame_io *give_up(struct afxdp *x)
 {
-	int saved = errno;
+	KEEP_ERRNO;
 
 	free_socket(x);
-	errno = saved;
 	return NULL;
 }
 

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "udpxdp/frame_io.h"
+#include "udpxdp/packet.h"
 
 /* The fill ring hands frames out in turn, so all of them pass through the cache again and again:
  * enough for 2 ms at a million a second, and no more. */
@@ -23,7 +24,12 @@
 
 /* The largest MTU that fits a umem chunk: 4096 bytes, less the kernel's headroom of 256, an
  * Ethernet header and two VLAN tags. */
-#define AFXDP_MTU_MAX (4096 - 256 - 14 - 8)
+#define AFXDP_MTU_MAX (4096 - 256 - ETH_HEADER_LEN - UDPXDP_VLAN_TAGS_MAX * VLAN_TAG_LEN)
+
+/* The largest MTU of which every driver has a frame whole: a page, less headroom, headers and tags
+ * as above, and the kernel's struct skb_shared_info. Beyond it drivers want a program that knows
+ * fragments, or refuse it. */
+#define AFXDP_WHOLE_MTU_MAX (AFXDP_MTU_MAX - 320)
 
 /*
  * The size of a chunk for frames of this MTU. In zero copy the kernel counts MTU + 26 (an Ethernet
@@ -32,6 +38,18 @@
 static inline uint32_t afxdp_chunk_size(uint32_t mtu)
 {
 	return mtu + 26 + 256 <= 2048 ? 2048 : 4096;
+}
+
+/* Bytes of the longest frame that a chunk for this MTU takes. */
+static inline uint32_t afxdp_frame_max(uint32_t mtu)
+{
+	return afxdp_chunk_size(mtu) - 256;
+}
+
+/* Of a jumbo interface's frames, those that fit a chunk are taken. */
+static inline uint32_t afxdp_mtu(uint32_t mtu)
+{
+	return mtu < AFXDP_MTU_MAX ? mtu : AFXDP_MTU_MAX;
 }
 
 struct afxdp_config {

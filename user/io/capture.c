@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/outfile.h"
+#include "io/decorator.h"
 
 #define NSEC 1000000000ull
 #define FRAME_MAX 262144u /* the snapshot length that the file states */
@@ -44,30 +46,34 @@ static const struct file_header file_header = {
 struct capture_file {
 	pthread_mutex_t lock;
 	struct outfile *out;
+	struct outfile_format format;
 	uint64_t flushed_ns; /* frame time of the last flush */
 };
 
 struct capture {
-	struct frame_io io;
-	struct frame_io *inner;
+	struct decorator base;
 	struct capture_file *file;
 };
 
 /* ---- the file ------------------------------------------------------------------------ */
 
-/* Empties the file, unless it is a pipe, and writes the header. */
-static int begin(int fd)
+static int write_header(int fd)
 {
-	ssize_t n;
+	ssize_t n = write(fd, &file_header, sizeof(file_header));
 
-	if (ftruncate(fd, 0) < 0 && errno != EINVAL)
-		return -1;
-	n = write(fd, &file_header, sizeof(file_header));
 	if (n == sizeof(file_header))
 		return 0;
 	if (n >= 0)
 		errno = ENOSPC;
 	return -1;
+}
+
+/* Empties the file, unless it is a pipe, and writes the header. */
+static int begin(int fd)
+{
+	if (ftruncate(fd, 0) < 0 && errno != EINVAL)
+		return -1;
+	return write_header(fd);
 }
 
 static size_t record_size(const char *data, size_t size)
@@ -87,6 +93,29 @@ static const struct outfile_format format = {
 	.begin = begin,
 	.record_size = record_size,
 };
+
+/* Standard output is what it was given as: a path does not lead there again, be it that of a pipe.
+ */
+static int open_standard_output(const char *path, int flags)
+{
+	return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+/* A reader that does not read is not waited for. Others may have the pipe from the same open(2) and
+ * want to wait: it becomes one of our own where that may be. */
+static void make_standard_output_nonblocking(void)
+{
+	struct stat status;
+	int own;
+
+	if (!fstat(STDOUT_FILENO, &status) && S_ISREG(status.st_mode))
+		return;
+	own = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own < 0 || dup2(own, STDOUT_FILENO) < 0)
+		fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
+	if (own >= 0)
+		close(own);
+}
 
 static void file_add(struct capture_file *file, const struct frame *frame)
 {
@@ -111,13 +140,31 @@ static void file_add(struct capture_file *file, const struct frame *frame)
 	outfile_commit(file->out, size);
 }
 
+/* The reader of a pipe may have gone already: that is no different from later. */
+static int open_stream(struct outfile *out)
+{
+	make_standard_output_nonblocking();
+	if (!outfile_open(out))
+		return 0;
+	if (errno != EPIPE)
+		return -1;
+	outfile_reopen(out);
+	return 0;
+}
+
 struct capture_file *capture_open(const char *path, outfile_open_fn *open_file,
 	loss_report_fn *report, char *error, size_t size)
 {
 	struct capture_file *file = calloc(1, sizeof(*file));
 
-	if (file && (file->out = outfile_new(path, &format, open_file, report)) &&
-		!outfile_open(file->out)) {
+	if (file) {
+		file->format = format;
+		if (!open_file)
+			file->format.begin = write_header; /* what is in it stays */
+		file->out = outfile_new(
+			path, &file->format, open_file ? open_file : open_standard_output, report);
+	}
+	if (file && file->out && !(open_file ? outfile_open(file->out) : open_stream(file->out))) {
 		pthread_mutex_init(&file->lock, NULL);
 		return file;
 	}
@@ -162,7 +209,8 @@ int capture_close(struct capture_file *file)
 static int receive(struct frame_io *io, struct frame *frames, int max)
 {
 	struct capture *c = (struct capture *)io;
-	int n = c->inner->ops->receive(c->inner, frames, max);
+	struct frame_io *inner = c->base.inner;
+	int n = inner->ops->receive(inner, frames, max);
 
 	if (n <= 0)
 		return n;
@@ -173,38 +221,17 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	return n;
 }
 
-static void release(struct frame_io *io, const struct frame *frame)
-{
-	struct capture *c = (struct capture *)io;
-
-	c->inner->ops->release(c->inner, frame);
-}
-
-static bool allocate(struct frame_io *io, struct frame *frame)
-{
-	struct capture *c = (struct capture *)io;
-
-	return c->inner->ops->allocate(c->inner, frame);
-}
-
 static bool send_frame(struct frame_io *io, const struct frame *frame)
 {
 	struct capture *c = (struct capture *)io;
 
 	/* Only what was taken was sent; its bytes are still there until the next call. */
-	if (!c->inner->ops->send(c->inner, frame))
+	if (!decorator_send(io, frame))
 		return false;
 	pthread_mutex_lock(&c->file->lock);
 	file_add(c->file, frame);
 	pthread_mutex_unlock(&c->file->lock);
 	return true;
-}
-
-static void flush(struct frame_io *io)
-{
-	struct capture *c = (struct capture *)io;
-
-	c->inner->ops->flush(c->inner);
 }
 
 static int wait_for(struct frame_io *io, int timeout_ms)
@@ -214,26 +241,28 @@ static int wait_for(struct frame_io *io, int timeout_ms)
 	pthread_mutex_lock(&c->file->lock);
 	outfile_flush(c->file->out);
 	pthread_mutex_unlock(&c->file->lock);
-	return c->inner->ops->wait(c->inner, timeout_ms);
+	return decorator_wait(io, timeout_ms);
 }
 
-static int close_io(struct frame_io *io)
+static int descriptor(const struct frame_io *io, int *timeout_ms)
 {
 	struct capture *c = (struct capture *)io;
-	int status = c->inner->ops->close(c->inner);
 
-	free(c);
-	return status;
+	pthread_mutex_lock(&c->file->lock);
+	outfile_flush(c->file->out);
+	pthread_mutex_unlock(&c->file->lock);
+	return decorator_descriptor(io, timeout_ms);
 }
 
 static const struct frame_io_ops ops = {
 	.receive = receive,
-	.release = release,
-	.allocate = allocate,
+	.release = decorator_release,
+	.allocate = decorator_allocate,
 	.send = send_frame,
-	.flush = flush,
+	.flush = decorator_flush,
 	.wait = wait_for,
-	.close = close_io,
+	.descriptor = descriptor,
+	.close = decorator_close,
 };
 
 struct frame_io *capture_wrap(struct frame_io *inner, struct capture_file *file)
@@ -242,8 +271,6 @@ struct frame_io *capture_wrap(struct frame_io *inner, struct capture_file *file)
 
 	if (!c)
 		return NULL;
-	c->io.ops = &ops;
-	c->inner = inner;
-	c->file = file;
-	return &c->io;
+	*c = (struct capture){.base = {.io.ops = &ops, .inner = inner}, .file = file};
+	return &c->base.io;
 }

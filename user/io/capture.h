@@ -15,8 +15,9 @@
 
 struct capture_file;
 
-/* Creates path, or empties it. open_file opens it now and whenever it is opened again; report gets
- * the reports about trouble with it later. Returns NULL with one line in error. */
+/* Creates path, or empties it. open_file opens it now and whenever it is opened again; NULL: it is
+ * standard output, which path is then a name for, and which keeps what is in it. report gets the
+ * reports about trouble with it later. Returns NULL with one line in error. */
 struct capture_file *capture_open(const char *path, outfile_open_fn *open_file,
 	loss_report_fn *report, char *error, size_t size);
 

@@ -2,18 +2,20 @@
 #include "io/guard.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "io/decorator.h"
 #include "udpxdp/packet.h"
 
 #define BUCKET_BITS 14 /* as many sources at a time as the filter knows: 65,536 */
 #define BUCKET_SLOTS 4
 
-/* A source, and when its next datagram would be in time: see struct filter_config. */
+/* Whom a datagram is charged to, and when the next would be in time: see source_limits. */
 struct slot {
 	_Atomic uint64_t source; /* a hash of it */
 	_Atomic uint64_t arrival;
@@ -21,36 +23,20 @@ struct slot {
 
 struct guard {
 	struct filter_config config;
-	size_t rule_count;
-	struct guard_rule *rules; /* the longest first */
-	uint64_t secret[2];       /* so that nobody can choose who shares a bucket */
+	pthread_rwlock_t lock;  /* of rules: held by who asks them, for a batch */
+	struct rule_set *rules; /* NULL: none */
+	uint64_t secret[2];     /* so that nobody can choose who shares a bucket */
 	atomic_uint_fast64_t denied, limited;
-	_Alignas(64) struct slot slots[1 << BUCKET_BITS][BUCKET_SLOTS];
+	_Alignas(64) _Atomic uint64_t total;
+	_Alignas(64) struct slot slots[LIMIT_TIERS][1 << BUCKET_BITS][BUCKET_SLOTS];
 };
 
 struct guarded {
-	struct frame_io io;
-	struct frame_io *inner;
+	struct decorator base;
 	struct guard *guard;
 };
 
-/* ---- the two questions ---------------------------------------------------------------- */
-
-static bool matches(const struct source_rule_key *key, const struct udpxdp_addr *addr)
-{
-	const unsigned bytes = key->prefix_len / 8, rest = key->prefix_len % 8;
-
-	return !memcmp(key->addr.b, addr->b, bytes) &&
-	       (!rest || !((key->addr.b[bytes] ^ addr->b[bytes]) >> (8 - rest)));
-}
-
-static bool is_denied(const struct guard *g, const struct udpxdp_addr *source)
-{
-	for (size_t i = 0; i < g->rule_count; i++)
-		if (matches(&g->rules[i].key, source))
-			return g->rules[i].verdict == RULE_DENY;
-	return g->config.default_deny;
-}
+/* ---- the questions ---------------------------------------------------------------- */
 
 /* The finalizer of splitmix64: one to one. */
 static uint64_t mix(uint64_t x)
@@ -60,46 +46,88 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-/* Of the /24 or /64. Only half of the address differs among either: no two have the same. */
-static uint64_t hash_net(const struct guard *g, const struct frame_info *info)
+static uint64_t hash_key(const struct guard *g, const __u64 key[2])
 {
-	const uint64_t mask = PACKET_HALF(0xffff, 0xffff, 0xffff, PACKET_BE16(0xff00));
-	uint64_t half[2];
-
-	memcpy(half, &info->source, sizeof(half));
-	half[1] &= info->version == 4 ? mask : 0;
-	return mix(mix(half[0] ^ g->secret[0]) ^ half[1] ^ g->secret[1]);
+	return mix(mix(key[0] ^ g->secret[0]) ^ key[1] ^ g->secret[1]);
 }
 
-/* The source's slot, or that of whoever has been silent longest. */
-static struct slot *find_slot(struct guard *g, uint64_t source)
+/* NULL: it has been silent for so long that it has none. */
+static struct slot *find_slot(struct guard *g, unsigned tier, uint64_t source)
 {
-	struct slot *bucket = g->slots[source >> (64 - BUCKET_BITS)], *oldest = bucket;
+	struct slot *bucket = g->slots[tier][source >> (64 - BUCKET_BITS)];
 
-	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+	for (unsigned i = 0; i < BUCKET_SLOTS; i++)
 		if (atomic_load_explicit(&bucket[i].source, memory_order_relaxed) == source)
 			return &bucket[i];
+	return NULL;
+}
+
+/* In place of whoever has been silent longest. */
+static struct slot *make_slot(struct guard *g, unsigned tier, uint64_t source)
+{
+	struct slot *bucket = g->slots[tier][source >> (64 - BUCKET_BITS)], *oldest = bucket;
+
+	for (unsigned i = 1; i < BUCKET_SLOTS; i++)
 		if (atomic_load_explicit(&bucket[i].arrival, memory_order_relaxed) <
 			atomic_load_explicit(&oldest->arrival, memory_order_relaxed))
 			oldest = &bucket[i];
-	}
 	atomic_store_explicit(&oldest->source, source, memory_order_relaxed);
 	atomic_store_explicit(&oldest->arrival, 0, memory_order_relaxed);
 	return oldest;
 }
 
-/* Two threads that race on one source let at most one datagram more through. */
+static bool is_early(const _Atomic uint64_t *arrival, uint64_t now, uint64_t burst)
+{
+	const uint64_t due = atomic_load_explicit(arrival, memory_order_relaxed);
+
+	return due > now && due - now > burst;
+}
+
+/* Two threads that race on one that is not behind let at most one datagram more through. */
+static void charge(_Atomic uint64_t *arrival, uint64_t now, uint64_t interval)
+{
+	if (atomic_load_explicit(arrival, memory_order_relaxed) > now)
+		atomic_fetch_add_explicit(arrival, interval, memory_order_relaxed);
+	else
+		atomic_store_explicit(arrival, now + interval, memory_order_relaxed);
+}
+
+/* The widest tier is asked first: what it refuses drives nobody out. */
+static bool is_over_tiers(struct guard *g, const struct frame_info *info, uint64_t now)
+{
+	static const __u32 factors[LIMIT_TIERS] = {1, LIMIT_NET_FACTOR, LIMIT_SITE_FACTOR};
+	const uint64_t interval = g->config.limit_interval, burst = g->config.limit_burst;
+	uint64_t sources[LIMIT_TIERS];
+	struct slot *slots[LIMIT_TIERS];
+
+	for (unsigned tier = LIMIT_TIERS; tier--;) {
+		__u64 key[2];
+
+		packet_limit_key(info, tier, key);
+		sources[tier] = hash_key(g, key);
+		slots[tier] = find_slot(g, tier, sources[tier]);
+		if (slots[tier] && is_early(&slots[tier]->arrival, now,
+					   packet_limit_burst(interval, burst, factors[tier])))
+			return true;
+	}
+	for (unsigned tier = 0; tier < LIMIT_TIERS; tier++) {
+		if (!slots[tier])
+			slots[tier] = make_slot(g, tier, sources[tier]);
+		charge(&slots[tier]->arrival, now, packet_limit_interval(interval, factors[tier]));
+	}
+	return false;
+}
+
 static bool is_over_limit(struct guard *g, const struct frame_info *info, uint64_t now)
 {
-	struct slot *slot = find_slot(g, hash_net(g, info));
-	uint64_t arrival = atomic_load_explicit(&slot->arrival, memory_order_relaxed);
+	const struct filter_config *c = &g->config;
 
-	if (arrival < now)
-		arrival = now;
-	if (arrival - now > g->config.limit_burst)
+	if (c->total_interval && is_early(&g->total, now, c->total_burst))
 		return true;
-	atomic_store_explicit(
-		&slot->arrival, arrival + g->config.limit_interval, memory_order_relaxed);
+	if (c->limit_interval && is_over_tiers(g, info, now))
+		return true;
+	if (c->total_interval)
+		charge(&g->total, now, c->total_interval);
 	return false;
 }
 
@@ -109,11 +137,11 @@ static bool passes(struct guard *g, const struct frame *frame, uint64_t now)
 
 	if (frame_classify(frame->data, frame->data + frame->len, frame->len, &info) != FRAME_UDP)
 		return true; /* the engine says what it is */
-	if (is_denied(g, &info.source)) {
+	if (g->rules && rule_set_denies(g->rules, &info.source)) {
 		atomic_fetch_add_explicit(&g->denied, 1, memory_order_relaxed);
 		return false;
 	}
-	if (g->config.limit_interval && is_over_limit(g, &info, now)) {
+	if (is_over_limit(g, &info, now)) {
 		atomic_fetch_add_explicit(&g->limited, 1, memory_order_relaxed);
 		return false;
 	}
@@ -122,81 +150,35 @@ static bool passes(struct guard *g, const struct frame *frame, uint64_t now)
 
 /* ---- the decorator -------------------------------------------------------------------- */
 
-static struct guarded *guarded_of(const struct frame_io *io)
-{
-	return (struct guarded *)io;
-}
-
 static int receive(struct frame_io *io, struct frame *frames, int max)
 {
-	struct guarded *w = guarded_of(io);
-	int n = w->inner->ops->receive(w->inner, frames, max), kept = 0;
-	struct timespec t;
+	struct guarded *w = (struct guarded *)io;
+	struct frame_io *inner = w->base.inner;
+	int n = inner->ops->receive(inner, frames, max), kept = 0;
 	uint64_t now;
 
 	if (n <= 0)
 		return n;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
+	now = clock_ns();
+	pthread_rwlock_rdlock(&w->guard->lock);
 	for (int i = 0; i < n; i++)
 		if (passes(w->guard, &frames[i], now))
 			frames[kept++] = frames[i];
 		else
-			w->inner->ops->release(w->inner, &frames[i]);
+			inner->ops->release(inner, &frames[i]);
+	pthread_rwlock_unlock(&w->guard->lock);
 	return kept;
-}
-
-static void release(struct frame_io *io, const struct frame *frame)
-{
-	struct frame_io *inner = guarded_of(io)->inner;
-
-	inner->ops->release(inner, frame);
-}
-
-static bool allocate(struct frame_io *io, struct frame *frame)
-{
-	struct frame_io *inner = guarded_of(io)->inner;
-
-	return inner->ops->allocate(inner, frame);
-}
-
-static bool send_frame(struct frame_io *io, const struct frame *frame)
-{
-	struct frame_io *inner = guarded_of(io)->inner;
-
-	return inner->ops->send(inner, frame);
-}
-
-static void flush(struct frame_io *io)
-{
-	struct frame_io *inner = guarded_of(io)->inner;
-
-	inner->ops->flush(inner);
-}
-
-static int wait_for(struct frame_io *io, int timeout_ms)
-{
-	struct frame_io *inner = guarded_of(io)->inner;
-
-	return inner->ops->wait(inner, timeout_ms);
-}
-
-static int close_io(struct frame_io *io)
-{
-	struct frame_io *inner = guarded_of(io)->inner;
-
-	free(io);
-	return inner->ops->close(inner);
 }
 
 static const struct frame_io_ops ops = {
 	.receive = receive,
-	.release = release,
-	.allocate = allocate,
-	.send = send_frame,
-	.flush = flush,
-	.wait = wait_for,
-	.close = close_io,
+	.release = decorator_release,
+	.allocate = decorator_allocate,
+	.send = decorator_send,
+	.flush = decorator_flush,
+	.wait = decorator_wait,
+	.descriptor = decorator_descriptor,
+	.close = decorator_close,
 };
 
 struct frame_io *guard_wrap(struct frame_io *inner, struct guard *guard)
@@ -205,26 +187,25 @@ struct frame_io *guard_wrap(struct frame_io *inner, struct guard *guard)
 
 	if (!w)
 		return NULL;
-	*w = (struct guarded){.io.ops = &ops, .inner = inner, .guard = guard};
-	return &w->io;
+	*w = (struct guarded){.base = {.io.ops = &ops, .inner = inner}, .guard = guard};
+	return &w->base.io;
 }
 
 /* ---- the guard ------------------------------------------------------------------------ */
 
-/* Behind those that are longer, before those alike: the first match is to decide. */
-static void insert(struct guard *g, const struct guard_rule *rule)
+/* Who replaces the rules is not to wait for a moment in which no worker asks them. */
+static int init_lock(pthread_rwlock_t *lock)
 {
-	size_t at = 0;
+	pthread_rwlockattr_t attr;
 
-	while (at < g->rule_count && g->rules[at].key.prefix_len > rule->key.prefix_len)
-		at++;
-	memmove(&g->rules[at + 1], &g->rules[at], (g->rule_count - at) * sizeof(*rule));
-	g->rules[at] = *rule;
-	g->rule_count++;
+	pthread_rwlockattr_init(&attr);
+#ifdef __GLIBC__
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+	return pthread_rwlock_init(lock, &attr);
 }
 
-struct guard *guard_new(
-	const struct filter_config *config, const struct guard_rule *rules, size_t count)
+struct guard *guard_new(const struct filter_config *config)
 {
 	struct guard *g = aligned_alloc(64, sizeof(*g));
 
@@ -232,20 +213,31 @@ struct guard *guard_new(
 		return NULL;
 	memset(g, 0, sizeof(*g));
 	g->config = *config;
-	g->rules = calloc(count + 1, sizeof(*rules));
-	if (!g->rules || getrandom(g->secret, sizeof(g->secret), 0) != sizeof(g->secret)) {
-		guard_free(g);
+	if (init_lock(&g->lock) ||
+		getrandom(g->secret, sizeof(g->secret), 0) != sizeof(g->secret)) {
+		free(g);
 		return NULL;
 	}
-	for (size_t i = 0; i < count; i++)
-		insert(g, &rules[i]);
 	return g;
+}
+
+void guard_set_rules(struct guard *g, struct rule_set *rules)
+{
+	struct rule_set *old;
+
+	pthread_rwlock_wrlock(&g->lock);
+	old = g->rules;
+	g->rules = rules;
+	pthread_rwlock_unlock(&g->lock);
+	rule_set_free(old);
 }
 
 void guard_free(struct guard *guard)
 {
-	if (guard)
-		free(guard->rules);
+	if (!guard)
+		return;
+	rule_set_free(guard->rules);
+	pthread_rwlock_destroy(&guard->lock);
 	free(guard);
 }
 

@@ -12,10 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/pcap_source.h"
+
 #define NSEC 1000000000ull
 
-/* libpcap reads no Ethernet frame that is longer (its MAXIMUM_SNAPLEN). */
-#define FRAME_MAX 262144u
+#define FRAME_MAX PCAP_SOURCE_FRAME_MAX
 #define BUFFER_SIZE (FRAME_HEADROOM + FRAME_MAX)
 
 /* A batch lent, and as many to build in. The pages of long buffers cost nothing until used. */
@@ -25,17 +26,23 @@
 struct pcap_io {
 	struct frame_io io;
 	pcap_t *in;
+	struct pcap_source records; /* that it reads */
 	char *source;               /* what the input is called */
 	struct pcap_pkthdr *header; /* of the packet that was read ahead; NULL: there is none */
 	const uint8_t *packet;
-	uint64_t read; /* packets, also a bad one */
+	uint64_t read;    /* packets, also a bad one */
+	uint64_t skipped; /* of those */
 
 	pcap_t *format;
 	pcap_dumper_t *dump;
 	char *target;    /* what the output will be called */
 	char *temporary; /* what it is called until then; NULL: it is written directly */
 
+	void (*sent)(void *context, const struct frame *frame); /* or NULL */
+	void *sent_context;
+
 	bool ended, discard;
+	uint64_t until_ns; /* packets from then on are left for later */
 	int read_errno, write_errno;
 	char error[512];
 
@@ -66,18 +73,13 @@ static uint8_t *buffer_take(struct pcap_io *p, struct frame *frame)
 	return frame->data;
 }
 
-__attribute__((format(printf, 2, 3))) static void input_failed(
-	struct pcap_io *p, const char *format, ...)
+static void input_failed(struct pcap_io *p)
 {
-	va_list args;
-	int n = snprintf(p->error, sizeof(p->error),
-		"cannot read packet %llu of %s: ", (unsigned long long)p->read, p->source);
-
-	if (n > 0 && (size_t)n < sizeof(p->error)) {
-		va_start(args, format);
-		vsnprintf(p->error + n, sizeof(p->error) - (size_t)n, format, args);
-		va_end(args);
-	}
+	snprintf(p->error, sizeof(p->error),
+		"cannot read packet %llu of %s: %s; the file is damaged, or ends there: editcap IN "
+		"OUT keeps what is before",
+		(unsigned long long)(p->read + p->records.odd + p->records.elsewhere), p->source,
+		pcap_geterr(p->in));
 	p->ended = true;
 	p->read_errno = EBADMSG;
 }
@@ -87,9 +89,15 @@ static void output_failed(struct pcap_io *p)
 	p->write_errno = errno ? errno : EIO;
 	if (!p->ended)
 		snprintf(p->error, sizeof(p->error),
-			"cannot write %s: %s; make room, or give another file", p->target,
+			"cannot write %s: %s; free some space, or give another file", p->target,
 			strerror(p->write_errno));
 	p->ended = true;
+}
+
+/* Not the whole frame and nothing else: cut, or longer than it says. */
+static bool is_odd(const struct pcap_pkthdr *header)
+{
+	return header->caplen != header->len || header->caplen > FRAME_MAX;
 }
 
 /* Reads one packet ahead, unless there is one already. Returns false at the end. */
@@ -99,33 +107,38 @@ static bool read_ahead(struct pcap_io *p)
 
 	if (p->header || p->ended)
 		return !p->ended;
-	p->read++;
-	status = pcap_next_ex(p->in, &p->header, &p->packet);
-	if (status == 1 && p->header->caplen == p->header->len && p->header->caplen <= FRAME_MAX)
+	do {
+		p->read++;
+		status = pcap_next_ex(p->in, &p->header, &p->packet);
+	} while (status == 1 && is_odd(p->header) && ++p->skipped);
+	if (status == 1)
 		return true;
 	if (status == PCAP_ERROR_BREAK)
 		p->ended = true;
-	else if (status == 1)
-		input_failed(p,
-			"the file has %u bytes of a frame of %u; capture whole frames "
-			"(tcpdump -s 0)",
-			p->header->caplen, p->header->len);
 	else
-		input_failed(p, "%s; the file is damaged or not complete", pcap_geterr(p->in));
+		input_failed(p);
 	p->header = NULL;
 	return false;
 }
 
+struct pcap_io_skipped pcap_io_skipped(const struct frame_io *io)
+{
+	const struct pcap_io *p = pcap_io(io);
+
+	return (struct pcap_io_skipped){p->skipped + p->records.odd, p->records.elsewhere};
+}
+
 /*
- * tv_usec holds nanoseconds: the file was opened so. A pcap file's seconds are 32 unsigned bits,
- * but libpcap reads them as signed ones.
+ * tv_usec holds nanoseconds: the file was opened so. A pcap file's numbers have 32 unsigned bits,
+ * but libpcap reads them as signed ones. No time is the end of all times, which until_ns may be.
  */
 static uint64_t header_time(const struct pcap_pkthdr *header)
 {
 	time_t seconds = header->ts.tv_sec;
+	uint64_t time_ns = (seconds < 0 ? (uint32_t)seconds : (uint64_t)seconds) * NSEC +
+			   (uint32_t)header->ts.tv_usec;
 
-	return (seconds < 0 ? (uint32_t)seconds : (uint64_t)seconds) * NSEC +
-	       (uint64_t)header->ts.tv_usec;
+	return time_ns < UINT64_MAX ? time_ns : UINT64_MAX - 1;
 }
 
 bool pcap_io_peek(struct frame_io *io, uint64_t *time_ns)
@@ -138,6 +151,11 @@ bool pcap_io_peek(struct frame_io *io, uint64_t *time_ns)
 	return true;
 }
 
+void pcap_io_read_until(struct frame_io *io, uint64_t time_ns)
+{
+	pcap_io(io)->until_ns = time_ns;
+}
+
 static int receive(struct frame_io *io, struct frame *frames, int max)
 {
 	struct pcap_io *p = pcap_io(io);
@@ -146,7 +164,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	while (n < max && p->free_count && read_ahead(p)) {
 		uint64_t time_ns = header_time(p->header);
 
-		if (n && time_ns / NSEC != frames[0].time_ns / NSEC)
+		if (time_ns >= p->until_ns || (n && time_ns / NSEC != frames[0].time_ns / NSEC))
 			break;
 		frames[n] = (struct frame){};
 		memcpy(buffer_take(p, &frames[n]), p->packet, p->header->caplen);
@@ -188,6 +206,8 @@ static bool send_frame(struct frame_io *io, const struct frame *frame)
 		.len = frame->len,
 	};
 
+	if (p->sent)
+		p->sent(p->sent_context, frame);
 	errno = 0;
 	pcap_dump((u_char *)p->dump, &header, frame->data);
 	if (!p->write_errno && ferror(pcap_dump_file(p->dump)))
@@ -251,37 +271,51 @@ static const struct frame_io_ops ops = {
 	.close = close_io,
 };
 
+/* An interface that is may come later than those that are not, or not at all. */
+static bool is_ethernet(struct pcap_io *p, char *error, size_t size)
+{
+	int type = pcap_datalink(p->in);
+	const char *name;
+
+	if (p->records.link_type >= 0 && !p->records.has_ethernet) {
+		read_ahead(p);
+		if (!p->records.has_ethernet)
+			type = p->records.link_type;
+	}
+	if (type == DLT_EN10MB)
+		return true;
+	name = pcap_datalink_val_to_name(type);
+	snprintf(error, size,
+		"cannot replay %s: its link type is %s (%d), not Ethernet; capture on one Ethernet "
+		"interface, not on \"any\"",
+		p->source, name ? name : "unknown", type);
+	return false;
+}
+
 static bool input_open(struct pcap_io *p, const char *name, char *error, size_t size)
 {
 	char why[PCAP_ERRBUF_SIZE];
-	FILE *file = strcmp(name, "-") ? fopen(name, "re") : stdin;
-	int type;
+	FILE *in = strcmp(name, "-") ? fopen(name, "re") : stdin;
+	FILE *file = in ? pcap_source_open(&p->records, in) : NULL;
 
-	p->source = strdup(file == stdin ? "standard input" : name);
+	p->source = strdup(in == stdin ? "standard input" : name);
 	if (!file || !p->source) {
 		snprintf(error, size, "cannot read %s: %s; give another file", name,
 			strerror(errno));
+		if (file)
+			fclose(file);
+		else if (in && in != stdin)
+			fclose(in);
 		return false;
 	}
 	p->in = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (!p->in) {
 		snprintf(error, size, "cannot read %s: %s; it must be a pcap or pcapng file",
 			p->source, why);
-		if (file != stdin)
-			fclose(file);
+		fclose(file);
 		return false;
 	}
-	type = pcap_datalink(p->in);
-	if (type != DLT_EN10MB) {
-		const char *type_name = pcap_datalink_val_to_name(type);
-
-		snprintf(error, size,
-			"cannot replay %s: its link type is %s (%d), not Ethernet; "
-			"capture on one Ethernet interface, not on \"any\"",
-			p->source, type_name ? type_name : "unknown", type);
-		return false;
-	}
-	return true;
+	return is_ethernet(p, error, size);
 }
 
 /* Opens what will be renamed to the target, with the mode that a new file would have. */
@@ -356,6 +390,7 @@ struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size
 		return NULL;
 	}
 	p->io.ops = &ops;
+	p->until_ns = UINT64_MAX;
 	for (uint32_t i = BUFFERS; i--;)
 		buffer_release(p, i);
 	if (!input_open(p, in, error, size) || !output_open(p, out, error, size)) {
@@ -363,6 +398,15 @@ struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size
 		return NULL;
 	}
 	return &p->io;
+}
+
+void pcap_io_watch(
+	struct frame_io *io, void (*sent)(void *context, const struct frame *frame), void *context)
+{
+	struct pcap_io *p = pcap_io(io);
+
+	p->sent = sent;
+	p->sent_context = context;
 }
 
 void pcap_io_discard(struct frame_io *io)

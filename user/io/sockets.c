@@ -7,18 +7,12 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/keep_errno.h"
+
 #define DOORBELL UINT32_MAX /* among the numbers of sockets */
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
 
 /* ---- what a call brings --------------------------------------------------------------- */
 
@@ -128,7 +122,7 @@ static bool call(struct sockets *s, struct udp_socket *k)
 		take_message(s, k, i);
 	}
 	guess_next(k, s->arrivals[n - 1].segment, s->messages[n - 1].msg_len);
-	s->now_ns = clock_ns(CLOCK_REALTIME);
+	s->now_ns = clock_realtime_ns();
 	return true;
 }
 
@@ -181,6 +175,17 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 	return 0;
 }
 
+static int descriptor(const struct frame_io *io, int *timeout_ms)
+{
+	const struct sockets *s = sockets_of(io);
+
+	if (s->ready_count || s->next_part < s->part_count)
+		*timeout_ms = 0;
+	else if (s->out && *timeout_ms > 1)
+		*timeout_ms = 1;
+	return s->borrowed ? -1 : s->poll;
+}
+
 /* ---- frames --------------------------------------------------------------------------- */
 
 /* The next datagram of a train that lies in one slot, in a buffer of its own. */
@@ -198,6 +203,10 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	struct sockets *s = sockets_of(io);
 	int n = 0;
 
+	if (s->borrowed) {
+		sockets_flush(io); /* what found no room */
+		return 0;
+	}
 	if (s->next_part == s->part_count && !refill(s))
 		return 0;
 	while (n < max && s->next_part < s->part_count) {
@@ -220,6 +229,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 		frames[n] = (struct frame){
 			.data = sockets_write_headers(a, payload, len),
 			.time_ns = a->time_ns ? a->time_ns : s->now_ns,
+			.taken_ns = s->now_ns,
 			.cookie = buffer,
 			.is_rx = true,
 			.from_kernel = true,
@@ -255,7 +265,7 @@ static int close_sockets(struct frame_io *io)
 {
 	struct sockets *s = sockets_of(io);
 
-	for (unsigned i = 0; i < s->count; i++)
+	for (unsigned i = 0; !s->borrowed && i < s->count; i++)
 		close(s->sockets[i].fd);
 	free_sockets(s);
 	return 0;
@@ -268,6 +278,7 @@ static const struct frame_io_ops sockets_ops = {
 	.send = sockets_send,
 	.flush = sockets_flush,
 	.wait = wait_for_frames,
+	.descriptor = descriptor,
 	.close = close_sockets,
 };
 
@@ -285,7 +296,7 @@ static int adopt(struct sockets *s, unsigned number, int fd)
 	socklen_t len = sizeof(name), index_len = sizeof(int);
 	int ifindex = 0;
 
-	if (getsockname(fd, &name.any, &len) || watch(s, fd, number))
+	if (getsockname(fd, &name.any, &len) || (!s->borrowed && watch(s, fd, number)))
 		return -1;
 	getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, &index_len);
 	*k = (struct udp_socket){
@@ -325,10 +336,9 @@ static int set_up(struct sockets *s, const int *fds)
 	return 0;
 }
 
-struct frame_io *sockets_open(const int *fds, unsigned count, int doorbell)
+static struct frame_io *open_sockets(const int *fds, unsigned count, int doorbell, bool borrowed)
 {
 	struct sockets *s = calloc(1, sizeof(*s) + count * sizeof(s->sockets[0]));
-	int saved;
 
 	if (!s)
 		return NULL;
@@ -336,12 +346,22 @@ struct frame_io *sockets_open(const int *fds, unsigned count, int doorbell)
 	s->poll = -1;
 	s->doorbell = doorbell;
 	s->count = count;
+	s->borrowed = borrowed;
 	if (!set_up(s, fds))
 		return &s->io;
-	saved = errno;
+	KEEP_ERRNO;
 	free_sockets(s);
-	errno = saved;
 	return NULL;
+}
+
+struct frame_io *sockets_open(const int *fds, unsigned count, int doorbell)
+{
+	return open_sockets(fds, count, doorbell, false);
+}
+
+struct frame_io *sockets_open_sender(const int *fds, unsigned count)
+{
+	return open_sockets(fds, count, -1, true);
 }
 
 /* ---- the account ---------------------------------------------------------------------- */
@@ -368,18 +388,18 @@ void sockets_account(const struct frame_io *io, struct sockets_account *account)
 	};
 	for (unsigned i = 0; i < FRAME_BATCH; i++)
 		account->slots += s->slots[i] != NONE;
-	for (unsigned i = 0; i < s->count; i++)
+	for (unsigned i = 0; !s->borrowed && i < s->count; i++)
 		account->rx_dropped += dropped(s->sockets[i].fd);
 }
 
 void sockets_drain(struct frame_io *io, int timeout_ms)
 {
 	const struct sockets *s = sockets_of(io);
-	const uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000u;
+	const uint64_t deadline = clock_ns() + (uint64_t)timeout_ms * 1000000u;
 
 	for (;;) {
 		sockets_flush(io);
-		if (!s->out || clock_ns(CLOCK_MONOTONIC) >= deadline)
+		if (!s->out || clock_ns() >= deadline)
 			return;
 		poll(NULL, 0, 1);
 	}

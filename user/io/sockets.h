@@ -40,6 +40,12 @@ int sockets_bind(int family, uint16_t port, const char *iface, enum sockets_shar
  */
 struct frame_io *sockets_open(const int *fds, unsigned count, int doorbell);
 
+/*
+ * For another thread, to send by the same sockets, which stay the caller's: it receives nothing.
+ * They outlive it. Returns NULL with errno.
+ */
+struct frame_io *sockets_open_sender(const int *fds, unsigned count);
+
 /* Has what is sent to a peer leave by this interface, where that is not the route's to say: to a
  * link-local address, and by sockets that hear one interface. 0: any. */
 void sockets_set_ifindex(struct udpxdp_endpoint *peer, uint32_t ifindex);

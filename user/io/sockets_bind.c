@@ -44,11 +44,14 @@ static const struct setting wanted[] = {
 	{SOL_UDP, UDP_GRO, 1},
 	{},
 };
-/* The groups that others joined are not ours. */
+/* The groups that others joined are not ours. A router may fragment what we send, as it may what
+ * leaves by AF_XDP: what has DF set is lost where the path is narrower, until the kernel is told.
+ */
 static const struct setting wanted_ipv4[] = {
 	{IPPROTO_IP, IP_RECVTTL, 1},
 	{IPPROTO_IP, IP_RECVTOS, 1},
 	{IPPROTO_IP, IP_MULTICAST_ALL, 0},
+	{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT},
 	{},
 };
 static const struct setting wanted_ipv6[] = {

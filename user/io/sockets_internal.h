@@ -61,6 +61,7 @@ struct sockets {
 	uint8_t *area;
 	int poll, doorbell;
 	unsigned count;
+	bool borrowed; /* the sockets are another's, who receives */
 
 	uint16_t free[SOCKETS_BUFFERS];
 	unsigned free_count, lent;

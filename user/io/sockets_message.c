@@ -4,11 +4,9 @@
 #include <netinet/udp.h>
 #include <time.h>
 
-#include "base/build.h"
+#include "base/headers.h"
 #include "io/sockets.h"
 #include "udpxdp/packet.h"
-
-#define IFINDEX_MAC 0x02 /* locally administered, and no group */
 
 static struct udpxdp_addr from_ipv4(const struct in_addr *addr)
 {
@@ -26,17 +24,9 @@ static struct udpxdp_addr from_ipv6(const struct in6_addr *addr)
 	return a;
 }
 
-static void mac_set_ifindex(uint8_t mac[6], uint32_t ifindex)
-{
-	ifindex = PACKET_BE32(ifindex);
-	mac[0] = IFINDEX_MAC;
-	mac[1] = 0;
-	memcpy(mac + 2, &ifindex, 4);
-}
-
 void sockets_set_ifindex(struct udpxdp_endpoint *peer, uint32_t ifindex)
 {
-	mac_set_ifindex(peer->mac, ifindex);
+	frame_mac_of_ifindex(peer->mac, ifindex);
 }
 
 static uint32_t mac_ifindex(const uint8_t mac[6])
@@ -44,7 +34,7 @@ static uint32_t mac_ifindex(const uint8_t mac[6])
 	uint32_t ifindex;
 
 	memcpy(&ifindex, mac + 2, 4);
-	return mac[0] == IFINDEX_MAC && !mac[1] ? PACKET_BE32(ifindex) : 0;
+	return mac[0] == 0x02 && !mac[1] ? PACKET_BE32(ifindex) : 0;
 }
 
 /* ---- what came ------------------------------------------------------------------------ */
@@ -80,7 +70,7 @@ static void read_ipv4(struct sockets_arrival *a, const struct cmsghdr *c)
 			(info.ipi_spec_dst.s_addr &&
 				info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr))
 			memset(a->path.peer.mac, 0xff, 6);
-		mac_set_ifindex(a->path.local.mac, info.ipi_ifindex);
+		frame_mac_of_ifindex(a->path.local.mac, info.ipi_ifindex);
 	} else if (c->cmsg_type == IP_TTL) {
 		a->path.ttl = read_int(c);
 	} else if (c->cmsg_type == IP_TOS) {
@@ -95,7 +85,7 @@ static void read_ipv6(struct sockets_arrival *a, const struct cmsghdr *c)
 	if (c->cmsg_type == IPV6_PKTINFO) {
 		memcpy(&info, CMSG_DATA(c), sizeof(info));
 		a->path.peer.addr = from_ipv6(&info.ipi6_addr);
-		mac_set_ifindex(a->path.local.mac, info.ipi6_ifindex);
+		frame_mac_of_ifindex(a->path.local.mac, info.ipi6_ifindex);
 	} else if (c->cmsg_type == IPV6_HOPLIMIT) {
 		a->path.ttl = read_int(c);
 	} else if (c->cmsg_type == IPV6_TCLASS) {
@@ -108,7 +98,7 @@ static uint64_t read_time(const struct cmsghdr *c)
 	struct timespec t;
 
 	memcpy(&t, CMSG_DATA(c), sizeof(t));
-	return (uint64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+	return (uint64_t)t.tv_sec * UDPXDP_NSEC_PER_SEC + t.tv_nsec;
 }
 
 void sockets_read_message(
@@ -149,18 +139,25 @@ static bool is_link_local(const struct udpxdp_addr *a)
 bool sockets_read_frame(
 	struct sockets_flow *flow, const struct frame *frame, uint8_t **payload, uint32_t *len)
 {
-	const uint8_t *data = frame->data;
+	/* An answer begins at any address, but the grammar is for aligned frames. */
+	_Alignas(8) uint8_t data[ETH_HEADER_LEN + UDPXDP_VLAN_TAGS_MAX * VLAN_TAG_LEN +
+				 IPV4_HEADER_LEN_MAX + UDP_HEADER_LEN];
+	const uint32_t copied = frame->len < sizeof(data) ? frame->len : sizeof(data);
+	const uint8_t *ip;
 	struct frame_info info;
 
-	if (frame_classify(data, data + frame->len, frame->len, &info) != FRAME_UDP)
+	memcpy(data, frame->data, copied);
+	if (frame_classify(data, data + copied, frame->len, &info) != FRAME_UDP)
 		return false;
+	ip = data + info.l3;
 	*flow = (struct sockets_flow){
 		.local = info.source,
 		.peer = info.dest,
 		.local_port = info.source_port,
 		.peer_port = info.dest_port,
 		.ifindex = mac_ifindex(data),
-		.ttl = data[info.l3 + (info.version == 4 ? 8 : 7)],
+		.ttl = info.version == 4 ? ip[8] : ip[7],
+		.tos = info.version == 4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4),
 	};
 	*payload = frame->data + info.payload;
 	*len = info.payload_len;
@@ -209,7 +206,7 @@ void sockets_write_message(struct msghdr *message, struct sockets_name *name, vo
 	const struct sockets_flow *flow, uint16_t segment)
 {
 	const bool ipv4 = udpxdp_addr_is_ipv4(&flow->peer);
-	const int ttl = flow->ttl;
+	const int ttl = flow->ttl, tos = flow->tos;
 
 	message->msg_name = name;
 	message->msg_control = control;
@@ -221,6 +218,9 @@ void sockets_write_message(struct msghdr *message, struct sockets_name *name, vo
 	if (flow->ttl != SOCKETS_TTL)
 		put(message, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_TTL : IPV6_HOPLIMIT, &ttl,
 			sizeof(ttl));
+	if (tos)
+		put(message, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_TOS : IPV6_TCLASS, &tos,
+			sizeof(tos));
 	if (segment)
 		put(message, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment));
 }

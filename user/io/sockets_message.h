@@ -50,7 +50,7 @@ struct sockets_flow {
 	struct udpxdp_addr local, peer; /* local unspecified: as the route says */
 	uint16_t local_port, peer_port;
 	uint32_t ifindex; /* of the interface that it came by; 0: not known */
-	uint32_t ttl;
+	uint16_t ttl, tos;
 };
 
 /*

@@ -9,18 +9,21 @@
 #include <systemd/sd-event.h>
 
 #include "netlink/link.h"
+#include "netlink/links.h"
 #include "udpxdp/host.h"
 
 /*
  * Asks the kernel for everything at once (ifindex 0: see below): every usable address of the host
  * (not loopback, not link-local ones of other interfaces, not tentative IPv6 ones), the
- * interface's MAC and MTU. An interface that is a port of a bridge or bond counts its master's
- * addresses as its own. ifindex 0 stands for all interfaces: every address is on it, loopback ones
- * come last, there is no MAC, and the MTU is 0. Returns a snapshot that free() frees; or NULL with
- * errno: ENODEV when there is no such interface, ENOTSUP when it does not carry Ethernet frames.
- * *link is set only with a snapshot.
+ * interface's MAC and MTU, and by which MAC addresses and VLANs the kernel takes frames there, of
+ * those VLANs that are chosen. The addresses of its master and of the VLAN devices above it count
+ * as the interface's own, on their VLAN. ifindex 0 stands for all interfaces: every address is on
+ * it, loopback ones come last, there is no MAC, and the MTU is 0. Returns a snapshot that free()
+ * frees; or NULL with errno: ENODEV when there is no such interface, ENOTSUP when it does not carry
+ * Ethernet frames. *link is set only with a snapshot.
  */
-struct udpxdp_host *addresses_read(int ifindex, struct link_facts *link);
+struct udpxdp_host *addresses_read(
+	int ifindex, const struct vlan_set *vlans, struct link_facts *link);
 
 struct addresses;
 

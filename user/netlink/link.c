@@ -71,6 +71,28 @@ static void read_vlan(struct link_facts *f, const struct link_row *row)
 	f->tag.tpid = ntohs(mnl_attr_get_u16(vlan[IFLA_VLAN_PROTOCOL]));
 }
 
+static void read_bridge(struct link_facts *f, const struct link_row *row)
+{
+	const struct nlattr *bridge[IFLA_BR_VLAN_FILTERING + 1] = {};
+
+	if (strcmp(f->kind, "bridge") || !row->info[IFLA_INFO_DATA])
+		return;
+	netlink_nested(row->info[IFLA_INFO_DATA], bridge, IFLA_BR_VLAN_FILTERING);
+	f->filters_vlans =
+		bridge[IFLA_BR_VLAN_FILTERING] && mnl_attr_get_u8(bridge[IFLA_BR_VLAN_FILTERING]);
+}
+
+static void read_ipvlan(struct link_facts *f, const struct link_row *row)
+{
+	const struct nlattr *ipvlan[IFLA_IPVLAN_MODE + 1] = {};
+
+	if (strcmp(f->kind, "ipvlan") || !row->info[IFLA_INFO_DATA])
+		return;
+	netlink_nested(row->info[IFLA_INFO_DATA], ipvlan, IFLA_IPVLAN_MODE);
+	f->layer3 = ipvlan[IFLA_IPVLAN_MODE] &&
+		    mnl_attr_get_u16(ipvlan[IFLA_IPVLAN_MODE]) != IPVLAN_MODE_L2;
+}
+
 static void read_itself(struct link_facts *f, const struct link_row *row)
 {
 	const struct nlattr *slave[IFLA_BOND_SLAVE_MAX + 1] = {};
@@ -90,6 +112,8 @@ static void read_itself(struct link_facts *f, const struct link_row *row)
 	if (!row->attrs[IFLA_LINK_NETNSID])
 		f->lower = (int)number(row->attrs[IFLA_LINK]);
 	read_vlan(f, row);
+	read_ipvlan(f, row);
+	read_bridge(f, row);
 	read_xdp(f, row->attrs[IFLA_XDP]);
 	if (row->info[IFLA_INFO_SLAVE_DATA] && row->info[IFLA_INFO_SLAVE_KIND] &&
 		!strcmp(mnl_attr_get_str(row->info[IFLA_INFO_SLAVE_KIND]), "bond")) {
@@ -179,4 +203,31 @@ int link_read(int ifindex, struct link_facts *facts)
 	mnl_socket_close(socket);
 	errno = error;
 	return error ? -1 : 0;
+}
+
+unsigned link_storey(int ifindex)
+{
+	struct mnl_socket *socket = netlink_open(0);
+	struct link_facts link;
+	unsigned storey = 0;
+
+	/* A veth names its other end so. */
+	while (socket && storey < LINK_STOREYS_MAX && !link_read_itself(socket, ifindex, &link) &&
+		link.lower && strcmp(link.kind, "veth")) {
+		ifindex = link.lower;
+		storey++;
+	}
+	if (socket)
+		mnl_socket_close(socket);
+	return storey;
+}
+
+int link_neighbour_holder(struct mnl_socket *socket, int ifindex)
+{
+	struct link_facts link, master;
+
+	if (link_read_itself(socket, ifindex, &link) || !link.master ||
+		link_read_itself(socket, link.master, &master) || !strcmp(master.kind, "vrf"))
+		return ifindex;
+	return link.master;
 }

@@ -8,13 +8,16 @@
 #include "netlink/netlink.h"
 
 #define LINK_KIND_SIZE 16
-#define LINK_VLANS_MAX 8 /* devices above that are kept by name */
+#define LINK_VLANS_MAX 8   /* devices above that are kept by name */
+#define LINK_STOREYS_MAX 8 /* devices above each other, as the kernel allows */
 
 struct link_facts {
 	int ifindex;
 	char name[IFNAMSIZ];
 	char kind[LINK_KIND_SIZE]; /* "veth", "bond", "bridge", "vlan", …; "": hardware */
 	bool ethernet, loopback, up, carrier;
+	bool filters_vlans; /* a bridge that knows its ports' VLANs */
+	bool layer3;        /* an ipvlan in mode l3 or l3s, which has no frames */
 	bool has_mac;
 	uint8_t mac[6];
 	uint32_t mtu;
@@ -41,5 +44,12 @@ int link_read(int ifindex, struct link_facts *facts);
 /* The same, but nothing of the others: their names, kinds and number stay empty. An interface can
  * be renamed: this says what it is called now. */
 int link_read_itself(struct mnl_socket *socket, int ifindex, struct link_facts *facts);
+
+/* How many devices of this namespace it stands on, LINK_STOREYS_MAX at most. */
+unsigned link_storey(int ifindex);
+
+/* On which device the kernel keeps an interface's neighbours: a port's are its bridge's or bond's,
+ * a VRF's member has its own. Itself, where its master cannot be read. */
+int link_neighbour_holder(struct mnl_socket *socket, int ifindex);
 
 #endif

@@ -2,7 +2,6 @@
 #include "netlink/neighbours.h"
 
 #include <errno.h>
-#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +10,19 @@
 #include <sys/socket.h>
 
 #include "base/keep_errno.h"
-#include "netlink/route.h"
+#include "netlink/beyond.h"
+#include "netlink/link.h"
+#include "netlink/resolver.h"
 #include "udpxdp/service.h"
 
 #define PENDING_MAX 64
+#define ABSENT_MAX 64 /* who did not answer, remembered */
+#define DEVICES_MAX 64
+#define NO_VLAN UINT32_MAX
+#define ABSENT_USEC 10000000
+#define ASKS_MAX 64           /* neighbours that the kernel is made to look for, a second */
+#define FOLLOW_ASKS_MAX 32    /* the same, of those who are followed */
 #define PATIENCE_USEC 3000000 /* the kernel itself gives up after three requests, one a second */
-#define USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
 
 struct pending {
 	struct hop hop;
@@ -29,77 +35,34 @@ struct pending {
 struct neighbours {
 	sd_event *loop;
 	int ifindex;
+	int (*use)(int ifindex, const struct udpxdp_addr *addr); /* resolver_use(), or who may */
+	int holder; /* on which device the neighbours are: a port's are its bridge's or bond's */
+	struct device { /* others, as known since a second ago at most */
+		int ifindex;
+		uint32_t vlan; /* whose neighbours it has; NO_VLAN: it is none of our interface's */
+	} devices[DEVICES_MAX];
+	unsigned device_count;
+	struct neighbour_table *table;
+	struct absent {
+		struct udpxdp_addr addr;
+		uint32_t vlan;
+		uint64_t until; /* microseconds; 0: free */
+	} absent[ABSENT_MAX];
+	unsigned next_absent, asks, follow_asks;
 	struct mnl_socket *questions, *events;
 	sd_event_source *event_source, *timer;
+	struct beyond *beyond;
 	unsigned count;
 	struct pending pending[PENDING_MAX]; /* in the order in which they were asked for */
 };
-
-/* ---- what the kernel knows of a hop --------------------------------------------------- */
-
-struct neighbour {
-	unsigned state;
-	bool has_mac;
-	uint8_t mac[6];
-};
-
-static int parse_neighbour(const struct nlmsghdr *message, void *context)
-{
-	const struct nlattr *attrs[NDA_LLADDR + 1] = {0};
-	const struct ndmsg *header = mnl_nlmsg_get_payload(message);
-	struct neighbour *neighbour = context;
-
-	netlink_attributes(message, sizeof(*header), attrs, NDA_LLADDR);
-	neighbour->state = header->ndm_state;
-	neighbour->has_mac = netlink_get_mac(neighbour->mac, attrs[NDA_LLADDR]);
-	return MNL_CB_OK;
-}
-
-static struct nlmsghdr *about_hop(
-	void *buffer, uint16_t type, uint16_t flags, uint8_t ndm_flags, const struct hop *hop)
-{
-	struct nlmsghdr *message = netlink_question(buffer, type, flags);
-	struct ndmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-
-	header->ndm_family = hop->family;
-	header->ndm_ifindex = hop->ifindex;
-	header->ndm_flags = ndm_flags;
-	netlink_put_addr(message, NDA_DST, &hop->addr);
-	return message;
-}
-
-/* As it is now; NUD_NONE when the kernel has never heard of it. */
-static struct neighbour look_up(struct neighbours *n, const struct hop *hop)
-{
-	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
-	struct neighbour found = {.state = NUD_NONE};
-
-	netlink_ask(
-		n->questions, about_hop(buffer, RTM_GETNEIGH, 0, 0, hop), parse_neighbour, &found);
-	return found;
-}
-
-/* Has the kernel find it, or find out whether what it knows still holds. */
-static int make_kernel_resolve(struct neighbours *n, const struct hop *hop)
-{
-	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
-
-	return netlink_ask(n->questions,
-		about_hop(buffer, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK, NTF_USE, hop), NULL,
-		NULL);
-}
 
 /* ---- who waits ------------------------------------------------------------------------ */
 
 static bool find_pending(const struct neighbours *n, const struct hop *hop, unsigned *i)
 {
-	for (*i = 0; *i < n->count; (*i)++) {
-		const struct hop *other = &n->pending[*i].hop;
-
-		if (other->ifindex == hop->ifindex && other->family == hop->family &&
-			udpxdp_addr_equal(&other->addr, &hop->addr))
+	for (*i = 0; *i < n->count; (*i)++)
+		if (hop_equal(&n->pending[*i].hop, hop))
 			return true;
-	}
 	return false;
 }
 
@@ -143,8 +106,8 @@ static void settle(struct neighbours *n, struct hop hop)
 
 	if (!find_pending(n, &hop, &i))
 		return;
-	found = look_up(n, &hop);
-	if (!(found.state & (USABLE | NUD_FAILED)))
+	found = hop_look_up(n->questions, &hop);
+	if (!(found.state & (NEIGHBOUR_USABLE | NUD_FAILED)))
 		return;
 	do {
 		if (found.state & NUD_FAILED)
@@ -168,23 +131,194 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *context)
 	return 0;
 }
 
+/* ---- the table of who is on the link --------------------------------------------------- */
+
+/* Of whose VLAN a device of the host has the neighbours: 0, or a VLAN device's on the interface. */
+static uint32_t vlan_of(struct neighbours *n, int ifindex)
+{
+	struct device device = {.ifindex = ifindex, .vlan = NO_VLAN};
+	struct link_facts link;
+
+	if (ifindex == n->holder)
+		return 0;
+	for (unsigned i = 0; i < n->device_count; i++)
+		if (n->devices[i].ifindex == ifindex)
+			return n->devices[i].vlan;
+	if (n->device_count == DEVICES_MAX)
+		return NO_VLAN;
+	if (!link_read_itself(n->questions, ifindex, &link) && link.tag.tpid &&
+		(link.lower == n->ifindex || link.lower == n->holder))
+		device.vlan = link.tag.tci & 0xfff;
+	n->devices[n->device_count++] = device;
+	return device.vlan;
+}
+
+/* The device that has the neighbours of a VLAN; 0: there is none. */
+static int device_of(struct neighbours *n, uint32_t vlan)
+{
+	struct link_facts link;
+
+	if (!vlan)
+		return n->holder;
+	for (unsigned i = 0; i < n->device_count; i++)
+		if (n->devices[i].vlan == vlan)
+			return n->devices[i].ifindex;
+	if (link_read(n->ifindex, &link))
+		return 0;
+	for (unsigned i = 0; i < link.vlan_count && i < LINK_VLANS_MAX; i++) {
+		int ifindex = (int)if_nametoindex(link.vlan_names[i]);
+
+		if (ifindex && vlan_of(n, ifindex) == vlan)
+			return ifindex;
+	}
+	return 0;
+}
+
+static void forget_absent(struct neighbours *n, struct absent *a)
+{
+	uint8_t mac[6];
+
+	if (a->until && neighbour_table_find(n->table, &a->addr, a->vlan, mac) == NEIGHBOUR_NONE)
+		neighbour_table_set(n->table, &a->addr, a->vlan, NEIGHBOUR_UNKNOWN, NULL);
+	a->until = 0;
+}
+
+static void set_absent(struct neighbours *n, const struct udpxdp_addr *addr, uint32_t vlan)
+{
+	struct absent *a = &n->absent[n->next_absent++ % ABSENT_MAX];
+
+	forget_absent(n, a);
+	a->addr = *addr;
+	a->vlan = vlan;
+	sd_event_now(n->loop, CLOCK_MONOTONIC, &a->until);
+	a->until += ABSENT_USEC;
+	neighbour_table_set(n->table, addr, vlan, NEIGHBOUR_NONE, NULL);
+}
+
+static void note(struct neighbours *n, const struct udpxdp_addr *addr, uint32_t vlan,
+	const struct neighbour *neighbour)
+{
+	if (neighbour->state & NEIGHBOUR_USABLE && neighbour->has_mac)
+		neighbour_table_set(n->table, addr, vlan, NEIGHBOUR_FOUND, neighbour->mac);
+	else if (neighbour->state & NUD_FAILED)
+		set_absent(n, addr, vlan);
+	else if (neighbour->state == NUD_NONE)
+		neighbour_table_set(n->table, addr, vlan, NEIGHBOUR_UNKNOWN, NULL);
+}
+
+/* What the kernel says of a neighbour: state NUD_NONE when it is no more. */
+static bool read_message(
+	const struct nlmsghdr *message, struct hop *hop, struct neighbour *neighbour)
+{
+	const struct nlattr *attrs[NDA_LLADDR + 1] = {0};
+	const struct ndmsg *header = mnl_nlmsg_get_payload(message);
+
+	netlink_attributes(message, sizeof(*header), attrs, NDA_LLADDR);
+	*hop = (struct hop){.ifindex = header->ndm_ifindex, .family = header->ndm_family};
+	*neighbour = (struct neighbour){.state = NUD_NONE};
+	if (message->nlmsg_type != RTM_DELNEIGH)
+		neighbour->state = header->ndm_state;
+	neighbour->has_mac = netlink_get_mac(neighbour->mac, attrs[NDA_LLADDR]);
+	return netlink_get_addr(&hop->addr, hop->family, attrs[NDA_DST]);
+}
+
+/* Of VLANs they come when they are asked for: a question cannot be asked within another. */
+static int parse_all(const struct nlmsghdr *message, void *context)
+{
+	struct neighbours *n = context;
+	struct neighbour neighbour;
+	struct hop hop;
+
+	if (read_message(message, &hop, &neighbour) && hop.ifindex == n->holder)
+		note(n, &hop.addr, 0, &neighbour);
+	return MNL_CB_OK;
+}
+
+/* All that the kernel has. */
+static int note_all(struct neighbours *n)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[NETLINK_QUESTION_SIZE];
+	struct nlmsghdr *message = netlink_question(buffer, RTM_GETNEIGH, NLM_F_DUMP);
+
+	mnl_nlmsg_put_extra_header(message, sizeof(struct ndmsg));
+	return netlink_ask(n->questions, message, parse_all, n);
+}
+
+const struct neighbour_table *neighbours_table(const struct neighbours *n)
+{
+	return n->table;
+}
+
+void neighbours_ask(struct neighbours *n, const struct udpxdp_addr *addr, uint32_t vlan)
+{
+	const struct hop hop = {.ifindex = device_of(n, vlan),
+		.family = udpxdp_addr_is_ipv4(addr) ? AF_INET : AF_INET6,
+		.addr = *addr};
+	struct neighbour found;
+
+	if (!hop.ifindex) {
+		set_absent(n, addr, vlan);
+		return;
+	}
+	found = hop_look_up(n->questions, &hop);
+	if (found.state & NEIGHBOUR_USABLE)
+		note(n, addr, vlan, &found);
+	if ((!(found.state & NEIGHBOUR_USABLE) || found.state & NUD_STALE) &&
+		n->asks++ < ASKS_MAX && n->use(hop.ifindex, &hop.addr) &&
+		!(found.state & NEIGHBOUR_USABLE))
+		set_absent(n, addr, vlan);
+}
+
+void neighbours_follow(struct neighbours *n, const struct udpxdp_addr *addr, uint32_t vlan)
+{
+	struct neighbour found;
+	struct hop hop;
+
+	if (!beyond_follow(n->beyond, addr, vlan, &hop, &found))
+		return;
+	if (udpxdp_addr_equal(&hop.addr, addr))
+		note(n, addr, vlan, &found);
+	if ((!(found.state & NEIGHBOUR_USABLE) || found.state & NUD_STALE) &&
+		n->follow_asks++ < FOLLOW_ASKS_MAX)
+		n->use(hop.ifindex, &hop.addr);
+}
+
+void neighbours_periodic(struct neighbours *n)
+{
+	uint64_t now;
+
+	n->asks = n->follow_asks = 0;
+	beyond_periodic(n->beyond);
+	n->device_count = 0;
+	sd_event_now(n->loop, CLOCK_MONOTONIC, &now);
+	for (unsigned i = 0; i < ABSENT_MAX; i++)
+		if (n->absent[i].until && n->absent[i].until <= now)
+			forget_absent(n, &n->absent[i]);
+}
+
 static int parse_event(const struct nlmsghdr *message, void *context)
 {
-	const struct nlattr *attrs[NDA_DST + 1] = {0};
-	const struct ndmsg *header = mnl_nlmsg_get_payload(message);
-	struct hop hop = {.ifindex = header->ndm_ifindex, .family = header->ndm_family};
+	struct neighbours *n = context;
+	struct neighbour neighbour;
+	struct hop hop;
+	uint32_t vlan;
 
-	if (message->nlmsg_type != RTM_NEWNEIGH)
+	if (!read_message(message, &hop, &neighbour))
 		return MNL_CB_OK;
-	netlink_attributes(message, sizeof(*header), attrs, NDA_DST);
-	if (netlink_get_addr(&hop.addr, hop.family, attrs[NDA_DST]))
-		settle(context, hop);
+	vlan = vlan_of(n, hop.ifindex);
+	if (vlan != NO_VLAN)
+		note(n, &hop.addr, vlan, &neighbour);
+	beyond_note(n->beyond, &hop, &neighbour);
+	if (neighbour.state != NUD_NONE)
+		settle(n, hop);
 	return MNL_CB_OK;
 }
 
 /* Events were lost: look for oneself. */
 static void settle_all(struct neighbours *n)
 {
+	note_all(n);
+	beyond_look_again(n->beyond);
 	for (unsigned i = n->count; i--;)
 		if (i < n->count)
 			settle(n, n->pending[i].hop);
@@ -223,23 +357,23 @@ void neighbours_resolve(struct neighbours *n, const struct udpxdp_addr *peer,
 		return;
 	}
 	if (n->count == PENDING_MAX) {
-		done(context, NULL, "too many peers are being looked for; try again");
+		done(context, NULL, "too many peers are being resolved; try again");
 		return;
 	}
 	sd_event_now(n->loop, CLOCK_MONOTONIC, &p.deadline);
 	p.deadline += PATIENCE_USEC;
 	n->pending[n->count++] = p;
-	found = look_up(n, &p.hop);
-	if (!(found.state & USABLE) || found.state & NUD_STALE) {
-		if (make_kernel_resolve(n, &p.hop) && !(found.state & USABLE)) {
+	found = hop_look_up(n->questions, &p.hop);
+	if (!(found.state & NEIGHBOUR_USABLE) || found.state & NUD_STALE) {
+		if (n->use(p.hop.ifindex, &p.hop.addr) && !(found.state & NEIGHBOUR_USABLE)) {
 			snprintf(error, sizeof(error),
-				"the kernel does not look for the next hop: %s; see ip neighbour",
+				"the kernel cannot resolve the next hop: %s; see ip neighbour",
 				strerror(errno));
 			end(n, n->count - 1, NULL, error);
 			return;
 		}
 	}
-	if (found.state & USABLE)
+	if (found.state & NEIGHBOUR_USABLE)
 		settle(n, p.hop);
 	else
 		arm_timer(n);
@@ -251,10 +385,16 @@ static int start(struct neighbours *n)
 {
 	int result;
 
+	n->table = neighbour_table_new();
+	if (!n->table)
+		return -1;
 	n->questions = netlink_open(0);
 	n->events = n->questions ? netlink_open(RTMGRP_NEIGH) : NULL;
-	if (!n->events)
+	n->beyond = n->events ? beyond_open(n->loop, n->questions, n->table, n->ifindex) : NULL;
+	if (!n->beyond)
 		return -1;
+	n->holder = link_neighbour_holder(n->questions, n->ifindex);
+	note_all(n);
 	result = sd_event_add_io(
 		n->loop, &n->event_source, mnl_socket_get_fd(n->events), EPOLLIN, on_event, n);
 	if (result >= 0)
@@ -274,6 +414,7 @@ struct neighbours *neighbours_open(sd_event *loop, int ifindex)
 		return NULL;
 	n->loop = loop;
 	n->ifindex = ifindex;
+	n->use = resolver_use;
 	if (start(n)) {
 		KEEP_ERRNO;
 
@@ -283,17 +424,25 @@ struct neighbours *neighbours_open(sd_event *loop, int ifindex)
 	return n;
 }
 
+void neighbours_resolve_by(
+	struct neighbours *n, int (*use)(int ifindex, const struct udpxdp_addr *addr))
+{
+	n->use = use;
+}
+
 void neighbours_close(struct neighbours *n)
 {
 	if (!n)
 		return;
 	while (n->count)
-		end(n, 0, NULL, "udpxdp is stopping; start it again");
+		end(n, 0, NULL, "the server is stopping; try again later");
 	sd_event_source_disable_unref(n->event_source);
+	beyond_close(n->beyond);
 	sd_event_source_disable_unref(n->timer);
 	if (n->events)
 		mnl_socket_close(n->events);
 	if (n->questions)
 		mnl_socket_close(n->questions);
+	free(n->table);
 	free(n);
 }

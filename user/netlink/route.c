@@ -51,6 +51,17 @@ static bool is_link_local(const struct udpxdp_addr *addr)
 	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
 }
 
+/* The VRF that the interface is in, which has routes of its own; 0: none. */
+static int vrf_of(struct mnl_socket *socket, int ifindex)
+{
+	struct link_facts ours, master;
+
+	if (link_read_itself(socket, ifindex, &ours) || !ours.master ||
+		link_read_itself(socket, ours.master, &master) || strcmp(master.kind, "vrf"))
+		return 0;
+	return ours.master;
+}
+
 static int ask_route(
 	struct mnl_socket *socket, int ifindex, const struct udpxdp_addr *peer, struct route *route)
 {
@@ -58,12 +69,15 @@ static int ask_route(
 	struct nlmsghdr *message = netlink_question(buffer, RTM_GETROUTE, 0);
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
 	bool ipv4 = udpxdp_addr_is_ipv4(peer);
+	int by;
 
 	header->rtm_family = ipv4 ? AF_INET : AF_INET6;
 	header->rtm_dst_len = ipv4 ? 32 : 128;
 	netlink_put_addr(message, RTA_DST, peer);
-	if (is_link_local(peer)) /* it says nothing without its link */
-		mnl_attr_put_u32(message, RTA_OIF, (uint32_t)ifindex);
+	/* A link-local address says nothing without its link. */
+	by = is_link_local(peer) ? ifindex : vrf_of(socket, ifindex);
+	if (by)
+		mnl_attr_put_u32(message, RTA_OIF, (uint32_t)by);
 	*route = (struct route){0};
 	return netlink_ask(socket, message, parse_route, route);
 }
@@ -88,7 +102,7 @@ static bool leaves_by(struct mnl_socket *socket, int ifindex, int out, struct ud
 		return false;
 	memcpy(path->local.mac, link.mac, sizeof(link.mac));
 	while (out != ifindex && link.tag.tpid) {
-		if (path->tag_count == MAX_VLAN_TAGS)
+		if (path->tag_count == UDPXDP_VLAN_TAGS_MAX)
 			return false;
 		path->tags[1] = path->tags[0]; /* outermost first */
 		path->tags[0] = link.tag;
@@ -108,11 +122,11 @@ static const char *no_peer(const struct udpxdp_addr *peer)
 	bool ipv4 = udpxdp_addr_is_ipv4(peer);
 
 	if (ipv4 ? peer->b[12] >> 4 == 0xe : peer->b[0] == 0xff)
-		return "is a multicast address; give a host's";
+		return "is a multicast address; give a host address";
 	if (ipv4 && peer->w[3] == UINT32_MAX) /* the kernel may have no route to it */
-		return "is a broadcast address; give a host's";
+		return "is a broadcast address; give a host address";
 	if (ipv4 ? !peer->b[12] : udpxdp_addr_equal(peer, &unspecified))
-		return "is no host's address; give one";
+		return "is not a host address; give one";
 	return NULL;
 }
 
@@ -125,9 +139,9 @@ static const char *no_way(const struct route *route)
 	case RTN_ANYCAST:
 		return "is an address of this host; give another host's";
 	case RTN_BROADCAST:
-		return "is a broadcast address; give a host's";
+		return "is a broadcast address; give a host address";
 	default:
-		return "is unreachable: the route says so; see ip route get";
+		return "is unreachable by its route; see ip route get";
 	}
 }
 
@@ -148,7 +162,7 @@ bool route_find(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr
 	if (!why && !ask_route(socket, ifindex, peer, &route)) {
 		why = no_way(&route);
 	} else if (!why && route_forbids(errno)) {
-		why = "is unreachable: the route says so; see ip route get";
+		why = "is unreachable by its route; see ip route get";
 	} else if (!why) {
 		snprintf(error, ROUTE_ERROR_SIZE, "no route to %s; add one with ip route", text);
 		return false;
@@ -167,10 +181,34 @@ bool route_find(struct mnl_socket *socket, int ifindex, const struct udpxdp_addr
 	}
 	if (!route.has_source) {
 		snprintf(error, ROUTE_ERROR_SIZE,
-			"no address of this host to speak to %s from; add one with ip address",
-			text);
+			"no source address for %s on this host; add one with ip address", text);
 		return false;
 	}
 	*hop = (struct hop){route.ifindex, route.family, route.has_gateway ? route.gateway : *peer};
 	return true;
+}
+
+bool route_is_on_link(struct mnl_socket *socket, int ifindex, const struct udpxdp_host_addr *addr)
+{
+	static const struct udpxdp_addr unspecified;
+	const bool ipv4 = udpxdp_addr_is_ipv4(&addr->addr);
+	const unsigned bits = addr->prefix_len + (ipv4 ? 96 : 0);
+	struct udpxdp_addr someone = addr->peer;
+	struct udpxdp_path path = {};
+	char name[IF_NAMESIZE];
+	struct route route;
+
+	if (udpxdp_addr_equal(&someone, &unspecified)) {
+		if (bits > 126)
+			return false;
+		/* The first of the subnet that is not the host itself. */
+		someone = addr->addr;
+		for (unsigned bit = bits; bit < 128; bit++)
+			someone.b[bit / 8] &= ~(0x80 >> bit % 8);
+		someone.b[15] |= 1;
+		if (udpxdp_addr_equal(&someone, &addr->addr))
+			someone.b[15] ^= 3;
+	}
+	return !ask_route(socket, ifindex, &someone, &route) && route.type == RTN_UNICAST &&
+	       !route.has_gateway && leaves_by(socket, ifindex, route.ifindex, &path, name);
 }

@@ -14,6 +14,7 @@
 #include "base/outfile.h"
 #include "output/message_queue.h"
 #include "output/message_text.h"
+#include "output/place_file.h"
 #include "base/thread.h"
 
 #define CELLS 65535      /* 16 MiB: as many short messages, or 10,000 that fill an Ethernet frame */
@@ -23,9 +24,11 @@
 
 struct history {
 	uint64_t sync_every; /* ms; 0: never */
+	char *path;
 	struct message_queue *queue;
 	pthread_t thread;
 	_Atomic bool stopping, reopen;
+	struct place_file *_Atomic place; /* of a room; set before the producer starts */
 
 	/* The thread's. */
 	struct outfile *file;
@@ -66,21 +69,38 @@ _Static_assert(1 << 20 >= 2 * MESSAGE_TEXT_HISTORY_MAX, "more than one line is k
 /* Formats what is queued; false: nothing was. */
 static bool gather(struct history *h)
 {
+	struct place_file *place = atomic_load(&h->place);
 	const struct udpxdp_message *message;
 	unsigned instance, taken;
 
 	for (taken = 0; taken < BATCH; taken++) {
+		size_t size;
 		char *line;
 
 		message = message_queue_get(h->queue, &instance);
 		if (!message)
 			break;
+		if (place && message->place.epoch)
+			place_file_set(place, &message->place);
+		if (!message->len && message->place.epoch)
+			continue; /* nothing was said */
 		line = outfile_reserve(h->file, MESSAGE_TEXT_HISTORY_MAX);
-		if (line)
-			outfile_commit(h->file,
-				message_text_history(line, MESSAGE_TEXT_HISTORY_MAX, message));
+		if (!line)
+			continue;
+		size = message_text_history(line, MESSAGE_TEXT_HISTORY_MAX, message);
+		if (!place || !message->place.epoch || !place_file_knows(place, line, size))
+			outfile_commit(h->file, size);
 	}
 	return taken;
+}
+
+static void write_place(struct history *h)
+{
+	struct place_file *place = atomic_load(&h->place);
+	uint64_t size;
+
+	if (place && outfile_is_written(h->file, &size))
+		place_file_write(place, size);
 }
 
 static void sync_file(struct history *h)
@@ -109,6 +129,7 @@ static void *run(void *arg)
 		}
 		any = gather(h);
 		outfile_flush(h->file);
+		write_place(h);
 		if (now >= h->sync_at)
 			sync_file(h);
 		if (stopping && !any)
@@ -125,11 +146,12 @@ struct history *history_start(const char *path, uint32_t sync_seconds)
 
 	if (!h)
 		return NULL;
+	h->path = strdup(path);
 	h->sync_every = sync_seconds * 1000ull;
 	h->sync_at = clock_ms() + h->sync_every;
 	h->file = outfile_new(path, &format, monitor_open, log_line);
 	h->queue = message_queue_new(CELLS, UDPXDP_PAYLOAD_MAX);
-	if (!h->file || !h->queue)
+	if (!h->file || !h->queue || !h->path)
 		goto failed;
 	outfile_reopen(h->file);
 	h->retry_at = clock_ms() + RETRY_EVERY;
@@ -139,9 +161,20 @@ struct history *history_start(const char *path, uint32_t sync_seconds)
 failed:
 	outfile_close(h->file);
 	message_queue_free(h->queue);
+	free(h->path);
 	free(h);
 	errno = error;
 	return NULL;
+}
+
+int history_keep_place(struct history *h, const char *path, struct udpxdp_room_place *place)
+{
+	struct place_file *file = place_file_open(path, h->path, monitor_open, place);
+
+	if (!file)
+		return -1;
+	atomic_store(&h->place, file);
+	return 0;
 }
 
 bool history_put(struct history *h, const struct udpxdp_message *message)
@@ -165,7 +198,10 @@ void history_stop(struct history *h)
 	pthread_join(h->thread, NULL);
 	outfile_retry(h->file);
 	sync_file(h);
+	write_place(h);
 	outfile_close(h->file);
+	place_file_close(h->place);
 	message_queue_free(h->queue);
+	free(h->path);
 	free(h);
 }

@@ -21,6 +21,14 @@ struct history;
  * was written; 0: never. Returns NULL with errno only when out of memory or threads. */
 struct history *history_start(const char *path, uint32_t sync_seconds);
 
+/*
+ * Of a room that spans hosts: keeps in the file `path` up to which place of the room's stream the
+ * history has all lines. It is written behind the lines; those that a process that was killed had
+ * written beyond it are known again and not written twice. *place is set to what the file says; its
+ * epoch is 0 when it says nothing. Call before the producer starts. Returns 0, or -1 with errno.
+ */
+int history_keep_place(struct history *history, const char *path, struct udpxdp_room_place *place);
+
 /* The producer: queues a copy. Never waits; false: there was no room. */
 bool history_put(struct history *history, const struct udpxdp_message *message);
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Messages by value from one thread to one other. A message takes as many cells of the queue as
- * it needs, so that short ones do not cost the memory of the longest. The producer never waits.
- */
+/* Messages by value from one thread to one other, as a queue of records (record_queue.h). */
 #ifndef UDPXDP_MESSAGE_QUEUE_H
 #define UDPXDP_MESSAGE_QUEUE_H
 
@@ -11,7 +8,7 @@
 struct message_queue;
 
 /* A queue of `cells` cells of 256 bytes (rounded up to a power of two, less one); the first of a
- * message holds about 200 bytes of its text, each further one 256. Text beyond text_max bytes is
+ * message holds about 180 bytes of its text, each further one 256. Text beyond text_max bytes is
  * cut off. Returns NULL with errno ENOMEM. */
 struct message_queue *message_queue_new(size_t cells, size_t text_max);
 void message_queue_free(struct message_queue *queue);

@@ -36,7 +36,7 @@ struct second {
 static const struct second *second_of(uint64_t time_ns)
 {
 	static _Thread_local struct second last;
-	time_t seconds = (time_t)(time_ns / NSEC_PER_SEC);
+	time_t seconds = (time_t)(time_ns / UDPXDP_NSEC_PER_SEC);
 	struct tm tm;
 
 	if (last.number == (uint64_t)seconds + 1)
@@ -70,7 +70,7 @@ size_t message_text_line(
 
 	udpxdp_addr_port_format(addr, &m->addr, m->port);
 	len = (size_t)snprintf(line, size, "%s.%06u%s %s %s %s ", second->date,
-		(unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone, service,
+		(unsigned)(m->time_ns % UDPXDP_NSEC_PER_SEC / 1000), second->zone, service,
 		direction_name(m), addr);
 	len += escape_quoted(line + len, longest_line(size) - len - 1, m->text, m->len);
 	line[len++] = '\n';
@@ -88,7 +88,7 @@ size_t message_text_json(char *line, size_t size, const struct service_config *s
 	len = (size_t)snprintf(line, size,
 		"{\"time\":\"%s.%06u%s\",\"service\":\"%s\",\"port\":%u,"
 		"\"direction\":\"%s\",\"peer\":\"%s\",\"peer_port\":%u,\"text\":",
-		second->date, (unsigned)(m->time_ns % NSEC_PER_SEC / 1000), second->zone,
+		second->date, (unsigned)(m->time_ns % UDPXDP_NSEC_PER_SEC / 1000), second->zone,
 		service->service->name, service->port, direction_name(m), addr, m->port);
 	len += escape_json(line + len, longest_line(size) - len - 2, m->text, m->len);
 	line[len++] = '}';

@@ -25,17 +25,21 @@ enum request_kind {
 	REQUEST_REMOVE_AT_END,
 	REQUEST_SEAL,
 	REQUEST_OPEN,
+	REQUEST_RESOLVE,
 	REQUEST_END
 };
 
 struct request {
 	enum request_kind kind;
-	int flags; /* of REQUEST_OPEN */
+	int flags;               /* of REQUEST_OPEN */
+	int ifindex;             /* of REQUEST_RESOLVE */
+	struct udpxdp_addr addr; /* of the same */
 	char path[PATH_MAX];
 };
 
 static struct path_list to_open; /* the monitor's; or ours, where there is none */
-static int channel = -1;         /* to the monitor */
+static struct monitor_resolver resolver;
+static int channel = -1; /* to the monitor */
 static pid_t monitor;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -127,6 +131,14 @@ static void remove_all(struct path_list *list)
 		trusted_path_remove(&list->paths[i]);
 }
 
+/* Returns 0 or an errno. */
+static int resolve(const struct request *r)
+{
+	if (!resolver.use)
+		return EPERM;
+	return resolver.use(r->ifindex, &r->addr) ? errno : 0;
+}
+
 static void handle(int socket, const struct request *r, struct path_list *to_remove)
 {
 	static bool sealed;
@@ -146,6 +158,9 @@ static void handle(int socket, const struct request *r, struct path_list *to_rem
 	case REQUEST_OPEN:
 		fd = open_registered(r->path, r->flags);
 		answer(socket, fd, fd < 0 ? errno : 0);
+		break;
+	case REQUEST_RESOLVE:
+		answer(socket, -1, resolve(r));
 		break;
 	case REQUEST_END:
 		remove_all(to_remove);
@@ -179,7 +194,9 @@ static void __attribute__((noreturn)) run_monitor(int socket)
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_IGN);
 	socket = close_inherited(socket);
-	sandbox_enter_monitor();
+	if (resolver.open && resolver.open())
+		resolver.use = NULL;
+	sandbox_enter_monitor(resolver.use);
 	while (recv(socket, &r, sizeof(r), 0) == sizeof(r)) {
 		r.path[sizeof(r.path) - 1] = '\0';
 		handle(socket, &r, &to_remove);
@@ -189,9 +206,12 @@ static void __attribute__((noreturn)) run_monitor(int socket)
 
 /* ---- the server's side ---------------------------------------------------------------- */
 
-int monitor_start(void)
+int monitor_start(const struct monitor_resolver *how)
 {
 	int pair[2];
+
+	if (how)
+		resolver = *how;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
@@ -207,10 +227,10 @@ int monitor_start(void)
 	return 0;
 }
 
-/* Returns a descriptor, or -1 with errno; errno 0 when none was asked for. */
-static int ask(enum request_kind kind, const char *path, int flags)
+/* Sends a request, under the lock. Returns a descriptor, or -1 with errno; errno 0 when none was
+ * asked for. */
+static int exchange(const struct request *r)
 {
-	static struct request r; /* under the lock */
 	int error = EPIPE, fd = -1;
 	struct iovec data = {.iov_base = &error, .iov_len = sizeof(error)};
 	union {
@@ -224,23 +244,48 @@ static int ask(enum request_kind kind, const char *path, int flags)
 		.msg_controllen = sizeof(control.bytes),
 	};
 
-	if (strlen(path) >= sizeof(r.path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	pthread_mutex_lock(&lock);
-	r.kind = kind;
-	r.flags = flags;
-	strcpy(r.path, path);
-	if (send(channel, &r, sizeof(r), MSG_NOSIGNAL) == sizeof(r) &&
+	if (send(channel, r, sizeof(*r), MSG_NOSIGNAL) == sizeof(*r) &&
 		recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == sizeof(error) && !error &&
 		message.msg_controllen >= sizeof(control.align))
 		memcpy(&fd, CMSG_DATA(&control.align), sizeof(fd));
 	if (!error && fd < 0 && message.msg_flags & MSG_CTRUNC)
 		error = EMFILE; /* it came, but there was no room for it */
-	pthread_mutex_unlock(&lock);
 	errno = error;
 	return fd;
+}
+
+static struct request request; /* under the lock */
+
+static int ask(enum request_kind kind, const char *path, int flags)
+{
+	int fd;
+
+	if (strlen(path) >= sizeof(request.path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	pthread_mutex_lock(&lock);
+	request.kind = kind;
+	request.flags = flags;
+	strcpy(request.path, path);
+	fd = exchange(&request);
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+int monitor_resolve(int ifindex, const struct udpxdp_addr *addr)
+{
+	if (channel < 0) {
+		errno = ENOTCONN;
+		return -1;
+	}
+	pthread_mutex_lock(&lock);
+	request.kind = REQUEST_RESOLVE;
+	request.ifindex = ifindex;
+	request.addr = *addr;
+	exchange(&request);
+	pthread_mutex_unlock(&lock);
+	return errno ? -1 : 0;
 }
 
 int monitor_register(const char *path)

@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The monitor: a small process that stays root when the server does not. It opens again, on
- * request, files whose paths were registered before it was sealed, and at the end removes what
- * only root can remove. It reads nothing from the network and takes no path from anybody. Which
- * paths it takes: see trusted_path.h. Where there is no monitor, this process does the same.
+ * request, files whose paths were registered before it was sealed, has the kernel find neighbours,
+ * which takes CAP_NET_ADMIN, and at the end removes what only root can remove. It reads nothing
+ * from the network and takes no path from anybody. Which paths it takes: see trusted_path.h. Where
+ * there is no monitor, this process does the same, but for the neighbours.
  */
 #ifndef UDPXDP_MONITOR_H
 #define UDPXDP_MONITOR_H
 
+#include "udpxdp/datagram.h"
+
 #define MONITOR_PATHS 64
 
-/* Starts it. Returns 0, or -1 with errno. */
-int monitor_start(void);
+/* How it has the kernel find neighbours: see netlink/resolver.h. open() is called once, before it
+ * gives up what it does not need. */
+struct monitor_resolver {
+	int (*open)(void);
+	int (*use)(int ifindex, const struct udpxdp_addr *addr);
+};
+
+/* Starts it. resolver NULL: there are no neighbours to be found. Returns 0, or -1 with errno. */
+int monitor_start(const struct monitor_resolver *resolver);
+
+/* Has it do resolver->use(). Returns 0, or -1 with errno: EPERM where it has no resolver, ENOTCONN
+ * where there is no monitor. Any thread. */
+int monitor_resolve(int ifindex, const struct udpxdp_addr *addr);
 
 /*
  * Registers an output: a path that monitor_open() may open. Returns 0, or -1 with errno: ENOSPC

@@ -18,12 +18,20 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/thread.h"
+#include "privsep/root.h"
 
+#define OWN_USER "udpxdp" /* which the package makes */
 #define DEFAULT_USER "nobody"
-#define DEFAULT_UID 65534 /* where there is no such user */
+#define DEFAULT_UID 65534 /* where there is no such user either */
 
 static bool entered;
+
+static bool have(unsigned capability)
+{
+	return !capng_get_caps_process() && capng_have_capability(CAPNG_EFFECTIVE, capability);
+}
 
 void sandbox_missing(char *text, size_t size)
 {
@@ -37,23 +45,15 @@ void sandbox_missing(char *text, size_t size)
 	};
 
 	text[0] = '\0';
-	capng_get_caps_process();
 	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (capng_have_capability(CAPNG_EFFECTIVE, needed[i].capability))
+		if (have(needed[i].capability))
 			continue;
 		/* What CAP_SYS_ADMIN implies (capabilities(7)). */
-		if (needed[i].capability == CAP_BPF &&
-			capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
+		if (needed[i].capability == CAP_BPF && have(CAP_SYS_ADMIN))
 			continue;
 		snprintf(text + strlen(text), size - strlen(text), "%s%s", text[0] ? ", " : "",
 			needed[i].name);
 	}
-}
-
-static bool have(unsigned capability)
-{
-	capng_get_caps_process();
-	return capng_have_capability(CAPNG_EFFECTIVE, capability);
 }
 
 bool sandbox_has_perfmon(void)
@@ -63,28 +63,26 @@ bool sandbox_has_perfmon(void)
 
 bool sandbox_changes_user(void)
 {
-	return geteuid() == 0 && have(CAP_SETUID) && have(CAP_SETGID);
+	return root_is_ours() && have(CAP_SETUID) && have(CAP_SETGID);
+}
+
+const char *sandbox_default_user(void)
+{
+	return getpwnam(OWN_USER) ? OWN_USER : DEFAULT_USER;
 }
 
 /* A name, or a number, which needs no entry in passwd(5): its group has the same number then.
  * user is NULL when it is left to us. */
 static bool find_user(const char *user, uid_t *uid, gid_t *gid)
 {
-	const struct passwd *p = getpwnam(user ? user : DEFAULT_USER);
-	unsigned long number;
-	char *end;
+	const struct passwd *p = getpwnam(user ? user : sandbox_default_user());
+	uint64_t number = DEFAULT_UID;
 
-	errno = 0;
-	if (!p && (!user || *user < '0' || *user > '9')) {
-		*uid = *gid = DEFAULT_UID;
-		return !user;
-	}
+	if (!p && user && !parse_uint(user, 0, UINT32_MAX - 1, &number))
+		return false;
 	if (!p) {
-		number = strtoul(user, &end, 10);
-		if (*end || errno || number >= UINT32_MAX)
-			return false;
 		*uid = *gid = (uid_t)number;
-		p = getpwuid(*uid);
+		p = user ? getpwuid(*uid) : NULL;
 	}
 	if (p) {
 		*uid = p->pw_uid;
@@ -112,7 +110,7 @@ int sandbox_check_user(const char *user, char *error, size_t size)
 	}
 	if (user && !uid) {
 		snprintf(error, size,
-			"user %s: uid 0 keeps root's rights; use another --user, or --no-sandbox",
+			"user %s: uid 0 keeps root privileges; use another --user, or --no-sandbox",
 			user);
 		return EXIT_USAGE;
 	}
@@ -130,7 +128,7 @@ static bool map_updates_need_cap_bpf(void)
 	return major < 5 || (major == 5 && minor < 19);
 }
 
-static int reduce_capabilities(const char *user, bool keeps_net_admin, char *error, size_t size)
+static int reduce_capabilities(const char *user, bool xdp, char *error, size_t size)
 {
 	const capng_type_t both = CAPNG_EFFECTIVE | CAPNG_PERMITTED;
 	const bool changes_user = sandbox_changes_user();
@@ -140,9 +138,7 @@ static int reduce_capabilities(const char *user, bool keeps_net_admin, char *err
 	int result;
 
 	capng_clear(CAPNG_SELECT_ALL);
-	if (keeps_net_admin)
-		capng_update(CAPNG_ADD, both, CAP_NET_ADMIN);
-	if (keeps_net_admin && map_updates_need_cap_bpf())
+	if (xdp && map_updates_need_cap_bpf())
 		capng_update(CAPNG_ADD, both, CAP_BPF);
 	if (!changes_user) {
 		result = capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
@@ -188,10 +184,11 @@ static const char *const process_calls[] = {"accept4", "bind", "brk", "capget", 
 	"statx", "sysinfo", "tgkill", "timerfd_create", "timerfd_settime", "uname", "unlink",
 	"unlinkat", "wait4", "waitid", "write", "writev", NULL};
 
-/* What the monitor needs: to hear a request, to open or remove a file, to answer. */
+/* What the monitor needs: to hear a request, to open or remove a file, to speak with rtnetlink, to
+ * answer. */
 static const char *const monitor_calls[] = {"close", "exit", "exit_group", "fstat", "fstatat64",
-	"geteuid", "getuid", "newfstatat", "openat", "readlinkat", "recvfrom", "restart_syscall",
-	"rt_sigreturn", "sendmsg", "statx", "unlinkat", NULL};
+	"geteuid", "getuid", "newfstatat", "openat", "readlinkat", "recvfrom", "recvmsg",
+	"restart_syscall", "rt_sigreturn", "sendmsg", "sendto", "statx", "unlinkat", NULL};
 
 /* What a data-path thread does: its socket and doorbells; the capture file, which takes back half a
  * record, or is closed when it is a pipe that nobody reads; locks; the clock where the vdso has
@@ -231,6 +228,7 @@ static const struct argument_rule process_rules[] = {
 	{"bpf", 0, ALL, BPF_MAP_LOOKUP_ELEM},
 	{"bpf", 0, ALL, BPF_MAP_UPDATE_ELEM},
 	{"bpf", 0, ALL, BPF_MAP_DELETE_ELEM},
+	{"bpf", 0, ALL, BPF_MAP_GET_NEXT_KEY},
 	{"bpf", 0, ALL, BPF_OBJ_GET_INFO_BY_FD},
 	{"prctl", 0, ALL, PR_SET_NAME},
 	{"prctl", 0, ALL, PR_SET_TIMERSLACK},
@@ -250,6 +248,13 @@ static const struct argument_rule sockets_rules[] = {
 };
 
 static const struct argument_rule no_rules[] = {{}};
+
+static bool connections;
+
+void sandbox_allow_connections(void)
+{
+	connections = true;
+}
 
 static int allow_calls(scmp_filter_ctx filter, const char *const calls[])
 {
@@ -308,25 +313,36 @@ static int allow_only(const char *const calls[], const struct argument_rule *rul
 	return error;
 }
 
+/* Who cannot give up what it should not have ends: it would go on with it otherwise. */
+static void apply_or_end(capng_select_t which)
+{
+	int result = capng_apply(which);
+
+	if (!result)
+		return;
+	log_line("dropping capabilities failed: libcap-ng error %d; report this", result);
+	_exit(EXIT_RUNTIME);
+}
+
 /* Capabilities are a thread's own; libcap-ng's state is too. */
 static void drop_thread_capabilities(void)
 {
 	capng_clear(CAPNG_SELECT_CAPS);
-	capng_apply(CAPNG_SELECT_CAPS);
+	apply_or_end(CAPNG_SELECT_CAPS);
 }
 
-int sandbox_enter(const char *user, bool keeps_net_admin, char *error, size_t size)
+int sandbox_enter(const char *user, bool xdp, char *error, size_t size)
 {
 	int result;
 
-	if (reduce_capabilities(user, keeps_net_admin, error, size) < 0)
+	if (reduce_capabilities(user, xdp, error, size) < 0)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		snprintf(error, size, "no_new_privs: %s", strerror(errno));
 		return -1;
 	}
 	result = allow_only(
-		process_calls, process_rules, keeps_net_admin ? no_rules : sockets_rules);
+		process_calls, process_rules, xdp && !connections ? no_rules : sockets_rules);
 	if (result) {
 		snprintf(error, size, "seccomp: %s", strerror(-result));
 		return -1;
@@ -341,18 +357,21 @@ void sandbox_enter_data_path(void)
 	int result = entered ? allow_only(data_path_calls, no_rules, no_rules) : 0;
 
 	if (result)
-		log_line("the data path keeps the system calls of the whole process: seccomp: %s",
+		log_line("the workers have no seccomp filter of their own: %s; see seccomp(2)",
 			strerror(-result));
 }
 
-void sandbox_enter_monitor(void)
+void sandbox_enter_monitor(bool resolves)
 {
 	const bool bounds = have(CAP_SETPCAP), overrides = have(CAP_DAC_OVERRIDE);
 
+	resolves &= have(CAP_NET_ADMIN);
 	capng_clear(CAPNG_SELECT_ALL);
+	if (resolves)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN);
 	if (overrides)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
-	capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
+	apply_or_end(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	allow_only(monitor_calls, no_rules, no_rules);
 }
@@ -366,6 +385,6 @@ void sandbox_enter_detach_helper(void)
 
 	capng_clear(CAPNG_SELECT_ALL);
 	capng_updatev(CAPNG_ADD, both, CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, -1);
-	capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
+	apply_or_end(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }

@@ -8,6 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/keep_errno.h"
+#include "base/parse.h"
+#include "privsep/root.h"
+
 #define FILE_MODE 0640
 #define LINKS_MAX 16 /* followed on the way */
 #define DIR_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -18,26 +22,26 @@
 static uid_t invoking_user(void)
 {
 	const char *text = getuid() ? NULL : getenv("SUDO_UID");
-	char *end;
-	unsigned long uid;
+	uint64_t uid;
 
-	if (!text || *text < '0' || *text > '9')
-		return getuid();
-	errno = 0;
-	uid = strtoul(text, &end, 10);
-	return *end || errno || uid >= UINT32_MAX ? getuid() : (uid_t)uid;
+	return text && parse_uint(text, 0, UINT32_MAX - 1, &uid) ? (uid_t)uid : getuid();
 }
 
 static bool is_trusted(uid_t owner, bool root_only)
 {
-	return geteuid() || !owner || (!root_only && owner == invoking_user());
+	return !root_is_ours() || !owner || (!root_only && owner == invoking_user());
+}
+
+bool trusted_path_owner(const struct stat *file)
+{
+	return is_trusted(file->st_uid, false);
 }
 
 /* In a sticky directory a thing can be moved by its owner alone, and whose that is we look at. */
 static bool is_trusted_dir(const struct stat *dir, bool root_only)
 {
 	return is_trusted(dir->st_uid, root_only) &&
-	       (geteuid() || !(dir->st_mode & S_IWOTH) || dir->st_mode & S_ISVTX);
+	       (!root_is_ours() || !(dir->st_mode & S_IWOTH) || dir->st_mode & S_ISVTX);
 }
 
 /* ---- the way -------------------------------------------------------------------------- */
@@ -141,10 +145,9 @@ static int walk_to(const struct trusted_path *t, bool root_only)
 		error = step(&w);
 	if (!error)
 		return w.dir;
-	error = errno;
+	KEEP_ERRNO;
 	if (w.dir >= 0)
 		close(w.dir);
-	errno = error;
 	return -1;
 }
 

@@ -41,6 +41,9 @@ int trusted_path_note(struct trusted_path *t);
  */
 int trusted_path_open(struct trusted_path *t, int flags);
 
+/* Does the file belong to root, or to the user who started us? */
+bool trusted_path_owner(const struct stat *file);
+
 /* Removes the file, or the directory if it is empty, that was taken note of, and no other. */
 void trusted_path_remove(struct trusted_path *t);
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "server/internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "services/service_spec.h"
 #include "udpxdp/datagram.h"
@@ -29,23 +30,15 @@ bool server_asks_for_answers(const struct server_config *c)
 	return false;
 }
 
-static uint64_t read_clock(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
-
 /* Reads both clocks at one moment, unless the thread is held up again and again. */
 static void publish(struct server *s)
 {
 	uint64_t before = 0, realtime = 0, after = 0;
 
 	for (int i = 0; i < 8 && (!i || after - before > TOGETHER_NS); i++) {
-		before = read_clock(CLOCK_MONOTONIC);
-		realtime = read_clock(CLOCK_REALTIME);
-		after = read_clock(CLOCK_MONOTONIC);
+		before = clock_ns();
+		realtime = clock_realtime_ns();
+		after = clock_ns();
 	}
 	stamps_publish(
 		&s->stamps, &filter_answers(s->filter)->stamps, (before + after) / 2, realtime);
@@ -77,11 +70,11 @@ static void say_started(const struct server *s)
 		if (asked(&c->services[i]))
 			answered[count++] = c->services[i];
 	services_text(answered, count, text, sizeof(text));
-	log_line("answering in the driver: %s; nothing is printed or captured of that", text);
+	log_line("answering in the driver: %s; these answers are not printed or captured", text);
 	if (ethtool_driver_is(c->ifindex, "veth"))
 		log_line("%s is a veth: answers of the driver are lost unless the other end has an "
 			 "XDP program too; attach one there, XDP_PASS is enough",
-			c->iface);
+			s->iface);
 }
 
 int server_start_answers(struct server *s)
@@ -106,15 +99,16 @@ int server_start_answers(struct server *s)
 	error = sd_event_add_time_relative(
 		s->loop, NULL, CLOCK_MONOTONIC, PUBLISH_USEC, 1000, on_quarter, s);
 	if (error < 0) {
-		log_line("answering in the driver failed: %s; is the system out of memory?",
-			strerror(-error));
-		return EXIT_RUNTIME;
+		errno = -error;
+		return server_start_failed("answering in the driver");
 	}
 	s->answering = true;
 	s->tx_errors = ethtool_tx_errors(c->ifindex);
 	for (unsigned i = 0; i < c->service_count; i++)
 		if (asked(&c->services[i]))
-			filter_answer_port(s->filter, c->services[i].port, asked(&c->services[i]));
+			filter_answer_port(s->filter, c->services[i].port,
+				asked(&c->services[i]) |
+					(s->beside.services >> i & 1 ? PORT_SOCKET : 0));
 	say_started(s);
 	return EXIT_CLEAN;
 }
@@ -130,8 +124,8 @@ void server_watch_answers(struct server *s)
 	if (errors <= s->tx_errors)
 		return;
 	s->said_tx_errors = true;
-	log_line("%s: %llu answers of the driver did not leave, by the interface's statistics; %s",
-		s->config->iface, (unsigned long long)(errors - s->tx_errors),
+	log_line("%s: %llu answers of the driver were not sent, by the interface's statistics; %s",
+		s->iface, (unsigned long long)(errors - s->tx_errors),
 		ethtool_driver_is(s->config->ifindex, "veth")
 			? "attach an XDP program to the other end"
 			: "see ethtool -S, or leave answer=driver out");

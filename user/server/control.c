@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/keep_errno.h"
 #include "privsep/trusted_path.h"
 #include "server/control_request.h"
 
@@ -114,9 +115,9 @@ void control_answer(struct control *control, uint64_t ticket, const char *error)
 		if (a->ticket != ticket || a->ready)
 			continue;
 		if (error)
-			answer(console, a, "error %s", error);
+			answer(console, a, CONTROL_ERROR_WORD " %s", error);
 		else
-			answer(console, a, "ok");
+			answer(console, a, CONTROL_OK_WORD);
 		return;
 	}
 }
@@ -128,22 +129,49 @@ static void watch(struct console *console, struct answer *a, int instance)
 	const struct service_config *service = &console->control->config.services[instance];
 
 	console->watched = instance;
-	answer(console, a, "ok %s:%u", service->service->name, service->port);
+	answer(console, a, CONTROL_OK_WORD " %s:%u", service->service->name, service->port);
 }
 
 /* Only one kind of service announces, and only the other speaks to a peer. */
-static const char *unfit(const struct console *console, const struct control_request *request)
+static const char *mismatch(const struct console *console, const struct control_request *request)
 {
 	const struct udpxdp_service *service;
 
-	if (request->verb == CONTROL_WATCH)
+	if (request->verb == CONTROL_WATCH || request->verb == CONTROL_STATS)
 		return NULL;
 	if (console->watched == NOBODY)
-		return "watch comes first";
+		return "no service is watched; send watch first";
 	service = console->control->config.services[console->watched].service;
 	if ((request->verb == CONTROL_ANNOUNCE) == service->wants_broadcast)
 		return NULL;
-	return service->wants_broadcast ? "that service takes announce" : "that service takes say";
+	return service->wants_broadcast ? "that service takes announce, not say"
+					: "that service takes say, not announce";
+}
+
+/* The counters in as many packets as they take, then the answer. */
+static void tell(struct console *console, struct answer *a)
+{
+	const struct control_config *config = &console->control->config;
+	char *text = config->stats(config->context);
+	size_t left = text ? strlen(text) : 0;
+
+	if (!text) {
+		answer(console, a, CONTROL_ERROR_WORD " reading the counters failed: %s",
+			strerror(errno));
+		return;
+	}
+	for (char *at = text; left && console->fd >= 0;) {
+		const size_t len = left < UDPXDP_PAYLOAD_MAX ? left : UDPXDP_PAYLOAD_MAX;
+		const struct iovec parts[] = {
+			{CONTROL_COUNTERS_WORD "\n", sizeof(CONTROL_COUNTERS_WORD)}, {at, len}};
+
+		send_packet(console, parts, 2);
+		at += len;
+		left -= len;
+	}
+	free(text);
+	if (console->fd >= 0)
+		answer(console, a, CONTROL_OK_WORD);
 }
 
 static void handle(struct console *console, size_t len)
@@ -152,7 +180,7 @@ static void handle(struct console *console, size_t len)
 	const struct control_config *config = &control->config;
 	struct answer *a = &console->answers[(console->first + console->count++) % OUTSTANDING_MAX];
 	struct control_request request;
-	const char *error = "the request is too long";
+	const char *error = "the request is too long; shorten it";
 
 	a->ticket = control->requests++ * CONSOLES_MAX + (uint64_t)(console - control->consoles);
 	a->ready = false;
@@ -160,9 +188,11 @@ static void handle(struct console *console, size_t len)
 		error = control_request_read(
 			&request, control->packet, len, config->services, config->service_count);
 	if (!error)
-		error = unfit(console, &request);
+		error = mismatch(console, &request);
 	if (error) {
-		answer(console, a, "error %s", error);
+		answer(console, a, CONTROL_ERROR_WORD " %s", error);
+	} else if (request.verb == CONTROL_STATS) {
+		tell(console, a);
 	} else if (request.verb == CONTROL_WATCH) {
 		watch(console, a, request.instance);
 	} else {
@@ -201,10 +231,11 @@ void control_notify(
 	struct iovec parts[2] = {{line, 0}, {(void *)message->text, message->len}};
 
 	udpxdp_addr_format(addr, &message->addr);
-	parts[0].iov_len = (size_t)snprintf(line, sizeof(line), "event %s %s %s %u %" PRIu64 "\n",
-		message->direction == UDPXDP_RECEIVED ? "recv" : "sent",
-		message->broadcast ? "broadcast" : "unicast", addr, message->port,
-		message->time_ns);
+	parts[0].iov_len = (size_t)snprintf(line, sizeof(line),
+		CONTROL_EVENT_WORD " %s %s %s %u %" PRIu64 "\n",
+		message->direction == UDPXDP_RECEIVED ? CONTROL_RECEIVED_WORD : CONTROL_SENT_WORD,
+		message->broadcast ? CONTROL_BROADCAST_WORD : CONTROL_UNICAST_WORD, addr,
+		message->port, message->time_ns);
 	for (unsigned i = 0; i < CONSOLES_MAX; i++)
 		if (control->consoles[i].watched == (int)instance)
 			send_packet(&control->consoles[i], parts, 2);
@@ -238,7 +269,7 @@ static bool admit(struct console *console, int fd)
 
 static int on_connect(sd_event_source *source, int listener, uint32_t events, void *context)
 {
-	static const char full[] = "error too many consoles";
+	static const char full[] = CONTROL_ERROR_WORD " too many consoles; close another one";
 	struct control *control = context;
 	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -260,7 +291,7 @@ static int remove_stale(struct trusted_path *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct stat status;
-	int probe, result, saved_errno;
+	int probe, result;
 
 	if (fstatat(path->dir, path->name, &status, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : -1;
@@ -280,20 +311,22 @@ static int remove_stale(struct trusted_path *path)
 		errno = EADDRINUSE; /* it answers, or its queue is full, or it speaks otherwise */
 		result = -1;
 	}
-	saved_errno = errno;
+	KEEP_ERRNO;
 	close(probe);
-	errno = saved_errno;
 	return result;
 }
 
 static int make_directory(const char *path)
 {
 	struct trusted_path dir;
-	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)], *name;
 	int result;
 
 	strcpy(copy, path);
-	if (trusted_path_init(&dir, dirname(copy)))
+	name = dirname(copy);
+	if (!strcmp(name, "/")) /* which has no name to be judged by, and is there */
+		return 0;
+	if (trusted_path_init(&dir, name))
 		return -1;
 	result = mkdirat(dir.dir, dir.name, 0755) && errno != EEXIST ? -1 : 0;
 	trusted_path_close(&dir);
@@ -305,15 +338,14 @@ static int make_directory(const char *path)
 static int bind_at(int fd, const struct trusted_path *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), error = -1;
+	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), error;
 	mode_t mask;
 
 	if (here < 0)
 		return -1;
 	strcpy(addr.sun_path, path->name);
 	mask = umask(0777 & ~0660); /* never wider, not even for a moment */
-	if (!fchdir(path->dir))
-		error = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
+	error = fchdir(path->dir) || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
 	umask(mask);
 	if (fchdir(here) && !error)
 		error = errno;

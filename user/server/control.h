@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The control socket: how the consoles speak with a running server. SOCK_SEQPACKET, so that a
- * message is a packet; run by the server's event loop, never by a data-path thread.
- *
- * A packet is a line of words, and for some a newline and a text behind it:
- *   console -> server   watch SERVICE[:PORT]          from now on, tell me its messages
- *                       announce\nTEXT                 (broadcast) send TEXT to everybody
- *                       say ADDR PORT\nTEXT            (chat) send TEXT to this peer
- *   server -> console   ok [SERVICE:PORT]              the request was carried out
- *                       error WHY                      it was not
- *                       event recv|sent unicast|broadcast ADDR PORT TIME_NS\nTEXT
- * announce and say go to the service that was watched last, so watch comes first. Requests are
- * answered in order.
- */
+/* The server's end of the control socket, by which consoles speak with it: control_protocol.h. Run
+ * by the server's event loop, never by a data-path thread. */
 #ifndef UDPXDP_CONTROL_H
 #define UDPXDP_CONTROL_H
 
 #include <systemd/sd-event.h>
 
+#include "server/control_protocol.h"
 #include "udpxdp/service_config.h"
-
-#define CONTROL_DIR "/run/udpxdp"
-#define CONTROL_PACKET_MAX (UDPXDP_PAYLOAD_MAX + 256) /* bytes of the longest packet */
 
 struct control;
 
@@ -38,6 +24,9 @@ struct control_config {
 	 */
 	void (*request)(void *context, unsigned instance, uint64_t ticket,
 		const struct udpxdp_addr *peer, uint16_t port, const uint8_t *text, uint32_t len);
+
+	/* The counters as text, for free(); NULL with errno. */
+	char *(*stats)(void *context);
 };
 
 /*
@@ -51,7 +40,7 @@ struct control *control_open(const struct control_config *config);
  * gone is ignored. */
 void control_answer(struct control *control, uint64_t ticket, const char *error);
 
-/* Tells every console that watches this service. A console whose socket is full is cut off. */
+/* Sends it to every console that watches this service. One whose socket is full is cut off. */
 void control_notify(
 	struct control *control, unsigned instance, const struct udpxdp_message *message);
 

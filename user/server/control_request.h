@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading what a console says on the control socket (see control.h). Pure: bytes in, sense out. */
+/* Parses what a console says (control_protocol.h). Pure. */
 #ifndef UDPXDP_CONTROL_REQUEST_H
 #define UDPXDP_CONTROL_REQUEST_H
 
+#include "server/control_protocol.h"
 #include "udpxdp/service_config.h"
 
-#define CONTROL_LINE_MAX 128 /* bytes of the first line of a packet, either way */
-
 struct control_request {
-	enum { CONTROL_WATCH, CONTROL_ANNOUNCE, CONTROL_SAY } verb;
+	enum { CONTROL_WATCH, CONTROL_ANNOUNCE, CONTROL_SAY, CONTROL_STATS } verb;
 	int instance;            /* of watch: index of the service */
 	struct udpxdp_addr peer; /* of say */
 	uint16_t port;

@@ -6,27 +6,58 @@
 #include <unistd.h>
 
 #include "server/internal.h"
+#include "server/interfaces/interfaces.h"
 #include "server/kernel_sockets.h"
 #include "base/log.h"
+#include "udpxdp/packet.h"
+
+/* Sockets that hear one interface have its subnets on the link, and those of the loopback. */
+static void keep_subnets(struct udpxdp_host *all, const struct udpxdp_host *net)
+{
+	static const struct udpxdp_addr loopback = {.b = {[15] = 1}};
+
+	for (uint32_t i = 0; i < all->count; i++) {
+		struct udpxdp_host_addr *a = &all->addrs[i];
+
+		a->on_iface = udpxdp_addr_is_ipv4(&a->addr)
+				      ? a->addr.b[12] == 127
+				      : udpxdp_addr_equal(&a->addr, &loopback);
+		for (uint32_t n = 0; n < net->count && !a->on_iface; n++)
+			a->on_iface = net->addrs[n].on_iface &&
+				      udpxdp_addr_equal(&net->addrs[n].addr, &a->addr);
+	}
+}
 
 struct udpxdp_host *server_read_host(const struct server_config *config, struct link_facts *link)
 {
-	struct udpxdp_host *net = addresses_read(config->ifindex, link);
+	struct udpxdp_host *net = addresses_read(config->ifindex, &config->vlans, link), *all;
 
-	if (net && config->mode == XDP_MODE_SOCKETS)
-		net->mtu = KERNEL_SOCKETS_MTU;
-	return net;
+	if (!net)
+		return NULL;
+	net->ifindex = (uint32_t)config->ifindex;
+	if (config->mode != XDP_MODE_SOCKETS)
+		return net;
+	all = server_read_kernel_host(net);
+	if (all && net->ifindex)
+		keep_subnets(all, net);
+	if (all)
+		all->ifindex = net->ifindex;
+	free(net);
+	return all;
 }
 
-/* Returns whether the filter knows it now. */
-static bool set_address(struct server *s, const struct udpxdp_addr *addr, uint32_t flags)
+struct udpxdp_host *server_read_kernel_host(const struct udpxdp_host *net)
 {
-	return !filter_set_address(s->filter, addr, flags);
-}
+	struct link_facts link;
+	const struct vlan_set any = {.choice = VLAN_CHOICE_ANY};
+	struct udpxdp_host *all = addresses_read(0, &any, &link);
 
-static bool is_unspecified(const struct udpxdp_addr *a)
-{
-	return !a->w[0] && !a->w[1] && !a->w[2] && !a->w[3];
+	if (!all)
+		return NULL;
+	all->mtu = KERNEL_SOCKETS_MTU;
+	if (net->ifindex)
+		all->ipv4 = net->ipv4;
+	return all;
 }
 
 static bool is_link_local(const struct udpxdp_addr *a)
@@ -43,10 +74,50 @@ static void set_favourites(struct server *s, const struct udpxdp_host *net)
 		const struct udpxdp_host_addr *a = &net->addrs[i];
 		const struct udpxdp_addr **first = udpxdp_addr_is_ipv4(&a->addr) ? &ipv4 : &ipv6;
 
-		if (a->on_iface && (!*first || is_link_local(*first)))
+		if (a->on_iface && !a->vlan && (!*first || is_link_local(*first)))
 			*first = &a->addr;
 	}
 	filter_set_favourites(s->filter, ipv4, ipv6);
+}
+
+/* An address in several VLANs counts on every one, and so is none that is compared first alone. */
+static bool set_addresses(struct server *s, const struct udpxdp_host *net)
+{
+	bool full = false;
+
+	for (uint32_t i = 0; i <= net->mask; i++) {
+		const struct udpxdp_host_slot *slot = &net->index[i];
+
+		if (slot->kind)
+			full |= filter_set_address(s->filter, &slot->addr, slot->kind, slot->vlan);
+	}
+	return full;
+}
+
+static bool set_links(struct server *s, const struct udpxdp_host *net)
+{
+	bool full = false;
+
+	filter_set_own_mac(s->filter, packet_mac(net->mac));
+	for (uint32_t i = 0; i < net->mac_count; i++)
+		full |= filter_set_mac(s->filter, net->macs[i]);
+	for (uint32_t i = 0; i < net->vlan_count; i++)
+		full |= filter_set_vlan(s->filter, net->vlans[i].vlan, net->vlans[i].counts_as);
+	return full;
+}
+
+static void clear_old(
+	struct server *s, const struct udpxdp_host *old, const struct udpxdp_host *net)
+{
+	for (uint32_t i = 0; i <= old->mask; i++)
+		if (old->index[i].kind && !udpxdp_host_kind(net, &old->index[i].addr))
+			filter_clear_address(s->filter, &old->index[i].addr);
+	for (uint32_t i = 0; i < old->mac_count; i++)
+		if (!udpxdp_host_has_mac(net, old->macs[i]))
+			filter_clear_mac(s->filter, old->macs[i]);
+	for (uint32_t i = 0; i < old->vlan_count; i++)
+		if (udpxdp_host_vlan_of(net, old->vlans[i].vlan) == UDPXDP_VLAN_NONE)
+			filter_clear_vlan(s->filter, old->vlans[i].vlan);
 }
 
 /* Brings the filter from one snapshot (NULL: nothing) to another. New ones come first, so that no
@@ -54,47 +125,34 @@ static void set_favourites(struct server *s, const struct udpxdp_host *net)
 void server_update_filter(
 	struct server *s, const struct udpxdp_host *old, const struct udpxdp_host *net)
 {
-	const struct udpxdp_addr everybody = udpxdp_addr_ipv4(255, 255, 255, 255);
-	bool full = !set_address(s, &everybody, LOCAL_BROADCAST);
+	bool full = set_addresses(s, net);
 
-	for (uint32_t i = 0; i < net->count; i++) {
-		const struct udpxdp_host_addr *a = &net->addrs[i];
-
-		if (a->on_iface && !is_unspecified(&a->broadcast))
-			full |= !set_address(s, &a->broadcast, LOCAL_BROADCAST);
-	}
-	for (uint32_t i = 0; i < net->count; i++)
-		full |= !set_address(s, &net->addrs[i].addr, LOCAL_UNICAST);
+	full |= set_links(s, net);
 	if (full && !s->said_full)
 		log_line("too many addresses: the filter holds %d; the rest are not served",
-			MAX_LOCAL_ADDRS);
+			UDPXDP_LOCAL_ADDRS_MAX);
 	s->said_full = full;
 	set_favourites(s, net);
 	server_set_answers_mtu(s, net->mtu);
-	for (uint32_t i = 0; old && i < old->count; i++) {
-		const struct udpxdp_host_addr *a = &old->addrs[i];
-
-		if (!udpxdp_host_kind(net, &a->addr))
-			filter_clear_address(s->filter, &a->addr);
-		if (!is_unspecified(&a->broadcast) && !udpxdp_host_kind(net, &a->broadcast))
-			filter_clear_address(s->filter, &a->broadcast);
-	}
+	if (old)
+		clear_old(s, old, net);
 }
 
+/* What is longer than the umem was made for is left to the kernel. */
 static void limit_mtu(struct server *s, struct udpxdp_host *net)
 {
-	bool beyond = net->mtu > s->mtu_max;
+	const bool beyond = net->mtu > s->mtu_max && net->mtu > s->link_mtu;
 
 	if (beyond && !s->mtu_beyond)
-		log_line("%s has an MTU of %u now: frames beyond %u are not served; restart udpxdp "
-			 "to resize its umem",
-			s->iface, net->mtu, s->mtu_max);
+		log_line("%s has an MTU of %u now: frames beyond %u are %s; restart udpxdp to "
+			 "resize its umem",
+			s->iface, net->mtu, s->mtu_max,
+			s->beside.count ? "served by kernel sockets" : "not served");
 	s->mtu_beyond = beyond;
-	if (beyond)
-		net->mtu = s->mtu_max;
+	net->mtu = net->mtu < s->mtu_max ? net->mtu : s->mtu_max;
 }
 
-/* Ends the server once it has lost its interface. */
+/* Says that an interface is lost, if it is. */
 static bool lost_interface(struct server *s, bool found)
 {
 	if (found && (!s->filter || filter_is_attached(s->filter)))
@@ -106,14 +164,13 @@ static bool lost_interface(struct server *s, bool found)
 	else
 		log_line("%s is gone: the interface was removed; restart udpxdp when it is back",
 			s->iface);
-	sd_event_exit(s->loop, EXIT_RUNTIME);
 	return true;
 }
 
 /* Sockets for queues that come later would need a privilege that was given up. */
 static void follow_queues(struct server *s)
 {
-	const struct xsk_queues queues = xsk_queues_count(s->config->ifindex);
+	const struct xsk_queues queues = xsk_sockets_count_queues(s->config->ifindex);
 
 	if (!queues.exact)
 		return;
@@ -141,31 +198,46 @@ void server_check_ipv4(struct server *s, const struct udpxdp_host *net)
 static void follow_link(struct server *s, const struct link_facts *link)
 {
 	if (strcmp(link->name, s->iface))
-		log_line("%s was renamed to %s: serving it still", s->iface, link->name);
+		log_line("%s was renamed to %s: still serving it", s->iface, link->name);
 	memcpy(s->iface, link->name, sizeof(s->iface));
 	if (server_is_up(link) != s->was_up)
 		log_verbose("%s is %s", s->iface, server_is_up(link) ? "up" : "down");
 	s->was_up = server_is_up(link);
 }
 
-void server_on_addresses(void *context)
+/* Of an interface that is gone. With its sockets are those of this host itself. */
+static struct udpxdp_host *nothing(const struct server *s)
 {
-	struct server *s = context;
-	struct link_facts link;
-	struct udpxdp_host *net = server_read_host(s->config, &link);
+	static const uint8_t no_mac[6];
+	struct udpxdp_host *net = udpxdp_host_new(no_mac, s->mtu_max, NULL, 0), *all;
 
-	if (!net && errno != ENODEV) {
-		if (!s->stale)
-			log_line("reading the addresses of %s failed: %s; retrying", s->iface,
-				strerror(errno));
-		s->stale = true;
-		return;
+	if (!net || s->filter)
+		return net;
+	all = server_read_kernel_host(net);
+	if (all) {
+		keep_subnets(all, net);
+		all->ipv4 = net->ipv4;
 	}
-	s->stale = false;
-	if (lost_interface(s, net)) {
+	free(net);
+	return all;
+}
+
+/* The host as seen from one interface now; of one that is gone, nothing. NULL with errno. */
+static struct udpxdp_host *follow(struct server *s)
+{
+	struct link_facts link;
+	struct udpxdp_host *net = s->gone ? NULL : server_read_host(s->config, &link);
+
+	if (!net && !s->gone && errno != ENODEV)
+		return NULL;
+	if (s->gone || lost_interface(s, net)) {
 		free(net);
-		return;
+		if (!s->gone && s->filter)
+			filter_detach(s->filter); /* it may be in another namespace now */
+		s->gone = true;
+		return nothing(s);
 	}
+	net->ingress = (uint8_t)s->ingress;
 	if (s->config->ifindex)
 		follow_link(s, &link);
 	server_check_ipv4(s, net);
@@ -173,8 +245,41 @@ void server_on_addresses(void *context)
 		limit_mtu(s, net);
 		server_update_filter(s, s->net, net);
 	}
-	s->net = net;
-	workers_set_host(s->workers, net, s->hostname);
+	return net;
+}
+
+void server_on_addresses(void *context)
+{
+	struct server *s = context;
+	struct udpxdp_host *nets[INGRESSES_MAX] = {};
+	unsigned left = 0;
+	int failed = 0;
+
+	for (unsigned i = 0; i <= s->more_count && !failed; i++) {
+		struct server *one = server_interface(s, i);
+
+		one->starting = follow(one);
+		if (!one->starting)
+			failed = errno;
+		left += !one->gone;
+	}
+	if (!failed && interfaces_snapshots(s, nets))
+		failed = errno;
+	if (failed) {
+		for (unsigned i = 0; i <= s->more_count; i++) {
+			free(server_interface(s, i)->starting);
+			server_interface(s, i)->starting = NULL;
+		}
+		if (!s->stale)
+			log_line("reading the addresses of %s failed: %s; retrying", s->iface,
+				strerror(failed));
+		s->stale = true;
+		return;
+	}
+	s->stale = false;
+	workers_set_host(s->workers, nets, s->hostname);
+	if (!left)
+		sd_event_exit(s->loop, EXIT_RUNTIME);
 }
 
 /* Its name goes with the addresses, as one snapshot. */
@@ -185,19 +290,28 @@ static bool hostname_has_changed(struct server *s)
 	gethostname(name, sizeof(name) - 1);
 	if (!strcmp(name, s->hostname))
 		return false;
-	log_verbose("the host's name is %s now", name);
+	log_verbose("the host name is now %s", name);
 	memcpy(s->hostname, name, sizeof(name));
 	return true;
 }
 
 void server_periodic(struct server *s)
 {
-	const bool renamed = hostname_has_changed(s);
-	const bool attached = s->filter && filter_is_attached(s->filter);
+	bool again = hostname_has_changed(s) || s->stale;
 
 	workers_publish_host(s->workers);
-	if (attached)
-		follow_queues(s);
-	if (renamed || s->stale || (s->filter && !attached))
+	for (unsigned i = 0; i <= s->more_count; i++) {
+		struct server *one = server_interface(s, i);
+
+		if (one->neighbours)
+			neighbours_periodic(one->neighbours);
+		if (!one->filter || one->gone)
+			continue;
+		if (filter_is_attached(one->filter))
+			follow_queues(one);
+		else
+			again = true;
+	}
+	if (again)
 		server_on_addresses(s);
 }

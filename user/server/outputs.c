@@ -2,14 +2,20 @@
 /* What the server writes: capture, histories, standard output; and what is removed at the end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "output/bridge/bridge.h"
 #include "privsep/monitor.h"
+#include "privsep/sandbox.h"
 #include "server/internal.h"
+#include "server/interfaces/interfaces.h"
 #include "services/service_spec.h"
+
+#define PLACE_PATH_SIZE (UDPXDP_PATH_SIZE + 8)
 
 /* ---- which files ---------------------------------------------------------------------- */
 
@@ -18,7 +24,7 @@ static int register_output(const char *path)
 	if (!monitor_register(path))
 		return EXIT_CLEAN;
 	if (errno == EEXIST) {
-		log_line("%s: two outputs are the same file; give each a file of its own", path);
+		log_line("%s: another output is the same file; use a different file", path);
 		return EXIT_USAGE;
 	}
 	log_line("%s: %s; %s", path, strerror(errno),
@@ -26,26 +32,50 @@ static int register_output(const char *path)
 	return EXIT_RUNTIME;
 }
 
-int server_register_outputs(const struct server *s)
+/* Beside the history of a room that spans hosts stands what it has of the room; false: it does not
+ * span any, or keeps none. */
+static bool place_path(const struct service_config *service, char path[PLACE_PATH_SIZE])
 {
-	const struct server_config *c = s->config;
-	int status = c->capture ? register_output(c->capture) : EXIT_CLEAN;
+	const char *history = service_history(service);
+
+	if (!history || !*service->room.servers)
+		return false;
+	snprintf(path, PLACE_PATH_SIZE, "%s.room", history);
+	return true;
+}
+
+bool server_captures_to_stdout(const struct server_config *c)
+{
+	return c->capture && !strcmp(c->capture, "-");
+}
+
+int server_register_outputs(const struct server_config *c)
+{
+	char place[PLACE_PATH_SIZE];
+	int status = c->capture && !server_captures_to_stdout(c) ? register_output(c->capture)
+								 : EXIT_CLEAN;
 
 	for (unsigned i = 0; i < c->service_count && !status; i++) {
 		const char *history = service_history(&c->services[i]);
 
 		status = history ? register_output(history) : EXIT_CLEAN;
+		if (!status && history && place_path(&c->services[i], place))
+			status = register_output(place);
 	}
 	return status;
 }
 
-int server_seal_monitor(const struct server *s)
+int server_seal_monitor(struct server *s)
 {
 	char path[PIN_PATH_SIZE];
 	int error = s->control ? monitor_remove_at_end(s->config->control) : 0;
 
-	for (unsigned i = 0; !error && s->filter && filter_pin_path(s->filter, i, path); i++)
-		error = monitor_remove_at_end(path);
+	for (unsigned n = 0; n <= s->more_count; n++) {
+		const struct filter *filter = server_interface(s, n)->filter;
+
+		for (unsigned i = 0; !error && filter && filter_pin_path(filter, i, path); i++)
+			error = monitor_remove_at_end(path);
+	}
 	monitor_seal();
 	return error;
 }
@@ -92,21 +122,53 @@ static int open_capture_file(const char *path, int flags)
 
 int server_open_capture(struct server *s)
 {
+	const bool to_stdout = server_captures_to_stdout(s->config);
 	char error[256];
 
 	if (!s->config->capture)
 		return EXIT_CLEAN;
-	s->capture =
-		capture_open(s->config->capture, open_capture_file, log_line, error, sizeof(error));
+	s->capture = capture_open(to_stdout ? "standard output" : s->config->capture,
+		to_stdout ? NULL : open_capture_file, log_line, error, sizeof(error));
 	if (s->capture)
 		return EXIT_CLEAN;
 	log_line("%s; %s", error,
-		errno == EEXIST ? "what is there is no capture: remove it or use another --write"
+		errno == EEXIST ? "it is not a capture: remove it or use another --write"
 				: "use another --write");
 	return EXIT_RUNTIME;
 }
 
 /* ---- the others ----------------------------------------------------------------------- */
+
+int server_prepare_bridges(struct server *s)
+{
+	const struct server_config *c = s->config;
+	char error[512];
+
+	for (unsigned i = 0; i < c->service_count; i++) {
+		if (!*c->services[i].room.servers)
+			continue;
+		s->bridges[i] = bridge_new(&c->services[i], s->hostname, error, sizeof(error));
+		if (!s->bridges[i]) {
+			log_line("room %s: %s", c->services[i].room.name, error);
+			return EXIT_RUNTIME;
+		}
+		sandbox_allow_connections();
+	}
+	return EXIT_CLEAN;
+}
+
+static int start_bridge(struct server *s, unsigned i)
+{
+	struct udpxdp_room_place place = {};
+	char path[PLACE_PATH_SIZE];
+
+	if (s->histories[i] && place_path(&s->config->services[i], path) &&
+		history_keep_place(s->histories[i], path, &place) < 0)
+		log_line("%s: %s; what the room says while this host is away will be missing in "
+			 "the history",
+			path, strerror(errno));
+	return bridge_start(s->bridges[i], &place, s->sockets.doorbells[0]);
+}
 
 int server_open_outputs(struct server *s)
 {
@@ -117,9 +179,12 @@ int server_open_outputs(struct server *s)
 
 		if (path && !(s->histories[i] = history_start(path, c->services[i].history_sync)))
 			return server_start_failed("starting the history");
+		if (s->bridges[i] && start_bridge(s, i) < 0)
+			return server_start_failed("starting the room's bridge");
 	}
-	if (!c->quiet && !(s->printer = printer_start(c->services, c->service_count,
-				   s->sockets.count, STDOUT_FILENO, c->log_format, c->print_rate)))
+	if (!c->quiet &&
+		!(s->printer = printer_start(c->services, c->service_count, interfaces_workers(s),
+			  STDOUT_FILENO, c->log_format, c->print_rate)))
 		return server_start_failed("starting the printer");
 	return EXIT_CLEAN;
 }

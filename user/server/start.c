@@ -9,9 +9,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "server/guards/guards.h"
 #include "server/internal.h"
+#include "server/interfaces/interfaces.h"
 #include "server/kernel_sockets.h"
+#include "netlink/resolver.h"
 #include "privsep/monitor.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "privsep/sandbox.h"
 #include "services/service_spec.h"
@@ -65,82 +69,6 @@ static int make_loop(struct server *s)
 	return server_start_failed("making the event loop");
 }
 
-/* Loading through the dispatcher attaches, and so decides about the mode. */
-static int load_dispatched(struct server *s, struct filter_settings *settings,
-	struct xsk_sockets_config *sockets, char *error, size_t size)
-{
-	unsigned id = filter_find_dispatched(settings->ifindex);
-	int status = xsk_sockets_settle_mode(sockets);
-	bool generic;
-
-	if (status)
-		return status;
-	if (id && xsk_sockets_are_taken(sockets)) {
-		log_line("interface %s is busy: another udpxdp serves it (XDP program %u); stop it",
-			sockets->iface, id);
-		return EXIT_BUSY;
-	}
-	settings->generic = sockets->mode == XDP_MODE_SKB;
-	settings->native = sockets->mode == XDP_MODE_ZEROCOPY || sockets->mode == XDP_MODE_COPY;
-	s->filter = filter_load_dispatched(settings, &generic, error, size);
-	if (s->filter && generic)
-		sockets->mode = XDP_MODE_SKB;
-	if (s->filter || errno != EOPNOTSUPP)
-		return EXIT_CLEAN;
-	log_line(
-		"attaching through the dispatcher failed: the kernel refuses programs of type EXT, "
-		"which libxdp needs for it; use --attach link");
-	return EXIT_INTERFACE;
-}
-
-static int load_filter(struct server *s, unsigned workers, struct xsk_sockets_config *sockets)
-{
-	const struct server_config *c = s->config;
-	struct filter_settings settings = {
-		.ifindex = c->ifindex,
-		.counter_rows = workers * c->service_count,
-		.limit_interval = c->limit_interval,
-		.limit_burst = c->limit_burst,
-		.rules = c->rule_count != 0,
-		.default_deny = c->default_deny,
-		.answers = server_asks_for_answers(c) && c->mode != XDP_MODE_SKB,
-	};
-	char error[256];
-	int status = EXIT_CLEAN;
-
-	if (c->dispatcher)
-		status = load_dispatched(s, &settings, sockets, error, sizeof(error));
-	else
-		s->filter = filter_load(&settings, error, sizeof(error));
-	if (status)
-		return status;
-	if (!s->filter) {
-		log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's messages",
-			error);
-		return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
-	}
-	for (unsigned i = 0; i < c->service_count; i++)
-		if (filter_serve_port(s->filter, c->services[i].port,
-			    c->services[i].service->wants_broadcast) < 0)
-			return server_start_failed("filling the filter's maps");
-	for (unsigned i = 0; i < c->rule_count; i++)
-		if (filter_set_rule(s->filter, &c->rules[i].key, c->rules[i].verdict) < 0)
-			return server_start_failed("filling the filter's maps");
-	if (!filter_pin(s->filter, c->pin_dir))
-		return EXIT_CLEAN;
-	if (errno == EBUSY) {
-		log_line("%s is in use: another udpxdp counts there; stop it or use another "
-			 "--pin-dir",
-			c->pin_dir);
-		return EXIT_BUSY;
-	}
-	log_line("counters are not pinned in %s: %s; %s", c->pin_dir, strerror(errno),
-		errno == EPERM && strchr(c->pin_dir, '.')
-			? "a bpf file system takes no dot in a name"
-			: "mount bpffs there to read them with bpftool");
-	return EXIT_CLEAN;
-}
-
 static int open_control(struct server *s)
 {
 	struct control_config config = {
@@ -150,6 +78,7 @@ static int open_control(struct server *s)
 		.service_count = s->config->service_count,
 		.context = s,
 		.request = server_on_request,
+		.stats = server_on_stats,
 	};
 
 	s->control = control_open(&config);
@@ -161,9 +90,10 @@ static int open_control(struct server *s)
 			s->config->control);
 		return EXIT_BUSY;
 	}
-	/* A plain user may not write where it is by default, but may serve. */
-	if (!s->config->control_asked && (errno == EACCES || errno == EPERM || errno == EROFS)) {
-		log_line("no consoles: making %s failed: %s; use --control to have them",
+	/* Who may not write where it is by default, or has no such place, may serve. */
+	if (!s->config->control_asked) {
+		log_line("consoles are disabled: making %s failed: %s; use --control for another "
+			 "place",
 			s->config->control, strerror(errno));
 		return EXIT_CLEAN;
 	}
@@ -192,20 +122,21 @@ static int enter_sandbox(struct server *s)
 	return EXIT_RUNTIME;
 }
 
-/* Frames that no filter saw. */
-static int make_guard(struct server *s)
+/* Of those beside XDP, only worker 0's receives what no filter has seen. */
+static int decorate_beside(struct server *s)
 {
-	const struct server_config *c = s->config;
-	const struct filter_config config = {
-		.limit_interval = c->limit_interval,
-		.limit_burst = c->limit_burst,
-		.default_deny = c->default_deny,
-	};
+	for (unsigned i = 0; i < s->beside.count; i++) {
+		struct frame_io *io = s->beside.ios[i];
 
-	if (!c->rule_count && !c->limit_interval)
-		return EXIT_CLEAN;
-	s->guard = guard_new(&config, c->rules, c->rule_count);
-	return s->guard ? EXIT_CLEAN : server_start_failed("making the guard rails");
+		s->beside_bare[i] = io;
+		if (s->guard && !i && !(io = guard_wrap(io, s->guard)))
+			return server_start_failed("making the guard rails");
+		s->beside.ios[i] = io;
+		if (s->capture && !(io = capture_wrap(io, s->capture)))
+			return server_start_failed("starting the capture");
+		s->beside.ios[i] = io;
+	}
+	return EXIT_CLEAN;
 }
 
 static int decorate(struct server *s)
@@ -214,7 +145,7 @@ static int decorate(struct server *s)
 		struct frame_io *io = s->sockets.ios[i];
 
 		s->afxdp[i] = io;
-		if (s->guard && !(io = guard_wrap(io, s->guard)))
+		if (s->guard && !s->filter && !(io = guard_wrap(io, s->guard)))
 			return server_start_failed("making the guard rails");
 		s->sockets.ios[i] = io;
 		if (s->capture && !(io = capture_wrap(io, s->capture)))
@@ -239,15 +170,18 @@ static unsigned list_cpus(int cpus[CPU_SETSIZE])
 	return count;
 }
 
-static int start_workers(struct server *s, struct udpxdp_host *net)
+static int start_workers(struct server *s)
 {
 	const struct server_config *c = s->config;
 	int cpus[MAX_QUEUES], allowed[CPU_SETSIZE];
 	unsigned available = list_cpus(allowed);
+	struct udpxdp_host *nets[INGRESSES_MAX] = {};
+	struct workers_ingress more[INGRESSES_MAX] = {};
+	int doorbells[MAX_QUEUES];
 	struct workers_config config = {
-		.count = s->sockets.count,
+		.count = interfaces_workers(s),
 		.ios = s->sockets.ios,
-		.doorbells = s->sockets.doorbells,
+		.doorbells = doorbells,
 		.cpus = cpus,
 		.wait = c->wait,
 		.coalesce_us = c->coalesce_us,
@@ -255,8 +189,12 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 		.service_count = c->service_count,
 		.counters = s->filter ? filter_counters(s->filter) : s->counters,
 		.hostname = s->hostname,
+		.ingress = s->filter ? c->iface : "sockets",
+		.clock_synchronized = clock_is_synchronized(),
 		.seed = c->seed,
-		.net = net,
+		.nets = nets,
+		.more = more,
+		.neighbours = s->neighbours ? neighbours_table(s->neighbours) : NULL,
 		.printer = s->printer,
 		.event_fd = s->event_fd,
 		.enter = sandbox_enter_data_path,
@@ -273,8 +211,26 @@ static int start_workers(struct server *s, struct udpxdp_host *net)
 	if (config.wait == WAIT_ADAPTIVE && config.count > available)
 		config.wait = WAIT_BLOCK;
 	memcpy(config.histories, s->histories, sizeof(config.histories));
+	memcpy(config.bridges, s->bridges, sizeof(config.bridges));
+	config.more_count = interfaces_ways(s, more, doorbells);
+	if (interfaces_snapshots(s, nets))
+		return server_start_failed("reading the addresses");
 	s->workers = workers_start(&config);
-	return s->workers ? EXIT_CLEAN : server_start_failed("starting the workers");
+	if (s->workers)
+		return EXIT_CLEAN;
+	if (s->beside.count)
+		free(nets[config.more_count]);
+	for (unsigned i = 0; i <= s->more_count; i++)
+		server_interface(s, i)->starting = nets[i];
+	return server_start_failed("starting the workers");
+}
+
+static int open_neighbours(struct server *s)
+{
+	s->neighbours = neighbours_open(s->loop, s->config->ifindex);
+	if (s->neighbours && !s->config->no_sandbox)
+		neighbours_resolve_by(s->neighbours, monitor_resolve);
+	return s->neighbours ? EXIT_CLEAN : server_start_failed("listening to rtnetlink");
 }
 
 static int watch_host(struct server *s)
@@ -282,9 +238,7 @@ static int watch_host(struct server *s)
 	int error;
 
 	s->addresses = addresses_watch(s->loop, server_on_addresses, s);
-	if (s->filter)
-		s->neighbours = neighbours_open(s->loop, s->config->ifindex);
-	if (!s->addresses || (s->filter && !s->neighbours))
+	if (!s->addresses)
 		return server_start_failed("listening to rtnetlink");
 	error = sd_event_add_post(s->loop, NULL, server_on_post, s);
 	if (error >= 0)
@@ -302,8 +256,8 @@ int server_check_queues(const struct server_config *c, struct xsk_queues *queues
 	const unsigned asked = all ? c->first_queue : c->last_queue;
 	unsigned served;
 
-	*queues = xsk_queues_count(c->ifindex);
-	served = xsk_queues_served(queues);
+	*queues = xsk_sockets_count_queues(c->ifindex);
+	served = xsk_sockets_served_queues(queues);
 	*most = served < MAX_QUEUES ? served : MAX_QUEUES;
 	if (!queues->exact)
 		return EXIT_CLEAN;
@@ -325,12 +279,26 @@ int server_check_queues(const struct server_config *c, struct xsk_queues *queues
 	return EXIT_CLEAN;
 }
 
+/* A step, for every interface, from below: where a device above it has a program, the kernel
+ * attaches none. */
+static int for_each(struct server *s, int (*step)(struct server *))
+{
+	int status = EXIT_CLEAN;
+
+	for (unsigned storey = 0; storey <= LINK_STOREYS_MAX; storey++)
+		for (unsigned i = 0; i <= s->more_count && !status; i++)
+			if (server_interface(s, i)->storey == storey)
+				status = step(server_interface(s, i));
+	return status;
+}
+
 static int open_kernel_sockets(struct server *s)
 {
 	const struct server_config *c = s->config;
 	const unsigned workers = c->last_queue - c->first_queue + 1;
 	int status = EXIT_CLEAN;
 
+	server_check_ipv4(s, s->starting);
 	s->counters = aligned_alloc(64, workers * c->service_count * sizeof(*s->counters));
 	if (!s->counters)
 		return server_start_failed("making the counters");
@@ -340,7 +308,8 @@ static int open_kernel_sockets(struct server *s)
 		s->sockets.doorbells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (s->sockets.doorbells[i] < 0)
 			return server_start_failed("making a doorbell");
-		status = kernel_sockets_open(&s->sockets.ios[i], c, i, s->sockets.doorbells[i]);
+		status = kernel_sockets_open(
+			&s->sockets.ios[i], c, s->ingress, i, s->sockets.doorbells[i]);
 		if (status) {
 			close(s->sockets.doorbells[i]);
 			return status;
@@ -350,56 +319,83 @@ static int open_kernel_sockets(struct server *s)
 	return EXIT_CLEAN;
 }
 
-int server_start_without_xdp(struct server *s, struct udpxdp_host **net)
+static int open_beside(struct server *s)
+{
+	int status = s->config->beside ? kernel_sockets_open_beside(
+						 &s->beside, s->config, interfaces_workers(s))
+				       : EXIT_CLEAN;
+
+	for (unsigned i = 0; i < s->more_count; i++)
+		s->more[i]->beside.services = s->beside.services;
+	return status ? status : decorate_beside(s);
+}
+
+int server_start_without_xdp(struct server *s)
 {
 	int status;
 
-	if (!s->config->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
+	if (!s->config->no_sandbox && sandbox_changes_user() && monitor_start(NULL) < 0)
 		return server_start_failed("starting the monitor");
-	server_check_ipv4(s, *net);
 	if ((status = make_loop(s)) || (status = open_control(s)) ||
-		(status = server_register_outputs(s)) || (status = server_open_capture(s)) ||
-		(status = open_kernel_sockets(s)) || (status = make_guard(s)) ||
-		(status = decorate(s)) || (status = watch_host(s)) || (status = enter_sandbox(s)) ||
-		(status = server_open_outputs(s)) || (status = start_workers(s, *net)))
+		(status = server_register_outputs(s->config)) ||
+		(status = server_open_capture(s)) || (status = for_each(s, open_kernel_sockets)) ||
+		(status = guards_start(s)) || (status = interfaces_share(s)) ||
+		(status = for_each(s, decorate)) || (status = watch_host(s)) ||
+		(status = server_prepare_bridges(s)) || (status = enter_sandbox(s)) ||
+		(status = server_open_outputs(s)))
 		return status;
-	s->net = *net;
-	*net = NULL;
-	return EXIT_CLEAN;
+	return start_workers(s);
 }
 
-int server_start(struct server *s, struct udpxdp_host **net)
+/* ---- with XDP: steps for every interface ------------------------------------------ */
+
+static int count_queues(struct server *s)
 {
 	const struct server_config *c = s->config;
-	struct xsk_sockets_config sockets = {
+
+	s->opening = (struct xsk_sockets_config){
 		.iface = s->iface,
 		.ifindex = c->ifindex,
 		.first = c->first_queue,
 		.last = c->last_queue,
-		.mtu = (*net)->mtu,
+		.mtu = afxdp_mtu(s->starting->mtu),
 		.mode = c->mode,
 		.busy_poll = c->busy_poll,
 	};
-	int status = server_check_queues(c, &s->queues, &sockets.most);
+	s->link_mtu = s->starting->mtu;
+	s->mtu_max = s->starting->mtu = s->opening.mtu;
+	return server_check_queues(c, &s->queues, &s->opening.most);
+}
+
+static int open_sockets(struct server *s)
+{
+	server_check_ipv4(s, s->starting);
+	server_update_filter(s, NULL, s->starting);
+	return xsk_sockets_open(&s->sockets, &s->opening, s->filter);
+}
+
+int server_start(struct server *s)
+{
+	static const struct monitor_resolver resolver = {resolver_open, resolver_use};
+	const struct server_config *c = s->config;
+	int status = for_each(s, count_queues);
 
 	if (status)
 		return status;
-	s->mtu_max = (*net)->mtu;
-	if (!c->no_sandbox && sandbox_changes_user() && monitor_start() < 0)
+	interfaces_settle_rows(s);
+	if (!c->no_sandbox && monitor_start(&resolver) < 0)
 		return server_start_failed("starting the monitor");
 	if ((status = make_loop(s)) || (status = open_control(s)) ||
-		(status = server_register_outputs(s)) ||
-		(status = load_filter(s, sockets.most, &sockets)) ||
-		(status = server_open_capture(s)))
+		(status = server_register_outputs(c)) || (status = interfaces_share(s)) ||
+		(status = for_each(s, server_load_filter)) || (status = guards_start(s)) ||
+		(status = server_open_capture(s)) || (status = for_each(s, open_sockets)))
 		return status;
-	server_check_ipv4(s, *net);
-	server_update_filter(s, NULL, *net);
-	if ((status = xsk_sockets_open(&s->sockets, &sockets, s->filter)) ||
-		(status = decorate(s)) || (status = watch_host(s)) ||
-		(status = server_start_answers(s)) || (status = enter_sandbox(s)) ||
-		(status = server_open_outputs(s)) || (status = start_workers(s, *net)))
+	interfaces_share(s);
+	if ((status = open_beside(s)) || (status = for_each(s, decorate)) ||
+		(status = watch_host(s)) || (status = for_each(s, open_neighbours)) ||
+		(status = for_each(s, server_start_answers)) ||
+		(status = server_prepare_bridges(s)) || (status = enter_sandbox(s)) ||
+		(status = server_open_outputs(s)))
 		return status;
-	s->net = *net;
-	*net = NULL;
-	return EXIT_CLEAN;
+	return start_workers(s);
 }

@@ -14,8 +14,8 @@ void watchdog_start(struct watchdog *watchdog)
 
 	*watchdog = (struct watchdog){.enabled = sd_watchdog_enabled(0, &usec) > 0};
 	if (watchdog->enabled && usec < SHORTEST_USEC)
-		log_line("a watchdog of %llu ms bites too early: an idle worker polls once a "
-			 "second; give WatchdogSec=3 at least",
+		log_line("WatchdogSec of %llu ms is too short: an idle worker polls once a "
+			 "second; use WatchdogSec=3 or more",
 			(unsigned long long)(usec / 1000));
 }
 
@@ -43,7 +43,8 @@ void watchdog_periodic(struct watchdog *watchdog, const struct workers *workers,
 		watchdog->late = 0;
 		sd_notify(0, "WATCHDOG=1");
 	} else if (++watchdog->late == STUCK_SECONDS) {
-		log_line("worker %u is stuck: it has not turned for %d s; the watchdog is not fed",
+		log_line("worker %u is stuck: it has not polled for %d s; withholding the watchdog "
+			 "keep-alive",
 			stuck, STUCK_SECONDS);
 	}
 }

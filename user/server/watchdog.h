@@ -18,7 +18,7 @@ struct watchdog {
 void watchdog_start(struct watchdog *watchdog);
 
 /*
- * Has every worker turned since this was last true? polls holds count numbers, as of now.
+ * Has every worker polled since this was last true? polls holds count numbers, as of now.
  * Returns count, and remembers the numbers; or the first worker that has not.
  */
 unsigned watchdog_first_stuck(struct watchdog *watchdog, const uint64_t *polls, unsigned count);

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/worker.h"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-#define TICK_NS NSEC_PER_SEC /* between ticks of the services */
+#define TICK_NS UDPXDP_NSEC_PER_SEC /* between ticks of the services */
 #define TICK_MS 1000
 #define HANDOVER_RECORDS 1023 /* a power of two, less one: see queue_new() */
 #define DRAIN_POLLS 256       /* the most polls a stopping worker makes */
 #define CLOCK_POLLS 64        /* reading the clock takes as long as a poll without frames */
+#define KERNEL_POLLS                                                                          \
+	16           /* asking the kernel's sockets takes longer; and sockets that sleep ring \
+		      */
+#define BROKEN_MS 10 /* between looks at an interface that is down or gone */
 
 /* How long a worker spins after the last frame. */
 static const uint64_t spin_ns[] = {
 	[WAIT_ADAPTIVE] = 100000, [WAIT_BLOCK] = 0, [WAIT_SPIN] = UINT64_MAX};
 
-void doorbell_ring(int doorbell)
+void worker_ring_doorbell(int doorbell)
 {
 	uint64_t one = 1;
 
@@ -30,7 +35,7 @@ void worker_wake(struct worker *w)
 {
 	atomic_thread_fence(memory_order_seq_cst);
 	if (w->all->config.doorbells && atomic_load_explicit(&w->asleep, memory_order_relaxed))
-		doorbell_ring(w->all->config.doorbells[w->number]);
+		worker_ring_doorbell(w->all->config.doorbells[w->number]);
 }
 
 /* ---- sinks: called by the engine on the worker's thread ------------------------------- */
@@ -69,7 +74,31 @@ static bool sink_notify(void *context, unsigned instance, const struct udpxdp_me
 		event->message.len = sizeof(event->text);
 	memcpy(event->text, m->text, event->message.len);
 	queue_push(all->events);
-	doorbell_ring(all->config.event_fd);
+	worker_ring_doorbell(all->config.event_fd);
+	return true;
+}
+
+static bool sink_publish(void *context, unsigned instance, const struct udpxdp_room_event *event)
+{
+	struct worker *w = context;
+	struct bridge *bridge = w->all->config.bridges[instance];
+
+	return !bridge || w->number != OWNER_WORKER || bridge_put(bridge, event);
+}
+
+static bool ask_for_neighbour(void *context, const struct engine_question *question)
+{
+	struct worker *w = context;
+	struct workers *all = w->all;
+	struct worker_event *event;
+
+	if (queue_room(all->events) <= COMMANDS_MAX)
+		return false;
+	event = queue_reserve(all->events);
+	event->kind = EVENT_NEIGHBOUR;
+	event->question = *question;
+	queue_push(all->events);
+	worker_ring_doorbell(all->config.event_fd);
 	return true;
 }
 
@@ -98,7 +127,8 @@ static void take_host(struct worker *w)
 	if (host == w->host)
 		return;
 	w->host = host;
-	engine_set_net(w->engine, host->net);
+	for (unsigned i = 0; i <= w->all->config.more_count; i++)
+		engine_set_ingress_net(w->engine, i, host->nets[i]);
 	engine_set_hostname(w->engine, host->hostname);
 }
 
@@ -132,7 +162,7 @@ static void post_answer(struct workers *all, uint64_t ticket, const char *error)
 	event->ticket = ticket;
 	event->error = error;
 	queue_push(all->events);
-	doorbell_ring(all->config.event_fd);
+	worker_ring_doorbell(all->config.event_fd);
 }
 
 static int take_commands(struct worker *w)
@@ -149,6 +179,26 @@ static int take_commands(struct worker *w)
 	return taken;
 }
 
+/* What other hosts of the rooms say: a batch, or less when many are to hear it. */
+static int take_rooms(struct worker *w)
+{
+	const struct workers_config *c = &w->all->config;
+	struct udpxdp_room_event event;
+	int taken = 0;
+
+	for (unsigned i = 0; i < c->service_count; i++) {
+		const __u64 *sent = &c->counters[i].tx, before = *sent;
+
+		if (!c->bridges[i] || engine_is_busy(w->engine, i))
+			continue;
+		for (int n = 0; n < FRAME_BATCH && *sent - before < FRAME_BATCH &&
+				bridge_take(c->bridges[i], &event);
+			n++, taken++)
+			engine_room(w->engine, i, &event, clock_realtime_ns());
+	}
+	return taken;
+}
+
 /* One round over everything that can bring work. Returns how much there was. */
 static int worker_poll(struct worker *w)
 {
@@ -161,7 +211,7 @@ static int worker_poll(struct worker *w)
 	if (work < 0)
 		work = 0;
 	if (w->number == OWNER_WORKER) {
-		int more = take_handovers(w) + take_commands(w);
+		int more = take_handovers(w) + take_commands(w) + take_rooms(w);
 
 		if (more)
 			engine_flush(w->engine);
@@ -173,6 +223,32 @@ static int worker_poll(struct worker *w)
 	return work;
 }
 
+/* One sleep for all ways in. */
+static void wait_for_any(struct worker *w)
+{
+	struct pollfd fds[INGRESSES_MAX + 1];
+	int timeout_ms = TICK_MS;
+	bool broken = false;
+	uint64_t rings;
+
+	for (unsigned i = 0; i < w->io_count; i++)
+		fds[i] = (struct pollfd){
+			.fd = w->ios[i]->ops->descriptor(w->ios[i], &timeout_ms), .events = POLLIN};
+	fds[w->io_count] =
+		(struct pollfd){.fd = w->all->config.doorbells[w->number], .events = POLLIN};
+	poll(fds, w->io_count + 1, timeout_ms);
+	if (fds[w->io_count].revents && read(fds[w->io_count].fd, &rings, sizeof(rings)) < 0)
+		return;
+	/* The event loop watches it; do not spin meanwhile. */
+	for (unsigned i = 0; i < w->io_count; i++)
+		if (fds[i].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+			fds[i].fd = -1;
+			broken = true;
+		}
+	if (broken)
+		poll(fds, w->io_count + 1, timeout_ms < BROKEN_MS ? timeout_ms : BROKEN_MS);
+}
+
 /*
  * Says that it sleeps, then looks once more: whoever fills a ring later sees `asleep` and rings
  * the doorbell, which ends wait().
@@ -181,8 +257,14 @@ static void sleep_until_rung(struct worker *w)
 {
 	atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!worker_poll(w) && !atomic_load(&w->stop))
-		w->io->ops->wait(w->io, TICK_MS);
+	engine_look_everywhere(w->engine);
+	if (!worker_poll(w) && !atomic_load(&w->stop)) {
+		if (w->io_count > 1)
+			wait_for_any(w);
+		else
+			w->ios[0]->ops->wait(w->ios[0], TICK_MS);
+		engine_look_everywhere(w->engine);
+	}
 	atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
 }
 
@@ -199,6 +281,15 @@ static void count_history_lost(struct worker *w)
 	}
 }
 
+static void count_rooms(struct worker *w)
+{
+	const struct workers_config *c = &w->all->config;
+
+	for (unsigned i = 0; w->number == OWNER_WORKER && i < c->service_count; i++)
+		if (c->bridges[i])
+			bridge_counters(c->bridges[i], (uint64_t *)c->counters[i].room);
+}
+
 static void relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -211,9 +302,11 @@ static void tick(struct worker *w, uint64_t now)
 {
 	if (now < w->next_tick)
 		return;
+	engine_set_clock(w->engine, clock_realtime_ns(), now);
 	engine_tick(w->engine, clock_realtime_ns());
 	engine_flush(w->engine);
 	count_history_lost(w);
+	count_rooms(w);
 	w->next_tick = now + TICK_NS;
 }
 
@@ -249,6 +342,7 @@ void *worker_run(void *context)
 {
 	struct worker *w = context;
 
+	engine_set_clock(w->engine, clock_realtime_ns(), clock_ns());
 	prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul); /* of a nap; 50 µs otherwise */
 	if (w->all->config.enter)
 		w->all->config.enter();
@@ -257,6 +351,27 @@ void *worker_run(void *context)
 	for (int i = 0; i < DRAIN_POLLS && worker_poll(w); i++)
 		;
 	return NULL;
+}
+
+static void add_ingress(struct worker *w, const struct workers_ingress *more)
+{
+	const bool sender = more->is_kernel && w->number != OWNER_WORKER;
+	struct engine_ingress ingress = {
+		.io = more->ios[w->number],
+		.name = more->name,
+		.counters = more->counters + (size_t)w->number * w->all->config.service_count,
+		.worker = more->is_kernel ? COUNTERS_SOCKETS : w->number,
+		.patience = more->is_kernel ? KERNEL_POLLS : 0,
+		.is_kernel = more->is_kernel,
+		.services = more->services,
+		.neighbours = more->neighbours,
+	};
+
+	if (!ingress.io || sender)
+		ingress.counters = NULL;
+	engine_add_ingress(w->engine, &ingress);
+	if (ingress.io)
+		w->ios[w->io_count++] = ingress.io;
 }
 
 int worker_init(struct workers *all, unsigned number)
@@ -271,21 +386,29 @@ int worker_init(struct workers *all, unsigned number)
 		.handover = number == OWNER_WORKER ? NULL : &w->to_owner,
 		.counters = c->counters + (size_t)number * c->service_count,
 		.hostname = c->hostname,
+		.ingress = c->ingress,
+		.clock_synchronized = c->clock_synchronized,
 		.seed = &c->seed,
 		.sinks = {.context = w,
 			.print = c->printer ? sink_print : NULL,
 			.record = sink_record,
-			.notify = sink_notify},
+			.notify = sink_notify,
+			.publish = sink_publish},
+		.neighbours = c->neighbours,
+		.ask = {.context = w, .ask = c->neighbours ? ask_for_neighbour : NULL},
 	};
 
 	w->to_owner = (struct engine_handover){.context = w, .push = hand_over};
 	w->all = all;
 	w->number = number;
-	w->io = c->ios[number];
+	if (c->ios[number])
+		w->ios[w->io_count++] = c->ios[number];
 	w->spin_ns = spin_ns[c->wait];
 	w->engine = engine_new(&config);
 	if (!w->engine)
 		return -1;
+	for (unsigned i = 0; i < c->more_count; i++)
+		add_ingress(w, &c->more[i]);
 	if (number == OWNER_WORKER)
 		return 0;
 	w->handover = queue_new(HANDOVER_RECORDS, sizeof(struct handover));

@@ -31,14 +31,15 @@ struct worker_command {
 
 /* The host as the engines see it, published as one. */
 struct host_snapshot {
-	struct udpxdp_host *net; /* NULL: this place is free */
+	struct udpxdp_host *nets[INGRESSES_MAX]; /* the first NULL: this place is free */
 	char hostname[HOST_NAME_MAX + 1];
 };
 
 struct worker {
 	_Alignas(64) struct workers *all;
 	unsigned number;
-	struct frame_io *io;
+	struct frame_io *ios[INGRESSES_MAX]; /* the first io_count, without gaps */
+	unsigned io_count;
 	struct engine *engine;
 	struct queue *handover; /* to the owner; NULL on the owner itself */
 	struct engine_handover to_owner;
@@ -57,7 +58,8 @@ struct worker {
 };
 
 struct workers {
-	struct workers_config config;
+	struct workers_config config; /* its doorbells are those below */
+	int doorbells[MAX_QUEUES];
 	_Atomic(const struct host_snapshot *) host;
 	atomic_bool watched;
 	struct queue *commands, *events;
@@ -66,7 +68,7 @@ struct workers {
 };
 
 /* Rings an eventfd. */
-void doorbell_ring(int doorbell);
+void worker_ring_doorbell(int doorbell);
 
 /* Wakes a worker that sleeps, or is about to, so that it looks into its rings. */
 void worker_wake(struct worker *worker);

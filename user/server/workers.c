@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/keep_errno.h"
 #include "base/thread.h"
 #include "server/worker.h"
 
@@ -29,18 +30,25 @@ static int start_thread(struct worker *w)
 	return 0;
 }
 
-static void fill_snapshot(
-	struct host_snapshot *snapshot, struct udpxdp_host *net, const char *hostname)
+static void fill_snapshot(const struct workers *all, struct host_snapshot *snapshot,
+	struct udpxdp_host *const *nets, const char *hostname)
 {
-	snapshot->net = net;
+	memcpy(snapshot->nets, nets, (1 + all->config.more_count) * sizeof(*nets));
 	snprintf(snapshot->hostname, sizeof(snapshot->hostname), "%s", hostname);
+}
+
+static void free_snapshot(struct host_snapshot *snapshot)
+{
+	for (unsigned i = 0; i < INGRESSES_MAX; i++) {
+		free(snapshot->nets[i]);
+		snapshot->nets[i] = NULL;
+	}
 }
 
 struct workers *workers_start(const struct workers_config *config)
 {
 	struct workers *all;
 	size_t size = sizeof(*all) + config->count * sizeof(struct worker);
-	int saved;
 
 	size = (size + 63) & ~(size_t)63;
 	all = aligned_alloc(64, size);
@@ -48,10 +56,13 @@ struct workers *workers_start(const struct workers_config *config)
 		return NULL;
 	memset(all, 0, size);
 	all->config = *config;
+	if (config->doorbells)
+		all->config.doorbells =
+			memcpy(all->doorbells, config->doorbells, config->count * sizeof(int));
 	all->current = &all->snapshots[0];
 	all->retired = &all->snapshots[1];
 	all->next = &all->snapshots[2];
-	fill_snapshot(all->current, config->net, config->hostname);
+	fill_snapshot(all, all->current, config->nets, config->hostname);
 	atomic_store(&all->host, all->current);
 	all->commands = queue_new(COMMANDS_MAX, sizeof(struct worker_command));
 	all->events = queue_new(EVENTS_MAX, sizeof(struct worker_event));
@@ -64,12 +75,11 @@ struct workers *workers_start(const struct workers_config *config)
 		if (start_thread(&all->worker[i]) < 0)
 			goto fail;
 	return all;
-fail:
-	saved = errno;
+fail:;
+	KEEP_ERRNO;
 	workers_stop(all);
-	all->current->net = NULL; /* still the caller's */
+	memset(all->current->nets, 0, sizeof(all->current->nets)); /* still the caller's */
 	workers_free(all);
-	errno = saved;
 	return NULL;
 }
 
@@ -79,7 +89,7 @@ static void stop_worker(struct worker *w)
 		return;
 	atomic_store(&w->stop, true);
 	if (w->all->config.doorbells)
-		doorbell_ring(w->all->config.doorbells[w->number]);
+		worker_ring_doorbell(w->all->config.doorbells[w->number]);
 	pthread_join(w->thread, NULL);
 	w->started = false;
 }
@@ -99,7 +109,7 @@ void workers_free(struct workers *all)
 		queue_free(all->worker[i].handover);
 	}
 	for (unsigned i = 0; i < 3; i++)
-		free(all->snapshots[i].net);
+		free_snapshot(&all->snapshots[i]);
 	queue_free(all->commands);
 	queue_free(all->events);
 	free(all);
@@ -126,10 +136,9 @@ void workers_publish_host(struct workers *all)
 {
 	struct host_snapshot *free_place = all->retired;
 
-	if (!all->next->net || !all_have_polled(all))
+	if (!all->next->nets[0] || !all_have_polled(all))
 		return;
-	free(free_place->net);
-	free_place->net = NULL;
+	free_snapshot(free_place);
 	all->retired = all->current;
 	all->current = all->next;
 	all->next = free_place;
@@ -140,11 +149,11 @@ void workers_publish_host(struct workers *all)
 	}
 }
 
-void workers_set_host(struct workers *all, struct udpxdp_host *net, const char *hostname)
+void workers_set_host(struct workers *all, struct udpxdp_host *const *nets, const char *hostname)
 {
 	workers_publish_host(all);
-	free(all->next->net);
-	fill_snapshot(all->next, net, hostname);
+	free_snapshot(all->next);
+	fill_snapshot(all, all->next, nets, hostname);
 	workers_publish_host(all);
 }
 
@@ -179,6 +188,11 @@ struct worker_event *workers_event(struct workers *all)
 void workers_event_done(struct workers *all)
 {
 	queue_pop(all->events);
+}
+
+void workers_wake_owner(struct workers *all)
+{
+	worker_wake(&all->worker[OWNER_WORKER]);
 }
 
 uint64_t workers_polls(const struct workers *all, unsigned worker)

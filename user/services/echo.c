@@ -1,26 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /* Echo (RFC 862), with the time in front: 【ctime】 and a space, then the request's payload. */
+#include "udpxdp/abi.h"
+#include "udpxdp/packet.h"
 #include "udpxdp/service.h"
 
 #define LOWEST_CLIENT_PORT 1024 /* below it live services, which might answer an answer */
 
+#define DSCP 0xfc /* of the TOS or traffic class; the rest is ECN (RFC 3168) */
+
 enum { ANSWER_USER, ANSWER_DRIVER };
+enum { TOS_ZERO, TOS_COPY };
 
 struct options {
 	bool stamp;
 	bool loops; /* allowed */
+	int tos;    /* TOS_ZERO or TOS_COPY */
 	int answer; /* ANSWER_USER or ANSWER_DRIVER */
 };
 
 struct echo {
 	const struct options *options;
+	__u64 seed[2];
 	uint64_t second_ns; /* that the prefix says: when it began */
 	struct udpxdp_prefix prefix;
+	struct repeats repeats[REPEATS_MAX];
 };
 
 static const struct udpxdp_word answers[] = {
 	{"user", ANSWER_USER},
 	{"driver", ANSWER_DRIVER},
+	{},
+};
+
+static const struct udpxdp_word toses[] = {
+	{"0", TOS_ZERO},
+	{"copy", TOS_COPY},
 	{},
 };
 
@@ -35,12 +49,19 @@ static const struct udpxdp_option options[] = {
 		.offset = offsetof(struct options, loops),
 		.fallback = "refuse",
 		.help = "requests that may be answers themselves: refuse or allow them"},
+	{.name = "tos",
+		.kind = UDPXDP_OPTION_ENUM,
+		.offset = offsetof(struct options, tos),
+		.words = toses,
+		.fallback = "0",
+		.help = "copy: answer with the request's DSCP (never its ECN bits)"},
 	{.name = "answer",
 		.kind = UDPXDP_OPTION_ENUM,
 		.offset = offsetof(struct options, answer),
 		.words = answers,
 		.fallback = "user",
-		.help = "who answers: this program, or the filter what it can (needs -Q, no -w)"},
+		.help = "user: this program answers; driver: the filter does where it can (with "
+			"-Q, without -w)"},
 	{},
 };
 
@@ -50,7 +71,8 @@ static uint8_t driver(const void *o)
 
 	if (asked->answer != ANSWER_DRIVER)
 		return 0;
-	return PORT_ANSWERED | (asked->stamp ? PORT_STAMP : 0) | (asked->loops ? PORT_LOOPS : 0);
+	return PORT_ANSWERED | (asked->stamp ? PORT_STAMP : 0) | (asked->loops ? PORT_LOOPS : 0) |
+	       (asked->tos == TOS_COPY ? PORT_DSCP : 0);
 }
 
 static size_t state_size(const void *o)
@@ -63,6 +85,8 @@ static void start(void *state, const struct udpxdp_start *start)
 	struct echo *echo = state;
 
 	echo->options = start->options;
+	echo->seed[0] = start->seed.key[0];
+	echo->seed[1] = start->seed.key[1];
 }
 
 static void set_stamp(struct echo *echo, uint64_t time_ns)
@@ -72,7 +96,7 @@ static void set_stamp(struct echo *echo, uint64_t time_ns)
 
 	text[len++] = ' ';
 	udpxdp_prefix_set(&echo->prefix, text, len);
-	echo->second_ns = time_ns - time_ns % NSEC_PER_SEC;
+	echo->second_ns = time_ns - time_ns % UDPXDP_NSEC_PER_SEC;
 }
 
 static bool could_loop(const struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
@@ -83,19 +107,39 @@ static bool could_loop(const struct udpxdp_ctx *ctx, const struct udpxdp_datagra
 	       udpxdp_stamp_starts(d->payload, d->len);
 }
 
+/* One of a chain that has to end here: see packet_repeats(). */
+static bool is_repeated(struct echo *echo, const struct udpxdp_datagram *d)
+{
+	const uint64_t who = packet_repeats_who(&d->path.peer.addr, d->path.local.port, echo->seed);
+	struct repeats *r = &echo->repeats[packet_repeats_key(who)];
+
+	switch (packet_repeats(r, who, (uint16_t)d->payload_sum | d->len << 16)) {
+	case 1:
+		r->since = d->time_ns;
+		return false;
+	case 2:
+		return packet_ends_repeats(r, d->time_ns);
+	default:
+		return false;
+	}
+}
+
 /* Out of line: its message would cost receive() a stack frame. */
 static __attribute__((noinline)) void show(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
-	const struct udpxdp_message message = {
-		.time_ns = d->time_ns,
-		.direction = UDPXDP_RECEIVED,
-		.addr = d->path.peer.addr,
-		.port = d->path.peer.port,
-		.text = d->payload,
-		.len = d->len,
-	};
+	const struct udpxdp_message message = udpxdp_message_of(d);
 
 	udpxdp_print(ctx, &message);
+}
+
+/* Out of line, too: few ask for it. */
+static __attribute__((noinline)) void reply_alike(
+	struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d, const struct udpxdp_prefix *prefix)
+{
+	struct udpxdp_datagram alike = *d;
+
+	alike.path.tos = d->tos & DSCP;
+	udpxdp_reply(ctx, &alike, prefix);
 }
 
 static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
@@ -107,17 +151,25 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 		udpxdp_count_drop(ctx, UDPXDP_DROP_loop);
 		return;
 	}
+	if (!echo->options->loops && is_repeated(echo, d)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_repeated);
+		return;
+	}
 	if (echo->options->stamp) {
-		if (!echo->prefix.len || d->time_ns - echo->second_ns >= NSEC_PER_SEC)
+		if (!echo->prefix.len || d->time_ns - echo->second_ns >= UDPXDP_NSEC_PER_SEC)
 			set_stamp(echo, d->time_ns);
 		prefix = &echo->prefix;
 	}
 	if (udpxdp_prints(ctx))
 		show(ctx, d);
-	udpxdp_reply(ctx, d, prefix);
+	if (echo->options->tos == TOS_COPY)
+		reply_alike(ctx, d, prefix);
+	else
+		udpxdp_reply(ctx, d, prefix);
 }
 
 const struct udpxdp_service echo_service = {
+	.version = UDPXDP_SERVICE_VERSION,
 	.name = "echo",
 	.port = 8080,
 	.options = options,

@@ -23,17 +23,43 @@ const char *const counters_port_texts[PORT_TRAFFIC] = {
 	"frames answered by the filter itself"};
 const char *const counters_verdict_value_names[VERDICT_VALUES] = {"frames", "bytes"};
 
-const char *const counters_service_names[SERVICE_VALUES] = {"rx", "tx", "rx_bytes", "tx_bytes",
+const char *const counters_service_names[OWN_VALUE] = {"rx", "tx", "rx_bytes", "tx_bytes",
 #define X(name, text) #name,
 	UDPXDP_DROP_REASONS(X)
 #undef X
 };
 
-const char *const counters_service_texts[SERVICE_VALUES] = {
+const char *const counters_service_texts[OWN_VALUE] = {
 	"datagrams that reached the service", "datagrams that the service sent",
 	"bytes of payload that reached the service", "bytes of payload that the service sent",
 #define X(name, text) text,
 	UDPXDP_DROP_REASONS(X)
+#undef X
+};
+
+const char *counters_value_name(const struct service_total *total, size_t value)
+{
+	if (value < OWN_VALUE)
+		return counters_service_names[value];
+	return *total->own[value - OWN_VALUE].name ? total->own[value - OWN_VALUE].name : NULL;
+}
+
+const char *counters_value_text(const struct service_total *total, size_t value)
+{
+	if (value < OWN_VALUE)
+		return counters_service_texts[value];
+	return counters_value_name(total, value) ? total->own[value - OWN_VALUE].text : NULL;
+}
+
+const char *const counters_room_names[UDPXDP_ROOM_COUNTER_COUNT] = {
+#define X(name, text) #name,
+	UDPXDP_ROOM_COUNTERS(X)
+#undef X
+};
+
+const char *const counters_room_texts[UDPXDP_ROOM_COUNTER_COUNT] = {
+#define X(name, text) text,
+	UDPXDP_ROOM_COUNTERS(X)
 #undef X
 };
 
@@ -49,15 +75,20 @@ const char *const counters_verdict_texts[FRAME_VERDICT_COUNT] = {
 #undef X
 };
 
+const char *counters_worker_name(unsigned worker)
+{
+	return worker == COUNTERS_DRIVER ? "driver" : worker == COUNTERS_SOCKETS ? "sockets" : NULL;
+}
+
 _Static_assert(offsetof(struct verdict_row, frames) == sizeof(uint64_t) &&
 		       offsetof(struct verdict_row, bytes) == 2 * sizeof(uint64_t),
 	"the values of a verdict are its second and third 64-bit word");
 
 /* ---- opening ------------------------------------------------------------------------- */
 
-static const struct counter_maps closed = {-1, -1, -1};
+static const struct counters_maps closed = {-1, -1, -1};
 
-static int *map_of(struct counter_maps *maps, const char *name)
+static int *map_of(struct counters_maps *maps, const char *name)
 {
 	static const char *const names[] = {PIN_PORT_COUNTERS, PIN_VERDICTS, PIN_SERVICE_COUNTERS};
 	int *const fds[] = {&maps->ports, &maps->verdicts, &maps->services};
@@ -80,7 +111,7 @@ static int open_pin(const char *dir, const char *name)
 	return bpf_obj_get_opts(path, &options);
 }
 
-int counter_maps_open(struct counter_maps *maps, const char *dir)
+int counters_maps_open(struct counters_maps *maps, const char *dir)
 {
 	int saved;
 
@@ -93,13 +124,13 @@ int counter_maps_open(struct counter_maps *maps, const char *dir)
 	if (maps->services >= 0)
 		return 0;
 	saved = errno;
-	counter_maps_close(maps);
+	counters_maps_close(maps);
 	errno = saved;
 	return -1;
 }
 
 /* Keeps the map with this id open when it is one of ours. */
-static int take_map(struct counter_maps *maps, __u32 id)
+static int take_map(struct counters_maps *maps, __u32 id)
 {
 	LIBBPF_OPTS(bpf_get_fd_by_id_opts, options, .open_flags = BPF_F_RDONLY);
 	struct bpf_map_info info = {};
@@ -133,7 +164,7 @@ static int find_program(int ifindex)
 	return bpf_prog_get_fd_by_id(id);
 }
 
-int counter_maps_find(struct counter_maps *maps, int ifindex)
+int counters_maps_find(struct counters_maps *maps, int ifindex)
 {
 	__u32 ids[MAPS_MAX];
 	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (__u64)(uintptr_t)ids};
@@ -158,12 +189,12 @@ int counter_maps_find(struct counter_maps *maps, int ifindex)
 	}
 	if (maps->ports >= 0 && maps->verdicts >= 0 && maps->services >= 0)
 		return 0;
-	counter_maps_close(maps);
+	counters_maps_close(maps);
 	errno = saved;
 	return -1;
 }
 
-void counter_maps_close(struct counter_maps *maps)
+void counters_maps_close(struct counters_maps *maps)
 {
 	const int fds[] = {maps->ports, maps->verdicts, maps->services};
 
@@ -270,6 +301,8 @@ static int read_verdicts(struct counters *counters, int fd, uint64_t *values, un
 		if (bpf_map_lookup_elem(fd, &key, values))
 			return -1;
 		counters_sum(counters->verdicts[key], VERDICT_VALUES, values + 1, words, cpus);
+		memcpy(counters->iface, ((const struct verdict_row *)values)->iface,
+			sizeof(counters->iface) - 1);
 	}
 	return 0;
 }
@@ -320,9 +353,9 @@ static void add_driver_rows(struct counters *counters)
 }
 
 /* After the ports. */
-static int read_services(struct counters *counters, int fd)
+static int read_services(struct counters *counters, int fd, struct service_counters *row)
 {
-	int entries = map_entries(fd, sizeof(__u32), sizeof(struct service_counters));
+	int entries = map_entries(fd, sizeof(__u32), sizeof(*row));
 
 	if (entries < 0)
 		return -1;
@@ -332,30 +365,32 @@ static int read_services(struct counters *counters, int fd)
 		return -1;
 	for (__u32 key = 0; key < (__u32)entries; key++) {
 		struct service_total *total = &counters->services[counters->service_count];
-		struct service_counters row;
 
-		if (bpf_map_lookup_elem(fd, &key, &row))
+		if (bpf_map_lookup_elem(fd, &key, row))
 			return -1;
-		if (!row.service[0])
+		if (!row->service[0])
 			continue; /* not yet in use */
-		memcpy(total->service, row.service, sizeof(total->service) - 1);
-		total->port = row.port;
-		total->worker = row.worker;
-		total->values[0] = row.rx;
-		total->values[1] = row.tx;
-		total->values[2] = row.rx_bytes;
-		total->values[3] = row.tx_bytes;
-		memcpy(total->values + TRAFFIC_VALUES, row.drops, sizeof(row.drops));
+		counters_take_row(total, row);
 		counters->service_count++;
 	}
 	add_driver_rows(counters);
 	return 0;
 }
 
-int counters_read(const struct counter_maps *maps, struct counters *counters)
+/* Room for the value of any of the maps, with those of all CPUs where it has some. */
+static void *value_room(unsigned cpus)
+{
+	const size_t row = sizeof(struct service_counters), each = sizeof(struct port_counters);
+	const size_t rows = (cpus * each + row - 1) / row;
+
+	_Static_assert(sizeof(struct verdict_row) <= sizeof(struct port_counters), "");
+	return aligned_alloc(_Alignof(struct service_counters), (rows ? rows : 1) * row);
+}
+
+int counters_read(const struct counters_maps *maps, struct counters *counters)
 {
 	int cpus = libbpf_num_possible_cpus();
-	uint64_t *values;
+	void *values;
 	int result, saved;
 
 	*counters = (struct counters){};
@@ -363,7 +398,7 @@ int counters_read(const struct counter_maps *maps, struct counters *counters)
 		errno = -cpus;
 		return -1;
 	}
-	values = calloc((size_t)cpus, sizeof(struct port_counters));
+	values = value_room((unsigned)cpus);
 	if (!values)
 		return -1;
 	counters->time_ns = clock_ns();
@@ -371,7 +406,7 @@ int counters_read(const struct counter_maps *maps, struct counters *counters)
 	if (!result)
 		result = read_verdicts(counters, maps->verdicts, values, (unsigned)cpus);
 	if (!result)
-		result = read_services(counters, maps->services);
+		result = read_services(counters, maps->services, values);
 	saved = errno;
 	free(values);
 	if (result)
@@ -384,5 +419,8 @@ void counters_free(struct counters *counters)
 {
 	free(counters->ports);
 	free(counters->services);
+	for (size_t i = 0; i < counters->part_count; i++)
+		counters_free(&counters->parts[i]);
+	free(counters->parts);
 	*counters = (struct counters){};
 }

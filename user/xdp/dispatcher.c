@@ -72,8 +72,8 @@ int dispatcher_remove(int ifindex, unsigned id)
 	return error ? -1 : 0;
 }
 
-/* The other process. */
-static void __attribute__((noreturn)) remove_at_end(int parent_pipe, int ifindex, unsigned id)
+/* The process that stays behind. */
+static void __attribute__((noreturn)) run_detach_helper(int parent_pipe, int ifindex, unsigned id)
 {
 	char nothing;
 
@@ -89,7 +89,7 @@ static void __attribute__((noreturn)) remove_at_end(int parent_pipe, int ifindex
 	_exit(dispatcher_remove(ifindex, id) < 0);
 }
 
-static int start_remover(struct dispatched *d, int ifindex)
+static int start_detach_helper(struct dispatched *d, int ifindex)
 {
 	unsigned id = xdp_program__id(d->program);
 	int ends[2];
@@ -98,7 +98,7 @@ static int start_remover(struct dispatched *d, int ifindex)
 		return -1;
 	d->detach_helper = fork();
 	if (!d->detach_helper)
-		remove_at_end(ends[0], ifindex, id);
+		run_detach_helper(ends[0], ifindex, id);
 	close(ends[0]);
 	if (d->detach_helper < 0) {
 		close(ends[1]);
@@ -122,7 +122,7 @@ static int attach(struct dispatched *d, int ifindex, enum xdp_attach_mode mode)
 			xdp_multiprog__close(all);
 		if (alone)
 			error = EOPNOTSUPP;
-		else if (start_remover(d, ifindex) < 0)
+		else if (start_detach_helper(d, ifindex) < 0)
 			error = errno;
 		if (error)
 			xdp_program__detach(d->program, ifindex, mode, 0);

@@ -5,16 +5,20 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
 #include "xdp/dispatcher.h"
 #include "xdp/internal.h"
 #include "base/log.h"
+
+#define PROGRAM_PREFIX "udpxdp_" /* of their names, in bpf/udpxdp.bpf.c */
 
 /* ---- what libbpf and libxdp say ------------------------------------------------------- */
 
@@ -64,16 +68,21 @@ static int map_counters(struct filter *f, unsigned rows)
 	return 0;
 }
 
-/* Every row says which verdict it counts, on every CPU. */
+/* Every row says which verdict it counts and whose, on every CPU. */
 static int name_verdicts(struct filter *f)
 {
 	int cpus = libbpf_num_possible_cpus();
 	struct verdict_row *rows = cpus > 0 ? calloc(cpus, sizeof(*rows)) : NULL;
 	int result = rows ? 0 : -1;
 
+	_Static_assert(sizeof(rows->iface) == IF_NAMESIZE, "room for any name");
+	if (rows)
+		if_indextoname((unsigned)f->ifindex, rows[0].iface);
 	for (__u32 v = 0; !result && v < FRAME_VERDICT_COUNT; v++) {
-		for (int i = 0; i < cpus; i++)
+		for (int i = 0; i < cpus; i++) {
 			rows[i].reason = v;
+			memcpy(rows[i].iface, rows[0].iface, sizeof(rows[i].iface));
+		}
 		result = bpf_map_update_elem(
 			bpf_map__fd(f->skeleton->maps.verdicts), &v, rows, BPF_ANY);
 	}
@@ -88,21 +97,19 @@ static void configure(struct filter *f, const struct filter_settings *s)
 
 	config->limit_interval = s->limit_interval;
 	config->limit_burst = s->limit_burst;
+	config->total_interval = s->total_interval;
+	config->total_burst = s->total_burst;
 	config->rules = s->rules;
-	config->default_deny = s->default_deny;
+	config->any_vlan = s->any_vlan;
+	config->ifindex = s->ifindex;
+	config->frame_max = s->frame_max;
+	(void)!getrandom(config->seed, sizeof(config->seed), 0);
+	if (s->rules) {
+		bpf_map__set_max_entries(f->skeleton->maps.source_rules, RULES_MAX);
+		bpf_map__set_max_entries(f->skeleton->maps.source_rules_b, RULES_MAX);
+	}
 	f->skeleton->bss->filter_local_bits.complete = 1;
 	bpf_map__set_max_entries(f->skeleton->maps.service_counters, s->counter_rows);
-}
-
-/*
- * A rule for ::/0 means IPv6, but IPv4 lies within it in its mapped form: so IPv4 begins with a
- * rule of its own, which says what holds where no rule matches.
- */
-static int part_families(struct filter *f, const struct filter_settings *s)
-{
-	const struct source_rule_key ipv4 = {.prefix_len = 96, .addr.b = {[10] = 0xff, 0xff}};
-
-	return s->rules ? filter_set_rule(f, &ipv4, s->default_deny ? RULE_DENY : RULE_ALLOW) : 0;
 }
 
 /* Makes what depends on the maps being there. */
@@ -112,9 +119,7 @@ static int prepare(struct filter *f, const struct filter_settings *s)
 	 */
 	bpf_prog_bind_map(
 		bpf_program__fd(f->program), bpf_map__fd(f->skeleton->maps.service_counters), NULL);
-	if (map_counters(f, s->counter_rows) < 0 || name_verdicts(f) < 0)
-		return -1;
-	return part_families(f, s);
+	return map_counters(f, s->counter_rows) < 0 || name_verdicts(f) < 0 ? -1 : 0;
 }
 
 /*
@@ -162,6 +167,8 @@ static struct filter *open_filter(const struct filter_settings *settings, const 
 	}
 	configure(f, settings);
 	choose_program(f, v);
+	if (settings->frags && v->helper)
+		bpf_program__set_flags(f->program, BPF_F_XDP_HAS_FRAGS);
 	return f;
 }
 
@@ -177,6 +184,9 @@ static struct filter *load_best(const struct filter_settings *settings,
 		struct filter *f;
 
 		if ((variants[i].helper && !helper) || (variants[i].answers && !settings->answers))
+			continue;
+		/* Only the helper knows how long a frame in pieces is. */
+		if (settings->frags && helper && !variants[i].helper)
 			continue;
 		f = open_filter(settings, &variants[i]);
 		if (f && !load(f, context) && !prepare(f, settings)) {
@@ -231,16 +241,30 @@ struct filter *filter_load_dispatched(
 	}
 }
 
+bool filter_is_ours(const char *name)
+{
+	return !strncmp(name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX));
+}
+
 unsigned filter_find_dispatched(int ifindex)
 {
 	/* libxdp keeps what it needs there. */
 	pins_mount_bpffs();
-	return dispatcher_find(ifindex, "udpxdp_");
+	return dispatcher_find(ifindex, PROGRAM_PREFIX);
 }
 
 const char *filter_refused(const struct filter *f)
 {
 	return f->refused;
+}
+
+void filter_counters_maps(const struct filter *f, struct counters_maps *maps)
+{
+	*maps = (struct counters_maps){
+		.ports = bpf_map__fd(f->skeleton->maps.port_counters),
+		.verdicts = bpf_map__fd(f->skeleton->maps.verdicts),
+		.services = bpf_map__fd(f->skeleton->maps.service_counters),
+	};
 }
 
 struct service_counters *filter_counters(const struct filter *f)
@@ -312,6 +336,8 @@ void filter_close(struct filter *f)
 	pins_remove(&f->pins);
 	if (f->counters)
 		munmap(f->counters, f->counters_size);
+	free(f->tries[0].keys);
+	free(f->tries[1].keys);
 	udpxdp_bpf__destroy(f->skeleton);
 	free(f);
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "io/rules.h"
+#include "xdp/counters.h"
 #include "xdp/pins.h"
 #include "udpxdp/abi.h"
 
@@ -19,8 +21,15 @@ struct filter_settings {
 	unsigned counter_rows; /* of service_counters: workers * services */
 	__u64 limit_interval;  /* as in struct filter_config */
 	__u64 limit_burst;
+	__u64 total_interval;
+	__u64 total_burst;
 	bool rules;
-	bool default_deny;
+	bool any_vlan;
+	/* Bytes of the longest frame that a socket takes (0: any); may frames lie in several
+	 * pieces, as those of a jumbo interface do? Then the program is for such, where the kernel
+	 * knows them (Linux 5.18). */
+	__u32 frame_max;
+	bool frags;
 	bool answers;         /* the program that can answer by itself is wanted */
 	bool native, generic; /* the dispatcher: attach only so; neither: as it can */
 };
@@ -44,6 +53,9 @@ struct filter *filter_load_dispatched(
  * Returns its id, or 0. */
 unsigned filter_find_dispatched(int ifindex);
 
+/* What a reader of the counters opens; the filter's own, which nobody is to close. */
+void filter_counters_maps(const struct filter *filter, struct counters_maps *maps);
+
 /* The rows of service_counters, mapped. */
 struct service_counters *filter_counters(const struct filter *filter);
 
@@ -51,9 +63,23 @@ struct service_counters *filter_counters(const struct filter *filter);
 int filter_set_socket(struct filter *filter, __u32 queue, int socket);
 int filter_clear_socket(struct filter *filter, __u32 queue);
 int filter_serve_port(struct filter *filter, __u16 port, bool broadcast);
-int filter_set_address(struct filter *filter, const struct udpxdp_addr *addr, __u32 flags);
+int filter_set_address(
+	struct filter *filter, const struct udpxdp_addr *addr, __u32 flags, __u32 vlan);
 int filter_clear_address(struct filter *filter, const struct udpxdp_addr *addr);
-int filter_set_rule(struct filter *filter, const struct source_rule_key *key, __u32 rule);
+int filter_set_mac(struct filter *filter, __u64 mac);
+int filter_clear_mac(struct filter *filter, __u64 mac);
+int filter_set_vlan(struct filter *filter, __u32 vlan, __u32 counts_as);
+int filter_clear_vlan(struct filter *filter, __u32 vlan);
+
+/* The interface's own MAC address, which is compared before the others are asked for. */
+void filter_set_own_mac(struct filter *filter, __u64 mac);
+
+/*
+ * Has these rules replace those before, at once: they are put where the program does not look yet.
+ * Not twice within the time that a frame takes. Returns 0, or -1 with errno and the rules before
+ * still in force.
+ */
+int filter_set_rules(struct filter *filter, const struct rule_set *rules);
 
 /*
  * What the program that answers is told: the stamps and the MTU. NULL when it is not the one that
@@ -102,6 +128,9 @@ void filter_close(struct filter *filter);
 
 /* Is there an XDP program on the interface? Then its id and name (size >= 16). */
 bool filter_find_attached(int ifindex, __u32 *id, char *name, size_t size);
+
+/* Is the program of that name one of ours? */
+bool filter_is_ours(const char *name);
 
 /* Sets up what libbpf and libxdp print: nothing below log_level 2. Call once at start. */
 void filter_log_setup(void);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "io/afxdp.h"
+#include "netlink/ethtool_ioctl.h"
 #include "xdp/iface_check.h"
 
 #define VETH_NATIVE_MTU_MAX 3506 /* without XDP fragments: a page less headroom and tail */
@@ -32,12 +33,17 @@ static __attribute__((format(printf, 4, 5))) void find(
 	vsnprintf(both, sizeof(both), format, args);
 	va_end(args);
 	cure = strchr(both, '\n');
-	found->severity = severity;
-	found->topic = topic;
+	*found = (struct iface_finding){.severity = severity, .topic = topic};
 	snprintf(found->text, sizeof(found->text), "%.*s",
 		(int)(cure ? (size_t)(cure - both) : strlen(both)), both);
 	snprintf(found->cure, sizeof(found->cure), "%s", cure ? cure + 1 : "");
 }
+
+#define find_native(j, ...)                                  \
+	do {                                                 \
+		find(j, __VA_ARGS__);                        \
+		(j)->findings[(j)->count - 1].native = true; \
+	} while (0)
 
 static bool is_driver(const struct judge *j, const char *name)
 {
@@ -72,31 +78,35 @@ static bool check_kind(struct judge *j)
 
 	if (l->loopback)
 		find(j, IFACE_BROKEN, "kind",
-			"answers sent on the loopback interface are dropped as martians\n"
-			"name a network interface");
+			"a loopback interface (MTU %u) cannot be served, the kernel drops what XDP "
+			"sends there\n"
+			"serve the interface that clients use, or use --mode sockets",
+			l->mtu);
 	else if (!l->ethernet)
 		find(j, IFACE_BROKEN, "kind",
-			"it is not an Ethernet interface\nname an Ethernet interface");
+			"it carries no Ethernet frames\n"
+			"serve the Ethernet interface below it, or use --mode sockets");
 	else if (is_kind(j, "dummy"))
 		find(j, IFACE_BROKEN, "kind",
-			"a dummy device receives nothing from a network\nname a network interface");
+			"a dummy device receives nothing from a network\n"
+			"serve the interface that clients use, or use --mode sockets");
 	else if (is_kind(j, "vrf"))
 		find(j, IFACE_BROKEN, "kind",
-			"a VRF device has no frames of its own\nname a member of the VRF");
+			"a VRF device has no frames of its own\nserve a member of the VRF");
+	else if (l->layer3)
+		find(j, IFACE_BROKEN, "kind",
+			"an %s in mode l3 has no frames: the kernel drops what AF_XDP sends there\n"
+			"use mode l2, or serve the lower device %s",
+			l->kind, l->lower_name);
 	if (j->count)
 		return false;
-	if (is_kind(j, "ipvlan"))
-		find(j, IFACE_NOTE, "kind",
-			"the kernel drops what AF_XDP sends on an ipvlan in mode l3\n"
-			"in mode l3 name the lower device %s",
-			l->lower_name);
 	if (is_kind(j, "bond"))
-		find(j, IFACE_SLOW, "bond",
+		find_native(j, IFACE_SLOW, "bond",
 			"native XDP on a bond runs on its members, whose frames an AF_XDP socket "
 			"of "
 			"the bond refuses\n--mode skb");
 	if (j->facts->has_vf)
-		find(j, IFACE_SLOW, "vf",
+		find_native(j, IFACE_SLOW, "vf",
 			"a virtual function carries its traffic, past native XDP on %s\n--mode skb",
 			l->name);
 	return true;
@@ -107,9 +117,11 @@ static void check_position(struct judge *j)
 	const struct link_facts *l = &j->facts->link;
 
 	if (!strcmp(l->master_kind, "bond"))
-		find(j, IFACE_NOTE, "bond",
-			"it is %s member of %s: serving ends at failover\n-i %s",
-			l->backup ? "an inactive" : "a", l->master_name, l->master_name);
+		find(j, IFACE_SLOW, "bond", "it is %s member of %s: %s\n-i %s",
+			l->backup ? "an inactive" : "a", l->master_name,
+			l->backup ? "nothing is answered until failover"
+				  : "serving ends at failover",
+			l->master_name);
 	if (!strcmp(l->master_kind, "bridge"))
 		find(j, IFACE_NOTE, "bridge",
 			"it is a port of bridge %s: hosts behind other ports are not served\n-i %s",
@@ -127,7 +139,10 @@ static void check_programs(struct judge *j)
 		      : l->xdp_generic ? l->xdp_generic
 				       : l->xdp_offloaded;
 
-	if (id)
+	if (id && j->facts->is_served)
+		find(j, IFACE_BROKEN, "xdp",
+			"another udpxdp serves it already, by XDP program %u\nstop that one", id);
+	else if (id)
 		find(j, IFACE_BROKEN, "xdp", "XDP program %u is attached\nip link set %s %s off",
 			id, l->name,
 			l->xdp_native    ? "xdpdrv"
@@ -157,7 +172,7 @@ static void check_queues(struct judge *j)
 			"are the kernel's\nethtool -L %s rx %u",
 			rx, tx, tx == 1 ? "" : "s", f->link.name, tx);
 	if (is_among(e->driver, halved) && rx > e->rx_queues_max / 2 && e->rx_queues_max > 1)
-		find(j, IFACE_BROKEN, "queues",
+		find_native(j, IFACE_BROKEN, "queues",
 			"%s has native XDP only with at most half of its %u channels\n"
 			"ethtool -L %s combined %u",
 			e->driver, e->rx_queues_max, f->link.name, e->rx_queues_max / 2);
@@ -212,21 +227,27 @@ static void check_offloads(struct judge *j)
 	const char *name = f->link.name;
 	bool refused = is_among(e->driver, refuse_lro);
 
-	if (e->lro)
-		find(j, refused ? IFACE_BROKEN : IFACE_SLOW, "lro",
-			"LRO merges datagrams before XDP sees them%s\nethtool -K %s lro off",
-			refused ? ", and the driver refuses native XDP with it" : "", name);
+	if (e->lro && !f->link.kind[0]) /* a virtual one only passes the word on to those below */
+		find_native(j, IFACE_SLOW, "lro",
+			"LRO merges datagrams before XDP sees them\nethtool -K %s lro off", name);
+	if (e->lro && refused)
+		find_native(j, IFACE_BROKEN, "lro",
+			"%s refuses native XDP with LRO\nethtool -K %s lro off", e->driver, name);
 	if (e->gro_hw)
-		find(j, refused ? IFACE_BROKEN : IFACE_SLOW, "gro",
-			"hardware GRO merges datagrams before XDP sees them%s\n"
+		find_native(j, IFACE_SLOW, "gro",
+			"hardware GRO merges datagrams before XDP sees them\n"
 			"ethtool -K %s rx-gro-hw off",
-			refused ? ", and the driver refuses native XDP with it" : "", name);
+			name);
+	if (e->gro_hw && refused)
+		find_native(j, IFACE_BROKEN, "gro",
+			"%s refuses native XDP with hardware GRO\nethtool -K %s rx-gro-hw off",
+			e->driver, name);
 	if (e->udp_gro_forwarding)
 		find(j, IFACE_SLOW, "gro",
 			"UDP GRO for forwarding merges datagrams in generic mode\n"
 			"ethtool -K %s rx-udp-gro-forwarding off",
 			name);
-	if (e->rxvlan && f->link.vlan_count)
+	if ((e->rxvlan || is_kind(j, "bridge")) && f->link.vlan_count) /* a bridge always does */
 		find(j, IFACE_SLOW, "vlan",
 			"VLAN tags are stripped before XDP sees them, and answers would leave "
 			"untagged: "
@@ -244,22 +265,26 @@ static void check_mtu(struct judge *j)
 	const struct link_facts *l = &j->facts->link;
 
 	if (l->mtu > AFXDP_MTU_MAX)
-		find(j, IFACE_BROKEN, "mtu",
-			"MTU %u: a umem chunk takes %u at most\nip link set %s mtu %u", l->mtu,
-			AFXDP_MTU_MAX, l->name, AFXDP_MTU_MAX);
-	else if (is_kind(j, "veth") && l->mtu > VETH_NATIVE_MTU_MAX)
 		find(j, IFACE_SLOW, "mtu",
+			"MTU %u: packets of more than %u bytes go by kernel sockets\n"
+			"ip link set %s mtu %u",
+			l->mtu, AFXDP_MTU_MAX, l->name, AFXDP_MTU_MAX);
+	else if (is_kind(j, "veth") && l->mtu > VETH_NATIVE_MTU_MAX &&
+		 before_linux(j->facts, 5, 18))
+		find_native(j, IFACE_SLOW, "mtu",
 			"MTU %u: native XDP on veth takes %u at most\nip link set %s mtu %u",
 			l->mtu, VETH_NATIVE_MTU_MAX, l->name, VETH_NATIVE_MTU_MAX);
 	else if (is_driver(j, "igc") && l->mtu > IGC_MTU_MAX)
-		find(j, IFACE_SLOW, "mtu",
+		find_native(j, IFACE_SLOW, "mtu",
 			"MTU %u: native XDP on igc takes %u at most\nip link set %s mtu %u", l->mtu,
 			IGC_MTU_MAX, l->name, IGC_MTU_MAX);
 }
 
 /* ---- kernel and driver ---------------------------------------------------------------- */
 
-/* Since which kernel of Debian's a driver has zero copy; 99: never. */
+/* Since which kernel of Debian's a driver has zero copy, as far as is known. */
+#define NEVER 99
+
 static const struct {
 	const char *driver;
 	unsigned major, minor;
@@ -274,15 +299,24 @@ static const struct {
 	{"virtio_net", 6, 18},
 	{"igb", 7, 0},
 	{"idpf", 7, 0},
-	{"ena", 99, 0},
-	{"mana", 99, 0},
-	{"hv_netvsc", 99, 0},
-	{"bnxt_en", 99, 0},
-	{"vmxnet3", 99, 0},
-	{"veth", 99, 0},
-	{"tun", 99, 0},
-	{"bonding", 99, 0},
+	{"ena", NEVER, 0},
+	{"mana", NEVER, 0},
+	{"hv_netvsc", NEVER, 0},
+	{"bnxt_en", NEVER, 0},
+	{"vmxnet3", NEVER, 0},
+	{"veth", NEVER, 0},
+	{"tun", NEVER, 0},
+	{"bonding", NEVER, 0},
 };
+
+bool iface_never_has_zerocopy(int ifindex)
+{
+	for (size_t i = 0; i < sizeof(zerocopy_since) / sizeof(zerocopy_since[0]); i++)
+		if (zerocopy_since[i].major == NEVER &&
+			ethtool_driver_is(ifindex, zerocopy_since[i].driver))
+			return true;
+	return false;
+}
 
 static void check_driver(struct judge *j)
 {
@@ -297,7 +331,7 @@ static void check_driver(struct judge *j)
 	for (size_t i = 0; i < sizeof(zerocopy_since) / sizeof(zerocopy_since[0]); i++) {
 		if (strcmp(driver, zerocopy_since[i].driver))
 			continue;
-		if (zerocopy_since[i].major == 99)
+		if (zerocopy_since[i].major == NEVER)
 			find(j, IFACE_NOTE, "zerocopy",
 				"%s has no zero copy: --mode auto serves in copy mode", driver);
 		else if (before_linux(f, zerocopy_since[i].major, zerocopy_since[i].minor))
@@ -326,11 +360,10 @@ static void check_host(struct judge *j)
 {
 	const struct iface_facts *f = j->facts;
 
-	for (unsigned i = 0; i < f->held_count; i++)
+	for (unsigned i = 0; i < f->held_count && !f->is_served; i++) /* else they are its own */
 		find(j, IFACE_SLOW, "port",
-			"UDP port %u: a kernel socket is bound to it, and gets nothing from %s "
-			"while it "
-			"is served\nstop that program, or serve another port",
+			"a kernel socket is bound to UDP port %u: it gets nothing from %s while "
+			"that is served, by XDP alone\nstop that program, or serve another port",
 			f->held_ports[i], f->link.name);
 	if (f->firewall)
 		find(j, IFACE_NOTE, "firewall",
@@ -362,4 +395,29 @@ unsigned iface_check(
 	check_host(&j);
 	qsort(findings, j.count, sizeof(findings[0]), by_severity);
 	return j.count;
+}
+
+bool iface_is_of_others(const struct iface_finding *finding)
+{
+	return finding->native &&
+	       (!strcmp(finding->topic, "bond") || !strcmp(finding->topic, "vf"));
+}
+
+bool iface_prevents(const struct iface_finding *finding, enum xdp_mode mode)
+{
+	bool native = mode == XDP_MODE_ZEROCOPY || mode == XDP_MODE_COPY;
+
+	if (!strcmp(finding->topic, "zerocopy")) /* with a cure: it has, but may fail */
+		return mode == XDP_MODE_ZEROCOPY && !finding->cure[0];
+	if (iface_is_of_others(finding))
+		return native;
+	if (finding->severity != IFACE_BROKEN || !strcmp(finding->topic, "link") ||
+		!strcmp(finding->topic, "xdp"))
+		return false;
+	return native || !finding->native;
+}
+
+bool iface_matters(const struct iface_finding *finding, enum xdp_mode mode)
+{
+	return finding->severity != IFACE_NOTE && !(finding->native && mode == XDP_MODE_SKB);
 }

@@ -9,6 +9,7 @@
 #include "netlink/ethtool.h"
 #include "netlink/link.h"
 #include "udpxdp/abi.h"
+#include "xdp/xsk_sockets.h"
 
 #define IFACE_FINDINGS_MAX 48
 #define IFACE_PORTS_MAX MAX_SERVICES
@@ -18,6 +19,7 @@ struct iface_facts {
 	struct ethtool_facts ethtool;
 	unsigned kernel_major, kernel_minor;
 	bool driver_is_module;
+	bool is_served;     /* by udpxdp: the XDP program on it is one of ours */
 	bool has_vf;        /* a virtual function carries its traffic (netvsc) */
 	int numa_node;      /* of the device; -1: none */
 	bool cpus_on_node;  /* some CPU that this process may use is on that node */
@@ -38,6 +40,10 @@ struct iface_facts {
  */
 int iface_facts_read(struct iface_facts *facts, int ifindex, const uint16_t *ports, unsigned count);
 
+/* Does native XDP on it run on other devices, whose frames its AF_XDP sockets refuse: on a bond's
+ * members, on the virtual function below netvsc? */
+bool iface_receives_by_others(int ifindex);
+
 enum iface_severity {
 	IFACE_NOTE,   /* good to know */
 	IFACE_SLOW,   /* it works, but loses or takes longer than it has to */
@@ -49,10 +55,26 @@ struct iface_finding {
 	const char *topic; /* one word, static: what it is about */
 	char text[160];    /* what there is, and what follows */
 	char cure[112];    /* a command, or other advice */
+	bool native;       /* of native XDP; the generic mode is none the worse */
 };
 
 /* Judges them. Returns the number of findings, the gravest first. */
 unsigned iface_check(
 	const struct iface_facts *facts, struct iface_finding findings[IFACE_FINDINGS_MAX]);
+
+/*
+ * Does it keep the interface from being served in this mode? What can change by itself (a link that
+ * is down) or has a cure within (another program: the dispatcher) does not.
+ */
+bool iface_prevents(const struct iface_finding *finding, enum xdp_mode mode);
+
+/* Is it that native XDP runs on other devices? The search for a mode says that itself. */
+bool iface_is_of_others(const struct iface_finding *finding);
+
+/* No kernel known has zero copy for this interface's driver. */
+bool iface_never_has_zerocopy(int ifindex);
+
+/* Is it worth a line at the start in this mode? */
+bool iface_matters(const struct iface_finding *finding, enum xdp_mode mode);
 
 #endif

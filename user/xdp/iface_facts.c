@@ -12,6 +12,8 @@
 
 #include "netlink/netlink.h"
 #include "privsep/sandbox.h"
+#include "netlink/ethtool_ioctl.h"
+#include "xdp/filter.h"
 #include "xdp/iface_check.h"
 
 #define PATH_SIZE 288
@@ -56,21 +58,32 @@ static void read_kernel(struct iface_facts *f)
 }
 
 /* netvsc: the virtual function is a lower device. */
-static void read_vf(struct iface_facts *f)
+static bool has_vf(const char *driver, const char *name)
 {
 	char path[PATH_SIZE];
 	struct dirent *entry;
+	bool found = false;
 	DIR *dir;
 
-	if (strcmp(f->ethtool.driver, "hv_netvsc"))
-		return;
-	snprintf(path, sizeof(path), "/sys/class/net/%s", f->link.name);
+	if (strcmp(driver, "hv_netvsc"))
+		return false;
+	snprintf(path, sizeof(path), "/sys/class/net/%s", name);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "lower_", 6))
-			f->has_vf = true;
+		found |= !strncmp(entry->d_name, "lower_", 6);
 	if (dir)
 		closedir(dir);
+	return found;
+}
+
+bool iface_receives_by_others(int ifindex)
+{
+	struct link_facts link;
+
+	if (link_read(ifindex, &link))
+		return false;
+	return !strcmp(link.kind, "bond") ||
+	       has_vf(ethtool_driver_is(ifindex, "hv_netvsc") ? "hv_netvsc" : "", link.name);
 }
 
 /* Adds the CPUs of a list such as 0-3,8 to a set. */
@@ -189,19 +202,23 @@ static bool has_firewall(void)
 int iface_facts_read(struct iface_facts *facts, int ifindex, const uint16_t *ports, unsigned count)
 {
 	cpu_set_t allowed;
+	char name[64];
+	__u32 id;
 
 	*facts = (struct iface_facts){};
 	if (link_read(ifindex, &facts->link) < 0)
 		return -1;
 	ethtool_read(ifindex, &facts->ethtool);
 	read_kernel(facts);
-	read_vf(facts);
+	facts->has_vf = has_vf(facts->ethtool.driver, facts->link.name);
 	read_cpus(facts, &allowed);
 	read_interrupts(facts);
 	facts->gro_flush_timeout_ns = read_number(facts->link.name, "gro_flush_timeout", 0);
 	facts->napi_defer_hard_irqs = read_number(facts->link.name, "napi_defer_hard_irqs", 0);
 	facts->firewall = has_firewall();
 	facts->have_perfmon = sandbox_has_perfmon();
+	facts->is_served =
+		filter_find_attached(ifindex, &id, name, sizeof(name)) && filter_is_ours(name);
 	read_ports(facts, ports, count);
 	return 0;
 }

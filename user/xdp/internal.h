@@ -16,6 +16,10 @@ struct filter {
 	struct dispatched *dispatched; /* attached through the dispatcher, or NULL */
 	struct service_counters *counters;
 	size_t counters_size;
+	struct {
+		struct source_rule_key *keys; /* that are in it, or may be */
+		size_t count;
+	} tries[2];
 	struct pins pins;
 	struct pin pinned[3];
 };

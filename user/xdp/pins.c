@@ -13,6 +13,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/keep_errno.h"
+
 static bool is_bpffs(const char *path)
 {
 	struct statfs s;
@@ -132,18 +134,15 @@ void pins_remove(struct pins *pins)
 
 int pins_make(struct pins *pins, const char *dir, const struct pin *maps, unsigned count)
 {
-	int saved;
-
 	if (make_dirs(dir) < 0)
 		return -1;
 	pins->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pins->lock < 0)
 		return -1;
 	if (lock_dir(pins->lock) < 0) {
-		saved = errno;
+		KEEP_ERRNO;
 		close(pins->lock);
 		pins->lock = -1;
-		errno = saved;
 		return -1;
 	}
 	snprintf(pins->dir, sizeof(pins->dir), "%s", dir);
@@ -156,9 +155,8 @@ int pins_make(struct pins *pins, const char *dir, const struct pin *maps, unsign
 		pins_path(pins, i, path);
 		if (!bpf_obj_pin(maps[i].map, path))
 			continue;
-		saved = errno;
+		KEEP_ERRNO;
 		pins_remove(pins);
-		errno = saved;
 		return -1;
 	}
 	return 0;

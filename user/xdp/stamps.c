@@ -11,7 +11,7 @@
 static void write_slot(struct filter_stamp *slot, uint64_t second, uint64_t from_ns)
 {
 	uint8_t text[UDPXDP_STAMP_MAX + 1] = {};
-	size_t len = udpxdp_stamp_format(text, second * NSEC_PER_SEC);
+	size_t len = udpxdp_stamp_format(text, second * UDPXDP_NSEC_PER_SEC);
 
 	text[len] = ' ';
 	/* Whoever reads it meanwhile sees 0 before it or behind it, and leaves the frame to us. */
@@ -24,12 +24,12 @@ static void write_slot(struct filter_stamp *slot, uint64_t second, uint64_t from
 void stamps_publish(struct stamps *stamps, struct filter_stamps *published, uint64_t monotonic_ns,
 	uint64_t realtime_ns)
 {
-	const uint64_t now = realtime_ns / NSEC_PER_SEC;
-	const uint64_t began_ns = monotonic_ns - realtime_ns % NSEC_PER_SEC;
+	const uint64_t now = realtime_ns / UDPXDP_NSEC_PER_SEC;
+	const uint64_t began_ns = monotonic_ns - realtime_ns % UDPXDP_NSEC_PER_SEC;
 
 	for (uint64_t second = now; second <= now + 1; second++) {
 		struct filter_stamp *slot = &published->slots[second & 1];
-		const uint64_t from_ns = began_ns + (second - now) * NSEC_PER_SEC;
+		const uint64_t from_ns = began_ns + (second - now) * UDPXDP_NSEC_PER_SEC;
 
 		if (stamps->seconds[second & 1] == second &&
 			slot->from_ns - from_ns + AGREE_NS <= 2 * AGREE_NS)

@@ -11,9 +11,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/keep_errno.h"
 #include "base/log.h"
 #include "netlink/ethtool_ioctl.h"
 #include "netlink/link.h"
+#include "xdp/iface_check.h"
 
 /* A queue that was closed a moment ago is busy for some 5 to 200 ms. */
 #define BUSY_RETRIES 100
@@ -28,7 +30,7 @@ const char *xdp_mode_name(enum xdp_mode mode)
 	return names[mode];
 }
 
-struct xsk_queues xsk_queues_count(int ifindex)
+struct xsk_queues xsk_sockets_count_queues(int ifindex)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	struct xsk_queues queues = {.rx = MAX_QUEUES, .tx = MAX_QUEUES};
@@ -153,10 +155,13 @@ static void describe(const struct failure *f, enum xdp_mode mode, char *text, si
 		f->advice[0] ? f->advice : advice(f->error, mode));
 }
 
-static void log_step_down(const struct failure *f, enum xdp_mode mode)
+/* That a driver has no zero copy, which none of its kind has, is no news. */
+static void log_step_down(const struct failure *f, enum xdp_mode mode, int ifindex)
 {
 	char text[FAILURE_TEXT_MAX];
 
+	if (mode == XDP_MODE_ZEROCOPY && unsupported(f->error) && iface_never_has_zerocopy(ifindex))
+		return;
 	describe(f, mode, text, sizeof(text));
 	log_line("no %s: %s, trying %s", xdp_mode_name(mode), text, xdp_mode_name(mode + 1));
 }
@@ -210,30 +215,28 @@ static int open_one(struct xsk_sockets *s, const struct xsk_sockets_config *c, u
 		.busy_poll = c->busy_poll,
 	};
 	struct frame_io *io = config.doorbell < 0 ? NULL : open_queue(&config);
-	int saved;
 
 	if (io && !filter_set_socket(filter, queue, afxdp_fd(io))) {
 		s->doorbells[s->count] = config.doorbell;
 		s->ios[s->count++] = io;
 		return 0;
 	}
-	saved = errno;
+	KEEP_ERRNO;
 	if (io)
 		io->ops->close(io);
 	if (config.doorbell >= 0)
 		close(config.doorbell);
-	errno = saved;
 	return -1;
 }
 
 static int open_sockets(struct xsk_sockets *s, const struct xsk_sockets_config *c,
 	struct filter *filter, struct failure *failure)
 {
-	const struct xsk_queues queues = xsk_queues_count(c->ifindex);
+	const struct xsk_queues queues = xsk_sockets_count_queues(c->ifindex);
 	unsigned last = c->last;
 
-	if (last >= xsk_queues_served(&queues))
-		last = xsk_queues_served(&queues) - 1;
+	if (last >= xsk_sockets_served_queues(&queues))
+		last = xsk_sockets_served_queues(&queues) - 1;
 	if (last >= c->first + c->most)
 		last = c->first + c->most - 1;
 	s->first = c->first;
@@ -281,6 +284,19 @@ static int check_spare_queues(
 	return -1;
 }
 
+/* Would sockets refuse what the driver receives? */
+static int check_members(
+	const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
+{
+	if (s->mode == XDP_MODE_SKB || !iface_receives_by_others(c->ifindex))
+		return 0;
+	fail(failure, EOPNOTSUPP, "native XDP on %s", c->iface);
+	snprintf(failure->reason, sizeof(failure->reason),
+		"it runs on the devices below, whose frames AF_XDP sockets refuse");
+	snprintf(failure->advice, sizeof(failure->advice), "--mode skb serves it");
+	return -1;
+}
+
 /* Would the driver lose what is sent? Only who names that mode takes the risk. */
 static int check_zerocopy(
 	const struct xsk_sockets *s, const struct xsk_sockets_config *c, struct failure *failure)
@@ -304,8 +320,9 @@ static int try_mode(struct xsk_sockets *s, const struct xsk_sockets_config *c, e
 	struct filter *filter, struct failure *failure)
 {
 	*s = (struct xsk_sockets){.mode = mode};
-	if (!check_spare_queues(s, c, failure) && !open_sockets(s, c, filter, failure) &&
-		!check_zerocopy(s, c, failure) && !attach(s, c, filter, failure))
+	if (!check_members(s, c, failure) && !check_spare_queues(s, c, failure) &&
+		!open_sockets(s, c, filter, failure) && !check_zerocopy(s, c, failure) &&
+		!attach(s, c, filter, failure))
 		return 0;
 	for (unsigned i = 0; i < s->count; i++)
 		filter_clear_socket(filter, s->first + i);
@@ -318,13 +335,13 @@ int xsk_sockets_settle_mode(struct xsk_sockets_config *c)
 	const struct xsk_sockets s = {.mode = c->mode == XDP_MODE_AUTO ? XDP_MODE_COPY : c->mode};
 	struct failure failure;
 
-	if (!check_spare_queues(&s, c, &failure))
+	if (!check_members(&s, c, &failure) && !check_spare_queues(&s, c, &failure))
 		return EXIT_CLEAN;
 	if (c->mode != XDP_MODE_AUTO) {
 		log_failure(&failure, s.mode, true);
 		return status_of(failure.error);
 	}
-	log_step_down(&failure, s.mode);
+	log_step_down(&failure, s.mode, c->ifindex);
 	c->mode = XDP_MODE_SKB;
 	return EXIT_CLEAN;
 }
@@ -348,7 +365,7 @@ int xsk_sockets_open(
 			log_failure(&failure, mode, chosen);
 			return status_of(failure.error);
 		}
-		log_step_down(&failure, mode++);
+		log_step_down(&failure, mode++, c->ifindex);
 	}
 	return EXIT_CLEAN;
 }

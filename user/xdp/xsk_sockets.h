@@ -40,11 +40,11 @@ struct xsk_queues {
 	bool exact;      /* false: the driver does not say; there are not more than these */
 };
 
-struct xsk_queues xsk_queues_count(int ifindex);
+struct xsk_queues xsk_sockets_count_queues(int ifindex);
 
 /* Those numbered below this can be served: a socket sends on the TX queue of its own number, and
  * where there is none the kernel drops what it sends without a word. */
-static inline unsigned xsk_queues_served(const struct xsk_queues *queues)
+static inline unsigned xsk_sockets_served_queues(const struct xsk_queues *queues)
 {
 	return queues->rx < queues->tx ? queues->rx : queues->tx;
 }

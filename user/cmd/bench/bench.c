@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cmd/bench/report.h"
+#include "cmd/bench/stamp_run.h"
 #include "cli/verbs.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -14,11 +15,13 @@
 
 #define DEFAULT_WINDOW 64
 #define DEFAULT_SIZE 64
+#define STAMP_RATE 1000
+#define STAMP_PORT "862"
 
 struct bench {
 	unsigned window, rate, burst, size, flows, count, timeout_ms;
 	uint64_t duration_ns;
-	bool json, quiet, any_answer;
+	bool json, quiet, any_answer, stamp;
 	const char *payload;
 };
 
@@ -32,6 +35,11 @@ static void on_signal(int signal)
 #define MEMBER(name) .offset = offsetof(struct bench, name)
 
 static const struct udpxdp_option rows[] = {
+	{.name = "stamp",
+		.kind = UDPXDP_OPTION_BOOL,
+		MEMBER(stamp),
+		.help = "measure with a session reflector (RFC 8762): delay, loss, order and "
+			"duplicates of each way; by default 1000 packets a second of 44 bytes"},
 	{.name = "window",
 		.letter = 'w',
 		.kind = UDPXDP_OPTION_UINT,
@@ -47,7 +55,7 @@ static const struct udpxdp_option rows[] = {
 		.arg = "PPS",
 		.min = 1,
 		.max = 100000000,
-		.help = "open loop: send PPS requests a second whatever comes back; latency "
+		.help = "open loop: send PPS requests a second, answered or not; latency "
 			"counts from when a request should have been sent"},
 	{.name = "burst",
 		.letter = 'b',
@@ -57,7 +65,7 @@ static const struct udpxdp_option rows[] = {
 		.min = 1,
 		.max = 64,
 		.fallback = "1",
-		.help = "with --rate: send N at a time, that much more rarely"},
+		.help = "with --rate: send N at a time, at the same average rate"},
 	{.name = "size",
 		.letter = 's',
 		.kind = UDPXDP_OPTION_UINT,
@@ -76,7 +84,7 @@ static const struct udpxdp_option rows[] = {
 		.letter = 'a',
 		.kind = UDPXDP_OPTION_BOOL,
 		MEMBER(any_answer),
-		.help = "take whatever is answered: for services that are no echo; an answer "
+		.help = "accept any answer: for services that do not echo; an answer "
 			"counts for the oldest request of its flow"},
 	{.name = "time",
 		.letter = 't',
@@ -162,8 +170,8 @@ static void catch_signals(void)
 static void __attribute__((noreturn)) no_payload(const char *name, const char *why)
 {
 	log_fail(EXIT_USAGE,
-		"option --payload: '%s': %s; give a file of 1 to %d bytes, or so many in hex", name,
-		why, REQUEST_MAX);
+		"option --payload: '%s': %s; give a file of 1 to %d bytes, or the bytes in hex",
+		name, why, REQUEST_MAX);
 }
 
 /* A file of that name comes first; with 0x in front it can only be the bytes themselves. */
@@ -199,7 +207,7 @@ static void fill_load(struct load_config *load, const struct bench *bench)
 		.any_answer = bench->any_answer,
 		.duration_ns = bench->duration_ns,
 		.count = bench->count,
-		.timeout_ns = bench->timeout_ms * (NSEC_PER_SEC / 1000),
+		.timeout_ns = bench->timeout_ms * (UDPXDP_NSEC_PER_SEC / 1000),
 		.stop = &stop,
 	};
 	if (!load->rate && load->flows > load->window)
@@ -210,21 +218,77 @@ static void fill_load(struct load_config *load, const struct bench *bench)
 		load->progress = bench_progress;
 }
 
+static int any_answer(uint64_t received, uint64_t refused, const char *host, const char *port)
+{
+	if (received)
+		return EXIT_CLEAN;
+	log_line("bench %s port %s: no answer: %s", host, port,
+		refused ? "nothing listens on that port; start a server there"
+			: "none in time; check that the server runs and is reachable");
+	return EXIT_RUNTIME;
+}
+
 /* 0 when the server answered, and all it answered was right. */
 static int verdict(const struct load_result *result, const char *host, const char *port)
 {
 	if (result->tally.wrong) {
 		log_line("bench %s port %s: %llu wrong answers: not what was sent; give "
-			 "--any-answer if it is no echo",
+			 "--any-answer if it does not echo",
 			host, port, (unsigned long long)result->tally.wrong);
 		return EXIT_RUNTIME;
 	}
-	if (result->tally.received)
-		return EXIT_CLEAN;
-	log_line("bench %s port %s: no answer: %s", host, port,
-		result->refused ? "nothing listens on that port; start a server there"
-				: "none in time; check that the server runs and is reachable");
-	return EXIT_RUNTIME;
+	return any_answer(result->tally.received, result->refused, host, port);
+}
+
+static void check_stamp(const struct bench *bench)
+{
+	const char *other = bench->window       ? "window"
+			    : bench->payload    ? "payload"
+			    : bench->any_answer ? "any-answer"
+						: NULL;
+
+	if (other)
+		log_fail(EXIT_USAGE,
+			"options --stamp and --%s: mutually exclusive; give one of them", other);
+	if (bench->size && bench->size != STAMP_BASE && bench->size < STAMP_PADDED)
+		log_fail(EXIT_USAGE,
+			"option --size: %u: no length of a test packet; give %d, or %d and more",
+			bench->size, STAMP_BASE, STAMP_PADDED);
+}
+
+static int stamp_bench(const struct bench *bench, const char *host, const char *port)
+{
+	static struct stamp_result result;
+	struct load_config load = {
+		.rate = bench->rate ? bench->rate : STAMP_RATE,
+		.size = bench->size ? bench->size : STAMP_BASE,
+		.duration_ns = bench->duration_ns,
+		.count = bench->count,
+		.timeout_ns = bench->timeout_ms * (UDPXDP_NSEC_PER_SEC / 1000),
+		.stop = &stop,
+	};
+	char error[256] = "";
+	int failed;
+
+	check_stamp(bench);
+	resolve(&load, host, port);
+	catch_signals();
+	failed = stamp_run(&load, &result, error, sizeof(error));
+	if (failed && !result.session.sent)
+		log_fail(EXIT_RUNTIME, "bench %s port %s: %s; check address, size and route", host,
+			port, error);
+	if (bench->json ? stamp_report_json(host, port, &load, &result)
+			: stamp_report_text(host, port, &load, &result))
+		log_fail_output();
+	if (failed)
+		log_fail(EXIT_RUNTIME, "bench %s port %s: ended early: %s", host, port, error);
+	if (result.session.wrong) {
+		log_line("bench %s port %s: %llu wrong answers: not of this session; give the port "
+			 "of a session reflector",
+			host, port, (unsigned long long)result.session.wrong);
+		return EXIT_RUNTIME;
+	}
+	return any_answer(result.session.received, result.refused, host, port);
 }
 
 static int bench_run(const struct verb *verb, int argc, char **argv)
@@ -233,19 +297,22 @@ static int bench_run(const struct verb *verb, int argc, char **argv)
 	struct bench bench = {};
 	struct load_config load;
 	int first = options_parse(verb, &bench, argc, argv);
-	const char *host = argv[first], *port = first + 1 < argc ? argv[first + 1] : "8080";
+	const char *host = argv[first], *port = first + 1 < argc ? argv[first + 1]
+						: bench.stamp    ? STAMP_PORT
+								 : "8080";
 	char error[256] = "";
 	int failed, printed;
 
 	if (bench.window && bench.rate)
-		log_fail(EXIT_USAGE,
-			"options --window and --rate: a closed loop and an open one; give one of "
-			"them");
+		log_fail(EXIT_USAGE, "options --window and --rate: mutually exclusive; give one of "
+				     "them");
 	if (bench.payload && bench.size)
 		log_fail(EXIT_USAGE,
-			"options --payload and --size: a payload has its own size; give one of "
+			"options --payload and --size: mutually exclusive; give one of "
 			"them");
 	check_port(port);
+	if (bench.stamp)
+		return stamp_bench(&bench, host, port);
 	fill_load(&load, &bench);
 	resolve(&load, host, port);
 	catch_signals();
@@ -273,7 +340,8 @@ const struct verb bench_verb = {
 	.options = rows,
 	.notes = "Every answer is checked: an echo's is the request, perhaps with a stamp in "
 		 "front.\n"
-		 "PORT is 8080 by default. Exit status 0: there were answers and all were right;\n"
+		 "PORT is 8080 by default, 862 with --stamp. Exit status 0: there were answers and "
+		 "all were right;\n"
 		 "1: there were none, or wrong ones.",
 	.run = bench_run,
 };

@@ -232,8 +232,8 @@ static uint64_t due_ns(const struct load *load, uint64_t request)
 	uint64_t rate = load->config->rate;
 
 	request -= request % load->config->burst;
-	return load->start_ns + request / rate * NSEC_PER_SEC +
-	       request % rate * NSEC_PER_SEC / rate;
+	return load->start_ns + request / rate * UDPXDP_NSEC_PER_SEC +
+	       request % rate * UDPXDP_NSEC_PER_SEC / rate;
 }
 
 /* Open loop: sends a batch of what is due by now; each request keeps its intended time. */

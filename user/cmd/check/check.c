@@ -94,7 +94,7 @@ static int check(const struct verb *verb, int argc, char **argv)
 	else
 		print_text(findings, count);
 	if (!count && !c.json)
-		printf("%s: nothing speaks against serving it\n", iface);
+		printf("%s: no problems found\n", iface);
 	if (fflush(stdout) || ferror(stdout))
 		log_fail_output();
 	if (count && findings[0].severity == IFACE_BROKEN)

@@ -53,13 +53,13 @@ static void prepare_end(bool terminal)
 
 /* ---- lines in, answers out ----------------------------------------------------------- */
 
-static void say_failure(const struct exchange *exchange, size_t len, int why)
+static void report_failure(const struct exchange *exchange, size_t len, int why)
 {
 	switch (why) {
 	case ETIMEDOUT:
 		log_line("no answer from %s: none within %g s; check the address, or give a longer "
 			 "--timeout",
-			exchange->where, (double)exchange->timeout_ns / NSEC_PER_SEC);
+			exchange->where, (double)exchange->timeout_ns / UDPXDP_NSEC_PER_SEC);
 		break;
 	case ECONNREFUSED:
 		log_line("no answer from %s: refused: nothing listens on that UDP port; start the "
@@ -99,7 +99,7 @@ static bool serve_line(struct exchange *exchange, const struct line *line, size_
 	int why = exchange_ask(exchange, line);
 
 	if (why)
-		say_failure(exchange, length, why);
+		report_failure(exchange, length, why);
 	else
 		print_answer(exchange, isatty(STDOUT_FILENO));
 	return !why;
@@ -137,7 +137,7 @@ static const struct udpxdp_option options[] = {
 		.offset = offsetof(struct exchange, timeout_ns),
 		.arg = "SEC",
 		.fallback = "2",
-		.help = "wait for so long for an answer",
+		.help = "how long to wait for an answer",
 		.min = 1,
 		.max = 86400000},
 	{},
@@ -185,7 +185,7 @@ const struct verb client_verb = {
 	.max_operands = 2,
 	.summary = "Send lines to a UDP server and print its answers.",
 	.options = options,
-	.notes = "PORT is 8080 unless given. Lines come from the terminal or from standard input; "
+	.notes = "PORT is 8080 by default. Lines come from the terminal or from standard input; "
 		 "a\n"
 		 "line is a datagram. When standard input is not a terminal, the exit status is 1 "
 		 "if\n"

@@ -10,7 +10,7 @@
 
 #include "cmd/console/session.h"
 #include "cli/verbs.h"
-#include "server/control.h"
+#include "server/control_protocol.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "udpxdp/datagram.h"
@@ -22,22 +22,33 @@ struct config {
 	uint64_t wait_ns;
 };
 
+/* To a person. */
+static void say_what_to_do(struct session *session, const char *text)
+{
+	if (lines_interactive(session_lines(session)))
+		printf("(%s; Ctrl-D ends)\n", text);
+}
+
 /* ---- broadcast ------------------------------------------------------------------------ */
 
-static void announce(struct session *session, const char *text)
+static void announce(struct session *session, const char *text, uint64_t wait_ns)
 {
 	const char *line;
 	size_t len;
 
 	if (text) {
-		session_request(session, "announce", text, strlen(text));
+		session_request(session, CONTROL_ANNOUNCE_WORD, text, strlen(text));
+		session_expect_reply(session, wait_ns);
 		if (!session_settle(session, 0))
 			session_leave(session, EXIT_RUNTIME);
 		return;
 	}
+	say_what_to_do(session, "each line is announced to the network, replies are shown");
 	while ((line = lines_read(session_lines(session), "announce> ", &len)))
-		if (len)
-			session_request(session, "announce", line, len);
+		if (len) {
+			session_request(session, CONTROL_ANNOUNCE_WORD, line, len);
+			session_expect_reply(session, wait_ns);
+		}
 }
 
 /* ---- chat ----------------------------------------------------------------------------- */
@@ -53,7 +64,7 @@ static bool set_addr(struct peer *peer, const char *name)
 	int error = getaddrinfo(name, NULL, &hints, &found);
 
 	if (error) {
-		log_line("peer '%s': %s; give an address or a name that resolves", name,
+		log_line("peer '%s': %s; use an address or a name that resolves", name,
 			error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 		return false;
 	}
@@ -72,7 +83,7 @@ static bool set_port(struct peer *peer, const char *text)
 	uint16_t port;
 
 	if (!parse_port(text, &port)) {
-		log_line("port '%s': not a number from 1 to 65535; give one", text);
+		log_line("port '%s': invalid port; expected 1 to 65535", text);
 		return false;
 	}
 	snprintf(peer->port, sizeof(peer->port), "%u", port);
@@ -114,7 +125,7 @@ static bool talk(struct session *session, const struct peer *peer)
 
 	snprintf(prompt, sizeof(prompt), strchr(peer->addr, ':') ? "[%s]:%s> " : "%s:%s> ",
 		peer->addr, peer->port);
-	snprintf(say, sizeof(say), "say %s %s", peer->addr, peer->port);
+	snprintf(say, sizeof(say), CONTROL_SAY_WORD " %s %s", peer->addr, peer->port);
 	while ((line = lines_read(session_lines(session), prompt, &len)) && len)
 		session_request(session, say, line, len);
 	return line;
@@ -123,6 +134,7 @@ static bool talk(struct session *session, const struct peer *peer)
 /* named: the first peer was named on the command line. */
 static void chat(struct session *session, struct peer *peer, bool named)
 {
+	say_what_to_do(session, "each line goes to the peer, an empty one asks for another");
 	if (!named && !ask_peer(session, peer))
 		return;
 	while (talk(session, peer))
@@ -141,8 +153,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	struct peer peer;
 
 	if (is_chat && argc - first == 1)
-		log_fail(EXIT_USAGE,
-			"chat: a peer without a port; give PEER PORT, or neither to be asked");
+		log_fail(EXIT_USAGE, "chat: PEER without PORT; give both, or neither to be asked");
 	if (is_chat && named && !set_port(&peer, argv[first + 1]))
 		return EXIT_USAGE;
 	if (is_chat && named && !set_addr(&peer, argv[first]))
@@ -152,7 +163,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	if (is_chat)
 		chat(session, &peer, named);
 	else
-		announce(session, argv[first]);
+		announce(session, argv[first], config.wait_ns);
 	if (!lines_interactive(session_lines(session)) || (!is_chat && named))
 		well = session_settle(session, config.wait_ns);
 	session_leave(session, well ? EXIT_CLEAN : EXIT_RUNTIME);
@@ -167,24 +178,24 @@ static const struct udpxdp_option options[] = {
 		.kind = UDPXDP_OPTION_STRING,
 		.offset = offsetof(struct config, iface),
 		.arg = "IFACE",
-		.help = "the console of the server on this interface"},
+		.help = "use the server on this interface"},
 	{.name = "control",
 		.kind = UDPXDP_OPTION_STRING,
 		.offset = offsetof(struct config, control),
 		.arg = "PATH",
-		.help = "its control socket (default: the only one in " CONTROL_DIR ")"},
+		.help = "the server's control socket (default: the only one in " CONTROL_DIR ")"},
 	{.name = "service",
 		.letter = 's',
 		.kind = UDPXDP_OPTION_STRING,
 		.offset = offsetof(struct config, service),
 		.arg = "NAME[:PORT]",
-		.help = "which, when the server runs several of them"},
+		.help = "the service to use, if the server runs several"},
 	{.name = "wait",
 		.kind = UDPXDP_OPTION_SECONDS,
 		.offset = offsetof(struct config, wait_ns),
 		.arg = "SEC",
 		.fallback = "1",
-		.help = "wait for so long at the end for what still arrives",
+		.help = "how long to wait at the end for late messages",
 		.max = 86400000},
 	{},
 };
@@ -209,7 +220,7 @@ const struct verb chat_verb = {
 	.options = options,
 	.notes = "Without PEER and PORT they are asked for. Each line typed or read from standard "
 		 "input\n"
-		 "is sent; an empty one asks for another peer. What arrives meanwhile is printed "
+		 "is sent; an empty one asks for another peer. Messages that arrive are printed "
 		 "as\n"
 		 "ADDR:PORT TEXT. In a pipe, the exit status is 1 if the server refused anything.",
 	.run = run,

@@ -13,15 +13,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cmd/console/socket.h"
+#include "cli/control_connect.h"
 #include "base/clock.h"
 #include "base/escape.h"
-#include "server/control.h"
+#include "server/control_protocol.h"
 #include "base/log.h"
 
 #define IN_FLIGHT_MAX 8 /* requests that are sent before the first is answered */
-#define ANSWER_PATIENCE_NS (10 * NSEC_PER_SEC) /* the server itself needs at most three seconds */
-#define DRAIN_MAX 64                           /* packets shown before anything else is looked at */
+#define ANSWER_PATIENCE_NS \
+	(10 * UDPXDP_NSEC_PER_SEC) /* the server itself needs at most three seconds */
+#define DRAIN_MAX 64               /* packets shown before anything else is looked at */
 #define FOREVER UINT64_MAX
 
 struct session {
@@ -31,6 +32,8 @@ struct session {
 	struct lines *lines;
 	unsigned in_flight; /* requests without an answer */
 	bool refused;       /* one of them was */
+	uint64_t reply_by;  /* when it is said that nobody replied; FOREVER: none is awaited */
+	uint64_t patience_ns;
 	char packet[CONTROL_PACKET_MAX];
 	char shown[ESCAPE_TEXT_MAX(UDPXDP_PAYLOAD_MAX)];
 };
@@ -46,7 +49,8 @@ static void __attribute__((noreturn)) server_gone(struct session *s)
 {
 	if (s->lines)
 		lines_hide(s->lines);
-	log_line("the server at %s has gone, or has cut this console off; start the console again",
+	log_line("lost the connection to %s: the server stopped or dropped this console; restart "
+		 "the console",
 		s->addr.sun_path);
 	session_leave(s, EXIT_RUNTIME);
 }
@@ -60,18 +64,25 @@ static void show_event(struct session *s, const char *text, size_t len)
 	size_t shown;
 	unsigned port;
 
-	if (sscanf(s->packet, "event %4s %9s %45s %u", direction, kind, addr, &port) != 4)
+	if (sscanf(s->packet, CONTROL_EVENT_WORD " %4s %9s %45s %u", direction, kind, addr,
+		    &port) != 4)
 		return;
 	/* What this host or another announces is no answer to anybody here. */
-	if (strcmp(direction, "recv") || strcmp(kind, "unicast"))
+	if (strcmp(direction, CONTROL_RECEIVED_WORD) || strcmp(kind, CONTROL_UNICAST_WORD))
 		return;
 	if (len && text[len - 1] == '\n')
 		len--;
+	s->reply_by = FOREVER;
 	shown = escape_text(s->shown, sizeof(s->shown), (const uint8_t *)text, len);
 	lines_hide(s->lines);
 	printf(strchr(addr, ':') ? "[%s]:%u " : "%s:%u ", addr, port);
 	fwrite(s->shown, 1, shown, stdout);
 	putchar('\n');
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+	return !strncmp(text, start, strlen(start));
 }
 
 static void show_packet(struct session *s, size_t len)
@@ -81,7 +92,7 @@ static void show_packet(struct session *s, size_t len)
 	if (!newline)
 		newline = s->packet + len;
 	*newline = '\0';
-	if (!strncmp(s->packet, "event ", 6)) {
+	if (starts_with(s->packet, CONTROL_EVENT_WORD " ")) {
 		size_t before = (size_t)(newline - s->packet) + 1;
 
 		show_event(s, newline + 1, len > before ? len - before : 0);
@@ -89,11 +100,12 @@ static void show_packet(struct session *s, size_t len)
 	}
 	if (s->in_flight)
 		s->in_flight--;
-	if (!strncmp(s->packet, "error ", 6)) {
+	if (starts_with(s->packet, CONTROL_ERROR_WORD " ")) {
 		s->refused = true;
+		s->reply_by = FOREVER;
 		lines_hide(s->lines);
 		fflush(stdout);
-		log_line("%s: %s", s->verb, s->packet + 6);
+		log_line("%s: %s", s->verb, s->packet + sizeof(CONTROL_ERROR_WORD));
 	}
 }
 
@@ -140,21 +152,30 @@ static void take_signal(struct session *s)
 	}
 }
 
+static void say_no_reply(struct session *s)
+{
+	s->reply_by = FOREVER;
+	lines_hide(s->lines);
+	log_line("%s: no reply within %g s; use a longer --wait if others are slow", s->verb,
+		(double)s->patience_ns / UDPXDP_NSEC_PER_SEC);
+	lines_show(s->lines);
+}
+
 /*
  * Waits until one of events holds for fd (-1: for nothing of the kind) or the deadline has
  * passed, and deals with signals and the server meanwhile: once. Returns whether fd is ready.
  */
-static bool turn(struct session *s, int fd, short events, uint64_t deadline)
+static bool wait_once(struct session *s, int fd, short events, uint64_t deadline)
 {
 	struct pollfd polled[] = {
 		{.fd = fd, .events = events},
 		{.fd = s->fd, .events = POLLIN},
 		{.fd = s->signals, .events = POLLIN},
 	};
-	uint64_t now = clock_ns(), left = deadline > now ? deadline - now : 0;
-	struct timespec wait = clock_timespec(left);
+	uint64_t now = clock_ns(), first = deadline < s->reply_by ? deadline : s->reply_by;
+	struct timespec wait = clock_timespec(first > now ? first - now : 0);
 
-	if (ppoll(polled, 3, deadline == FOREVER ? NULL : &wait, NULL) < 0) {
+	if (ppoll(polled, 3, first == FOREVER ? NULL : &wait, NULL) < 0) {
 		if (errno == EINTR)
 			return false;
 		log_fail(EXIT_RUNTIME, "console: poll: %s", strerror(errno));
@@ -163,12 +184,14 @@ static bool turn(struct session *s, int fd, short events, uint64_t deadline)
 		take_signal(s);
 	if (polled[1].revents & (POLLIN | POLLHUP | POLLERR))
 		show_arrived(s);
+	if (clock_ns() >= s->reply_by)
+		say_no_reply(s);
 	return polled[0].revents;
 }
 
 static void await_input(void *context)
 {
-	while (!turn(context, STDIN_FILENO, POLLIN, FOREVER))
+	while (!wait_once(context, STDIN_FILENO, POLLIN, FOREVER))
 		;
 }
 
@@ -180,13 +203,14 @@ static void await_answers(struct session *s, unsigned most)
 	while (s->in_flight > most) {
 		unsigned before = s->in_flight;
 
-		turn(s, -1, 0, deadline);
+		wait_once(s, -1, 0, deadline);
 		if (s->in_flight < before)
 			deadline = clock_ns() + ANSWER_PATIENCE_NS;
 		else if (clock_ns() >= deadline) {
-			log_line("the server at %s does not answer: no word for %llu s; is it "
-				 "stopped?",
-				s->addr.sun_path, ANSWER_PATIENCE_NS / NSEC_PER_SEC);
+			log_line("no answer from %s for %llu s: the server may be suspended; check "
+				 "it "
+				 "with ps",
+				s->addr.sun_path, ANSWER_PATIENCE_NS / UDPXDP_NSEC_PER_SEC);
 			session_leave(s, EXIT_RUNTIME);
 		}
 	}
@@ -199,8 +223,14 @@ bool session_settle(struct session *s, uint64_t linger_ns)
 	await_answers(s, 0);
 	deadline = clock_ns() + linger_ns;
 	while (clock_ns() < deadline)
-		turn(s, -1, 0, deadline);
+		wait_once(s, -1, 0, deadline);
 	return !s->refused;
+}
+
+void session_expect_reply(struct session *s, uint64_t patience_ns)
+{
+	s->patience_ns = patience_ns;
+	s->reply_by = patience_ns ? clock_ns() + patience_ns : FOREVER;
 }
 
 /* ---- requests ------------------------------------------------------------------------- */
@@ -212,7 +242,7 @@ void session_request(struct session *s, const char *line, const char *text, size
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = text ? 3 : 1};
 
 	if (len > UDPXDP_PAYLOAD_MAX) {
-		log_line("%s: not sent: a line longer than %d bytes; shorten it", s->verb,
+		log_line("%s: line not sent: longer than %d bytes; shorten it", s->verb,
 			UDPXDP_PAYLOAD_MAX);
 		s->refused = true;
 		return;
@@ -220,7 +250,7 @@ void session_request(struct session *s, const char *line, const char *text, size
 	await_answers(s, IN_FLIGHT_MAX - 1);
 	while (sendmsg(s->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		if (errno == EAGAIN)
-			turn(s, s->fd, POLLOUT, FOREVER);
+			wait_once(s, s->fd, POLLOUT, FOREVER);
 		else if (errno != EINTR)
 			server_gone(s);
 	}
@@ -252,13 +282,14 @@ struct session *session_open(
 	char line[64];
 
 	s->verb = verb;
-	s->fd = console_connect(control, iface, &s->addr);
+	s->reply_by = FOREVER;
+	s->fd = control_connect(control, iface, &s->addr);
 	take_signals(s);
 	s->lines = lines_open(await_input, s);
 	if (strlen(service) > 32)
-		log_fail(EXIT_USAGE, "service '%s': no such name; see udpxdp %s --help", service,
+		log_fail(EXIT_USAGE, "service '%s': name too long; see udpxdp %s --help", service,
 			verb);
-	snprintf(line, sizeof(line), "watch %s", service);
+	snprintf(line, sizeof(line), CONTROL_WATCH_WORD " %s", service);
 	session_request(s, line, NULL, 0);
 	if (!session_settle(s, 0))
 		session_leave(s, EXIT_RUNTIME);

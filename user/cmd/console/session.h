@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a console has with a running server, in the protocol of server/control.h: it asks, is
- * answered, and whenever it waits, for a line or an answer, it shows what arrives, above the line
- * being typed, and heeds signals. Ctrl-C and a server that goes away end the program.
+ * What a console has with a running server, in the protocol of server/control_protocol.h: it asks,
+ * is answered, and whenever it waits, for a line or an answer, it shows what arrives, above the
+ * line being typed, and heeds signals. Ctrl-C and a server that goes away end the program.
  */
 #ifndef UDPXDP_CONSOLE_SESSION_H
 #define UDPXDP_CONSOLE_SESSION_H
@@ -14,7 +14,7 @@
 struct session;
 
 /*
- * Connects (see console_connect()) and asks to be shown what arrives for this service, NAME or
+ * Connects (see control_connect()) and asks to be shown what arrives for this service, NAME or
  * NAME:PORT. verb is the name that errors begin with. There is one session in a process. Ends
  * the program, with one line, when there is no server or it refuses.
  */
@@ -35,6 +35,12 @@ void session_request(struct session *session, const char *line, const char *text
  * others have to say. Returns whether the server has refused none so far.
  */
 bool session_settle(struct session *session, uint64_t linger_ns);
+
+/*
+ * From now on a reply is awaited: if within patience_ns, while the session waits for whatever it
+ * be, nothing arrives that is shown, that is said. What was awaited before is not any more.
+ */
+void session_expect_reply(struct session *session, uint64_t patience_ns);
 
 /* Leaves the terminal as it was found and ends the program. */
 void session_leave(struct session *session, int status) __attribute__((noreturn));

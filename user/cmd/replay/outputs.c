@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/replay/outputs.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd/replay/room.h"
 #include "output/message_text.h"
 #include "services/service_spec.h"
 
@@ -16,7 +19,9 @@ struct replay_outputs {
 	const struct service_config *services;
 	unsigned count;
 	FILE *histories[MAX_SERVICES]; /* NULL: nothing was recorded */
-	int print_error, record_error; /* the first */
+	FILE *told;                    /* NULL: nobody asks for it */
+	const char *told_path;
+	int print_error, record_error, tell_error; /* the first */
 	char line[MESSAGE_TEXT_HISTORY_MAX];
 };
 
@@ -36,6 +41,8 @@ void replay_outputs_free(struct replay_outputs *o)
 	for (unsigned i = 0; o && i < o->count; i++)
 		if (o->histories[i])
 			fclose(o->histories[i]);
+	if (o && o->told)
+		fclose(o->told);
 	free(o);
 }
 
@@ -77,6 +84,24 @@ bool replay_record(void *context, unsigned instance, const struct udpxdp_message
 		&o->record_error);
 }
 
+int replay_outputs_tell(struct replay_outputs *o, const char *path)
+{
+	o->told_path = path;
+	o->told = tmpfile();
+	return o->told ? 0 : -1;
+}
+
+bool replay_tell(void *context, unsigned instance, const struct udpxdp_room_event *event)
+{
+	struct replay_outputs *o = context;
+
+	if (!o->told || !replay_room_tell(o->told, &o->services[instance], event))
+		return true;
+	if (!o->tell_error)
+		o->tell_error = errno ? errno : EIO;
+	return false;
+}
+
 int replay_outputs_check(struct replay_outputs *o, char *error, size_t size)
 {
 	if (!o->print_error && fflush(stdout))
@@ -84,15 +109,22 @@ int replay_outputs_check(struct replay_outputs *o, char *error, size_t size)
 	for (unsigned i = 0; i < o->count; i++)
 		if (o->histories[i] && !o->record_error && fflush(o->histories[i]))
 			o->record_error = errno;
+	if (o->told && !o->tell_error && fflush(o->told))
+		o->tell_error = errno;
 	if (o->print_error)
-		snprintf(error, size, "cannot print: %s; make room, or give --quiet",
+		snprintf(error, size, "cannot print: %s; free some space, or give --quiet",
 			strerror(o->print_error));
 	else if (o->record_error)
 		snprintf(error, size,
-			"cannot keep history in a temporary file: %s; make room in "
+			"cannot keep history in a temporary file: %s; free some space in "
 			"/tmp, or give history=off",
 			strerror(o->record_error));
-	return o->print_error || o->record_error ? -1 : 0;
+	else if (o->tell_error)
+		snprintf(error, size,
+			"cannot keep what other hosts are told in a temporary file: %s; free some "
+			"space in /tmp",
+			strerror(o->tell_error));
+	return o->print_error || o->record_error || o->tell_error ? -1 : 0;
 }
 
 static int copy(int fd, FILE *from)
@@ -113,10 +145,11 @@ static int copy(int fd, FILE *from)
 	return ferror(from) ? -1 : 0;
 }
 
-/* Appends all of it. Returns 0, or an errno with the file as it was. */
-static int append(const char *path, FILE *from)
+/* Appends all of it, or with O_TRUNC puts it in place of what is there. Returns 0, or an errno with
+ * the file as it was, or empty. */
+static int put(const char *path, int flags, FILE *from)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0640);
 	int error = 0;
 	struct stat st;
 
@@ -134,9 +167,16 @@ static int append(const char *path, FILE *from)
 
 int replay_outputs_keep(struct replay_outputs *o, char *error, size_t size)
 {
+	const int error_told = o->told ? put(o->told_path, O_TRUNC, o->told) : 0;
+
+	if (error_told) {
+		snprintf(error, size, "cannot write %s: %s; give another --told", o->told_path,
+			strerror(error_told));
+		return -1;
+	}
 	for (unsigned i = 0; i < o->count; i++) {
 		const char *path = service_history(&o->services[i]);
-		int why = o->histories[i] ? append(path, o->histories[i]) : 0;
+		int why = o->histories[i] ? put(path, O_APPEND, o->histories[i]) : 0;
 
 		if (!why)
 			continue;
@@ -145,4 +185,16 @@ int replay_outputs_keep(struct replay_outputs *o, char *error, size_t size)
 		return -1;
 	}
 	return 0;
+}
+
+void replay_say_skipped(const char *in, const struct pcap_io_skipped *skipped)
+{
+	if (skipped->odd)
+		log_line("%llu records of %s skipped: cut, longer than their frames, or too long "
+			 "for any; capture whole frames (tcpdump -s 0)",
+			(unsigned long long)skipped->odd, in);
+	if (skipped->elsewhere)
+		log_line("%llu records of %s skipped: of an interface that is not Ethernet; "
+			 "capture on Ethernet interfaces to have them answered",
+			(unsigned long long)skipped->elsewhere, in);
 }

@@ -8,8 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/replay/expect.h"
 #include "cmd/replay/outputs.h"
+#include "cmd/replay/room.h"
+#include "cmd/replay/summary.h"
+#include "cli/files.h"
 #include "cli/verbs.h"
+#include "cli/vlans.h"
 #include "engine/engine.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -21,15 +26,18 @@
 #define USUAL_PREFIX_IPV6 64
 
 struct config {
-	const char *in, *out;
+	const char *in, *out, *expect;
+	const char *room, *told; /* what other hosts say, and are told */
 	struct service_config services[MAX_SERVICES];
 	unsigned service_count;
-	struct udpxdp_host_addr local[MAX_LOCAL_ADDRS];
+	struct udpxdp_host_addr local[UDPXDP_LOCAL_ADDRS_MAX];
 	unsigned local_count;
 	uint8_t mac[6];
+	bool mac_known, mac_given; /* the default comes first */
+	struct vlan_set vlans;
 	unsigned mtu;
 	const char *hostname;
-	bool quiet;
+	bool quiet, update;
 	unsigned verbose;
 };
 
@@ -41,22 +49,7 @@ static int add_service(void *to, const char *arg, char *error, size_t size)
 {
 	struct config *config = to;
 
-	if (config->service_count == MAX_SERVICES) {
-		snprintf(error, size, "more than %d services", MAX_SERVICES);
-		return -1;
-	}
-	return service_parse(&config->services[config->service_count++], arg, error, size);
-}
-
-/* The broadcast address of a subnet; none (all zero) where it has no room for one (RFC 3021). */
-static struct udpxdp_addr broadcast_of(const struct udpxdp_addr *addr, unsigned prefix_len)
-{
-	struct udpxdp_addr broadcast = *addr;
-
-	if (prefix_len > 30)
-		return (struct udpxdp_addr){};
-	broadcast.w[3] |= htonl(UINT32_MAX >> prefix_len);
-	return broadcast;
+	return services_add(config->services, &config->service_count, arg, error, size);
 }
 
 static bool is_unicast(const struct udpxdp_addr *addr)
@@ -80,8 +73,8 @@ static int add_local(void *to, const char *text, char *error, size_t size)
 	struct udpxdp_host_addr local = {.on_iface = true};
 	uint8_t bits;
 
-	if (config->local_count == MAX_LOCAL_ADDRS) {
-		snprintf(error, size, "more than %d addresses", MAX_LOCAL_ADDRS);
+	if (config->local_count == UDPXDP_LOCAL_ADDRS_MAX) {
+		snprintf(error, size, "more than %d addresses", UDPXDP_LOCAL_ADDRS_MAX);
 		return -1;
 	}
 	if (!parse_prefix(text, &local.addr, &bits) || !is_unicast(&local.addr) ||
@@ -95,10 +88,8 @@ static int add_local(void *to, const char *text, char *error, size_t size)
 	if (!strchr(text, '/'))
 		bits = usual_prefix(&local.addr);
 	local.prefix_len = bits;
-	if (udpxdp_addr_is_ipv4(&local.addr)) {
+	if (udpxdp_addr_is_ipv4(&local.addr))
 		local.prefix_len = bits - 96;
-		local.broadcast = broadcast_of(&local.addr, local.prefix_len);
-	}
 	config->local[config->local_count++] = local;
 	return 0;
 }
@@ -109,14 +100,18 @@ static int set_mac(void *to, const char *text, char *error, size_t size)
 	uint8_t mac[6];
 
 	if (parse_mac(text, mac) && !(mac[0] & 1)) {
+		config->mac_given = config->mac_known, config->mac_known = true;
 		memcpy(config->mac, mac, sizeof(mac));
 		return 0;
 	}
 	snprintf(error, size,
-		"invalid MAC address '%s', expected a unicast one such as "
-		"02:00:00:00:00:01",
-		text);
+		"invalid MAC address '%s', expected a unicast one such as 02:00:00:00:00:01", text);
 	return -1;
+}
+
+static int set_vlans(void *to, const char *text, char *error, size_t size)
+{
+	return vlans_read(&((struct config *)to)->vlans, text, error, size);
 }
 
 static const struct udpxdp_option options[] = {
@@ -125,8 +120,7 @@ static const struct udpxdp_option options[] = {
 		.kind = UDPXDP_OPTION_STRING,
 		.offset = offsetof(struct config, in),
 		.arg = "IN",
-		.help = "the capture to replay: pcap or pcapng, Ethernet; "
-			"- is standard input"},
+		.help = "the capture to replay: pcap or pcapng, Ethernet; - is standard input"},
 	{.name = "write",
 		.letter = 'w',
 		.kind = UDPXDP_OPTION_STRING,
@@ -134,24 +128,53 @@ static const struct udpxdp_option options[] = {
 		.arg = "OUT",
 		.help = "the capture of what the services send; - is standard "
 			"output, and messages are not printed then"},
+	{.name = "expect",
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, expect),
+		.arg = "GOLDEN",
+		.help = "compare what the services send with this capture; what differs is said, "
+			"and the exit status is then 1"},
+	{.name = "update",
+		.kind = UDPXDP_OPTION_BOOL,
+		.offset = offsetof(struct config, update),
+		.help = "write GOLDEN instead of comparing"},
 	{.name = "service",
 		.letter = 's',
 		.kind = UDPXDP_OPTION_CALL,
 		.set = add_service,
-		.arg = "NAME[:PORT][,KEY=VALUE...]",
+		.arg = "NAME|./FILE.so[:PORT[-PORT]][,KEY=VALUE...]",
 		.help = "run this service, as serve does; repeatable"},
+	{.name = "room",
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, room),
+		.arg = "FILE",
+		.help = "what other hosts of a room say meanwhile: JSON, an event a line, as "
+			"udpxdp(8) has it"},
+	{.name = "told",
+		.kind = UDPXDP_OPTION_STRING,
+		.offset = offsetof(struct config, told),
+		.arg = "FILE",
+		.help = "write what they are told, likewise"},
 	{.name = "local",
 		.kind = UDPXDP_OPTION_CALL,
 		.set = add_local,
 		.arg = "ADDR[/PREFIX]",
-		.help = "one of our addresses, PREFIX 24 or, in IPv6, 64 unless given; repeatable "
+		.help = "a local address; PREFIX is 24, or 64 in IPv6, by default; repeatable "
 			"(default: any unicast address is ours)"},
 	{.name = "mac",
 		.kind = UDPXDP_OPTION_CALL,
 		.set = set_mac,
 		.arg = "MAC",
 		.fallback = "02:00:00:00:00:01",
-		.help = "our MAC address, where a frame does not tell it"},
+		.help = "local MAC address; frames to other hosts' are not answered then (default: "
+			"02:00:00:00:00:01 for frames that do not show it, and any is ours)"},
+	{.name = "vlan",
+		.kind = UDPXDP_OPTION_CALL,
+		.set = set_vlans,
+		.arg = "own|any|none|ID,...",
+		.fallback = "any",
+		.help = "which tagged frames to answer besides untagged ones, as serve does; own: "
+			"none, for a capture does not say what devices there are"},
 	{.name = "mtu",
 		.kind = UDPXDP_OPTION_UINT,
 		.offset = offsetof(struct config, mtu),
@@ -164,7 +187,7 @@ static const struct udpxdp_option options[] = {
 		.kind = UDPXDP_OPTION_STRING,
 		.offset = offsetof(struct config, hostname),
 		.arg = "NAME",
-		.help = "our name (default: this host's)"},
+		.help = "host name to answer with (default: this host's)"},
 	{.name = "quiet",
 		.letter = 'Q',
 		.kind = UDPXDP_OPTION_BOOL,
@@ -178,91 +201,43 @@ static const struct udpxdp_option options[] = {
 	{},
 };
 
+static void check_files(const struct config *c)
+{
+	const struct named_file files[] = {
+		{c->update ? "--expect" : "--write", strcmp(c->out, "-") ? c->out : "/dev/stdout",
+			true},
+		{"--read", strcmp(c->in, "-") ? c->in : "/dev/stdin", false},
+		{"--expect", c->update ? NULL : c->expect, false},
+		{"--room", c->room, false},
+		{"--told", c->told, true},
+	};
+
+	files_check(files, sizeof(files) / sizeof(files[0]), c->services, c->service_count);
+}
+
 static void read_options(const struct verb *verb, struct config *config, int argc, char **argv)
 {
 	char error[256];
 
 	options_parse(verb, config, argc, argv);
 	log_level = config->verbose;
+	if (config->update && !config->expect)
+		log_fail(EXIT_USAGE, "option --update: requires --expect GOLDEN; give both");
+	if (config->update && config->out)
+		log_fail(EXIT_USAGE, "option --update: it writes GOLDEN; remove --write");
+	if (config->expect && !config->out)
+		config->out = config->update ? config->expect : "/dev/null";
 	if (!config->in || !config->out)
 		log_fail(EXIT_USAGE,
-			"option %s: not given; name the captures with -r IN and -w OUT",
+			"option %s: not given; name the captures with -r IN and -w OUT, or "
+			"--expect GOLDEN",
 			config->in ? "--write" : "--read");
 	if (!config->service_count)
 		for (int i = 0; default_services[i]; i++)
 			add_service(config, default_services[i], error, sizeof(error));
 	if (services_check(config->services, config->service_count, error, sizeof(error)) < 0)
 		log_fail(EXIT_USAGE, "option --service: %s", error);
-	if (services_history_owner(config->services, config->service_count, config->out))
-		log_fail(EXIT_USAGE,
-			"option --write: %s is also a history; give one of them another file",
-			config->out);
-}
-
-/* ---- what is said at the end --------------------------------------------------------- */
-
-struct count {
-	const char *name, *text; /* text says what it counts */
-	uint64_t number;
-};
-
-static void say_counts(FILE *to, const struct count *counts, unsigned n)
-{
-	for (; n--; counts++) {
-		if (!counts->number)
-			continue;
-		fprintf(to, " %s=%llu", counts->name, (unsigned long long)counts->number);
-		log_verbose("%s: %s", counts->name, counts->text);
-	}
-}
-
-static void say_verdicts(FILE *to, const struct engine *engine)
-{
-	const struct count counts[] = {
-		{.name = "udp", "a datagram for a service", engine_verdict(engine, FRAME_UDP)},
-#define X(name, label, text) {#label, text, engine_verdict(engine, name)},
-		FRAME_VERDICTS(X)
-#undef X
-	};
-	uint64_t frames = 0;
-
-	for (unsigned v = 0; v <= FRAME_VERDICT_COUNT; v++)
-		frames += counts[v].number;
-	fprintf(to, "replay: frames=%llu", (unsigned long long)frames);
-	say_counts(to, counts, FRAME_VERDICT_COUNT + 1);
-}
-
-static void say_service(FILE *to, const struct service_counters *row)
-{
-	const struct count counts[] = {
-#define X(name, text) {#name, text, row->drops[UDPXDP_DROP_##name]},
-		UDPXDP_DROP_REASONS(X)
-#undef X
-	};
-
-	if (!row->rx && !row->tx)
-		return;
-	fprintf(to, "; %s:%u rx=%llu tx=%llu", row->service, row->port, (unsigned long long)row->rx,
-		(unsigned long long)row->tx);
-	say_counts(to, counts, UDPXDP_DROP_COUNT);
-}
-
-/* replay: frames=7 udp=5 not_ip=2; echo:8080 rx=5 tx=3 bad_udp_checksum=2 */
-static void say_summary(
-	const struct engine *engine, const struct service_counters *rows, unsigned count)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *to = open_memstream(&text, &size);
-
-	if (!to)
-		return;
-	say_verdicts(to, engine);
-	for (unsigned i = 0; i < count; i++)
-		say_service(to, &rows[i]);
-	if (!fclose(to))
-		log_line("%s", text);
-	free(text);
+	check_files(config);
 }
 
 /* ---- the run ------------------------------------------------------------------------- */
@@ -282,19 +257,33 @@ static void catch_signals(void)
 		sigaction(numbers[i], &action, NULL);
 }
 
-/* Moves the services' clock on with that of the packets, then serves them. */
-static void run(struct engine *engine, struct frame_io *io)
+/* Moves the services' clock on with that of the packets, then serves them; what other hosts of a
+ * room say comes before the packets of the same time. */
+static void run(struct engine *engine, struct frame_io *io, struct replay_room *room)
 {
-	uint64_t time_ns, ticked = 0;
+	uint64_t ticked = 0, packet, event;
 
-	while (!caught && pcap_io_peek(io, &time_ns)) {
-		if (time_ns / NSEC_PER_SEC > ticked) {
+	while (!caught) {
+		const bool more = pcap_io_peek(io, &packet);
+		const bool says = replay_room_peek(room, &event);
+		const bool event_first = says && (!more || event <= packet);
+		const uint64_t time_ns = event_first ? event : packet;
+
+		if (!more && !says)
+			break;
+		if (time_ns / UDPXDP_NSEC_PER_SEC > ticked) {
 			engine_tick(engine, time_ns);
 			engine_flush(engine);
-			ticked = time_ns / NSEC_PER_SEC;
+			ticked = time_ns / UDPXDP_NSEC_PER_SEC;
 		}
-		engine_poll(engine);
+		pcap_io_read_until(io, says ? event : UINT64_MAX);
+		if (event_first)
+			replay_room_come(room, engine);
+		while (engine_poll(engine) > 0 && event_first) /* all that it made */
+			;
 	}
+	while (!caught && engine_poll(engine) > 0) /* what was left for later */
+		;
 }
 
 /* Ends the output: all of it, or none. Returns 0, or -1 with why not. */
@@ -307,8 +296,8 @@ static int finish(struct replay_outputs *outputs, struct frame_io *io, const cha
 	if (caught || *why)
 		pcap_io_discard(io);
 	if (io->ops->close(io) && !*why)
-		snprintf(why, size, "cannot write %s: %s; make room, or give another file", out,
-			strerror(errno));
+		snprintf(why, size, "cannot write %s: %s; free some space, or give another file",
+			out, strerror(errno));
 	if (!*why && !caught)
 		replay_outputs_keep(outputs, why, size);
 	return *why ? -1 : 0;
@@ -316,55 +305,120 @@ static int finish(struct replay_outputs *outputs, struct frame_io *io, const cha
 
 static struct udpxdp_host *make_net(const struct config *config)
 {
-	struct udpxdp_host *net =
-		udpxdp_host_new(config->mac, config->mtu, config->local, config->local_count);
+	static const struct links no_links;
+	struct udpxdp_host_links taken = {};
+	struct udpxdp_host *net;
 
-	if (net)
-		net->any_unicast = !config->local_count;
+	memcpy(taken.mac, config->mac, sizeof(taken.mac));
+	if (links_taken(&no_links, &config->vlans, &taken))
+		return NULL;
+	net = udpxdp_host_new_on(&taken, config->mtu, config->local, config->local_count);
+	links_free_taken(&taken);
+	if (!net)
+		return NULL;
+	net->any_unicast = !config->local_count;
+	net->any_mac = !config->mac_given;
+	net->any_group = true;
 	return net;
+}
+
+/* A test that asks nothing would pass for ever. */
+#define NOTHING_TESTED                                                                  \
+	"nothing is tested: no datagram of %s is for a service; name its port with -s " \
+	"NAME:PORT, and capture elsewhere than on lo"
+
+static bool is_served(const struct config *config, const struct service_counters *rows)
+{
+	for (unsigned i = 0; i < config->service_count; i++)
+		if (rows[i].rx)
+			return true;
+	return false;
+}
+
+/* Runs the services over the capture. Returns 0, or -1 with why not. */
+static int serve_capture(const struct config *config, struct engine_config *engine_config,
+	struct replay_room *room, struct expect *expect, char *why, size_t size)
+{
+	struct replay_outputs *outputs = engine_config->sinks.context;
+	struct frame_io *io = engine_config->io;
+	struct udpxdp_host *net = make_net(config);
+	struct engine *engine = net ? engine_new(engine_config) : NULL;
+	struct pcap_io_skipped skipped;
+	bool served;
+	int status = -1;
+
+	if (engine) {
+		engine_set_net(engine, net);
+		if (expect)
+			pcap_io_watch(io, expect_frame, expect);
+		run(engine, io, room);
+		skipped = pcap_io_skipped(io);
+		served = is_served(config, engine_config->counters);
+		if (config->update && !served)
+			pcap_io_discard(io);
+		status = finish(outputs, io, config->out, why, size);
+		if (!status && !caught) {
+			replay_say_skipped(config->in, &skipped);
+			replay_say_summary(engine, engine_config->counters, config->services,
+				config->service_count);
+			status = expect ? expect_result(expect, why, size) : 0;
+			if (!status && config->expect && !served) {
+				snprintf(why, size, NOTHING_TESTED, config->in);
+				status = -1;
+			}
+		}
+	} else {
+		snprintf(why, size, "out of memory");
+		pcap_io_discard(io);
+		io->ops->close(io);
+	}
+	engine_free(engine);
+	free(net);
+	return status;
 }
 
 static int replay(const struct config *config)
 {
 	static struct service_counters counters[MAX_SERVICES];
 	bool print = !config->quiet && strcmp(config->out, "-");
-	struct replay_outputs *outputs =
-		replay_outputs_new(config->services, config->service_count);
-	struct udpxdp_host *net = make_net(config);
-	struct engine *engine = NULL;
+	bool compare = config->expect && !config->update;
 	struct engine_config engine_config = {
 		.services = config->services,
 		.service_count = config->service_count,
 		.counters = counters,
 		.hostname = config->hostname,
-		.sinks = {.context = outputs,
+		.ingress = "capture",
+		.sinks = {.context = replay_outputs_new(config->services, config->service_count),
 			.print = print ? replay_print : NULL,
-			.record = replay_record},
+			.record = replay_record,
+			.publish = replay_tell},
 	};
+	struct replay_room *room = NULL;
+	struct expect *expect = NULL;
 	char why[1024] = "out of memory";
 	int status = -1;
 
 	catch_signals();
-	engine_config.io = pcap_io_open(config->in, config->out, why, sizeof(why));
-	if (engine_config.io && outputs && net)
-		engine = engine_new(&engine_config);
-	if (engine) {
-		engine_set_net(engine, net);
-		run(engine, engine_config.io);
-		status = finish(outputs, engine_config.io, config->out, why, sizeof(why));
-	} else if (engine_config.io) {
-		pcap_io_discard(engine_config.io);
-		engine_config.io->ops->close(engine_config.io);
-	}
+	if (compare)
+		expect = expect_open(config->expect, why, sizeof(why));
+	if (engine_config.sinks.context && (expect || !compare))
+		room = replay_room_read(
+			config->room, config->services, config->service_count, why, sizeof(why));
+	if (room && config->told && replay_outputs_tell(engine_config.sinks.context, config->told))
+		snprintf(why, sizeof(why),
+			"cannot make a temporary file: %s; free some space in /tmp",
+			strerror(errno));
+	else if (room)
+		engine_config.io = pcap_io_open(config->in, config->out, why, sizeof(why));
+	if (engine_config.io)
+		status = serve_capture(config, &engine_config, room, expect, why, sizeof(why));
 	if (caught)
 		raise(caught);
 	if (status)
 		log_line("%s", why);
-	else
-		say_summary(engine, counters, config->service_count);
-	engine_free(engine);
-	replay_outputs_free(outputs);
-	free(net);
+	replay_outputs_free(engine_config.sinks.context);
+	replay_room_free(room);
+	expect_close(expect);
 	return status ? EXIT_RUNTIME : EXIT_CLEAN;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/files.h"
 #include "privsep/sandbox.h"
 #include "services/service_spec.h"
 
@@ -22,7 +23,7 @@ static void check_iface_name(const char *iface)
 				     "sockets to serve without XDP");
 	if (strlen(iface) >= IFNAMSIZ || !iface[0] || strchr(iface, '/'))
 		log_fail(EXIT_INTERFACE,
-			"interface %s: not a possible name; ip link shows what there is", iface);
+			"interface %s: not a valid name; ip link shows what there is", iface);
 }
 
 /* "0-3,6": the CPUs that this process may use. */
@@ -76,17 +77,31 @@ static void check_busy_poll(const struct server_config *c)
 }
 
 /* Two that write one file would spoil it for each other. */
-static void check_files(const struct server_config *c)
+static void check_files(const struct serve_options *o)
 {
-	const struct service_config *owner =
-		c->capture ? services_history_owner(c->services, c->service_count, c->capture)
-			   : NULL;
+	const struct server_config *c = &o->server;
+	const char *capture = server_captures_to_stdout(c) ? "/dev/stdout" : c->capture;
+	const struct named_file files[] = {{"--write", capture, true},
+		{"--rules", c->rules_file, false}, {"--config", o->config, false}};
 
-	if (owner)
+	files_check(files, 3, c->services, c->service_count);
+}
+
+/* There is one standard output: for a capture, or for messages. */
+static void settle_stdout(struct serve_options *o)
+{
+	struct server_config *c = &o->server;
+
+	if (!server_captures_to_stdout(c))
+		return;
+	if (o->print_asked && !c->quiet)
 		log_fail(EXIT_USAGE,
-			"option --write: %s is also the history of %s:%u; give one of them "
-			"another file",
-			c->capture, owner->service->name, owner->port);
+			"option --write: the capture goes to standard output, and --print has the "
+			"messages go there too; leave one of them out");
+	if (isatty(STDOUT_FILENO) && !o->check)
+		log_fail(EXIT_USAGE, "option --write: standard output is a terminal; direct it to "
+				     "a program such as tshark -r -, or to a file");
+	c->quiet = true;
 }
 
 /* Neither the printer nor a capture would see what the filter answers. */
@@ -107,6 +122,10 @@ static void check_answers(const struct server_config *c)
 				"option --service: %s:%u: answer=driver excludes --write: what the "
 				"filter answers is not captured; leave one of them out",
 				s->service->name, s->port);
+		if (c->mode == XDP_MODE_SOCKETS)
+			log_line("not answering in the driver: --mode sockets has none; kernel "
+				 "sockets answer %s:%u instead",
+				s->service->name, s->port);
 	}
 }
 
@@ -116,9 +135,17 @@ static void settle_sockets(struct server_config *c)
 	if (c->dispatcher)
 		log_fail(EXIT_USAGE,
 			"option --attach: --mode sockets attaches nothing; leave one of them out");
+	if (!c->beside)
+		log_fail(EXIT_USAGE,
+			"option --sockets: --mode sockets serves by nothing else; leave "
+			"one of them out");
 	if (c->busy_poll)
 		log_fail(EXIT_USAGE,
 			"option --busy-poll: --mode sockets has no driver to poll; leave one of "
+			"them out");
+	if (c->vlans.choice != VLAN_CHOICE_OWN)
+		log_fail(EXIT_USAGE,
+			"option --vlan: --mode sockets gets what the kernel takes; leave one of "
 			"them out");
 	if (c->first_queue == c->last_queue && !c->first_queue)
 		log_fail(EXIT_USAGE,
@@ -130,8 +157,9 @@ static void settle_sockets(struct server_config *c)
 		c->first_queue = 1;
 }
 
-static void check_options(struct server_config *c)
+static void check_options(struct serve_options *o)
 {
+	struct server_config *c = &o->server;
 	char error[256];
 
 	if (c->iface || c->mode != XDP_MODE_SOCKETS)
@@ -143,10 +171,11 @@ static void check_options(struct server_config *c)
 			"option --coalesce: requires --poll block; give both or neither");
 	if (services_check(c->services, c->service_count, error, sizeof(error)) < 0)
 		log_fail(EXIT_USAGE, "%s", error);
+	settle_stdout(o);
 	check_answers(c);
 	check_cpus(c);
 	check_busy_poll(c);
-	check_files(c);
+	check_files(o);
 }
 
 /* ---- the system ------------------------------------------------------------------------ */
@@ -179,22 +208,6 @@ static void find_interface(struct server_config *c, struct iface_facts *facts)
 			strerror(errno));
 }
 
-/* Some kinds can never be served. */
-static void check_kind(const struct server_config *c, const struct link_facts *link)
-{
-	if (link->loopback)
-		log_fail(EXIT_INTERFACE,
-			"interface %s: a loopback interface (MTU %u) cannot be served, the kernel "
-			"drops what XDP sends there; serve the interface that clients come by, or "
-			"use --mode sockets",
-			c->iface, link->mtu);
-	if (!link->ethernet)
-		log_fail(EXIT_INTERFACE,
-			"interface %s: it carries no Ethernet frames; serve the Ethernet interface "
-			"that it stands on",
-			c->iface);
-}
-
 static void check_free(const struct server_config *c)
 {
 	char name[64];
@@ -204,37 +217,122 @@ static void check_free(const struct server_config *c)
 		return;
 	log_fail(EXIT_BUSY, "interface %s is busy: XDP program %u (%s) is attached; %s", c->iface,
 		id, name,
-		strncmp(name, "udpxdp_", 7) ? "stop what attached it, or remove it with ip link "
-					      "(xdp off, xdpgeneric off)"
-					    : "another udpxdp serves it: stop that one");
+		filter_is_ours(name) ? "another udpxdp serves it: stop that one"
+				     : "stop what attached it, or remove it with ip link "
+				       "(xdp off, xdpgeneric off)");
 }
 
-/* A kernel socket on a served port gets nothing from the interface while we run: say so. */
-static void warn_of_sockets(const struct server_config *c, const struct iface_facts *facts)
+static bool is_served(const struct server_config *c, const char *iface)
 {
-	for (unsigned i = 0; i < facts->held_count; i++)
-		for (unsigned j = 0; j < c->service_count; j++)
-			if (c->services[j].port == facts->held_ports[i])
-				log_line("a kernel socket is bound to UDP port %u: it gets nothing "
-					 "from %s while %s is served there",
-					facts->held_ports[i], c->iface,
-					c->services[j].service->name);
+	for (unsigned i = 0; i < c->more_count; i++)
+		if (!strcmp(c->more[i].iface, iface))
+			return true;
+	return !strcmp(c->iface, iface);
 }
 
-void serve_check(struct serve_options *o, struct iface_facts *facts)
+/* The VLANs above are served by devices of their own. */
+static bool vlans_are_served(const struct server_config *c, const struct link_facts *link)
+{
+	unsigned served = 0;
+
+	while (served < link->vlan_count && served < LINK_VLANS_MAX &&
+		is_served(c, link->vlan_names[served]))
+		served++;
+	return link->vlan_count && served == link->vlan_count;
+}
+
+/* What the start says itself of the queues that it takes, of a program in its way, of the ports
+ * that it does not get and of the modes that it tries; and what has been cured by serving other
+ * interfaces, too. */
+static bool needs_no_line(const struct iface_finding *finding, const struct server_config *c,
+	const struct link_facts *link)
+{
+	return !strcmp(finding->topic, "xdp") ||
+	       (!strcmp(finding->topic, "queues") && finding->severity == IFACE_SLOW) ||
+	       iface_is_of_others(finding) || (!strcmp(finding->topic, "port") && c->beside) ||
+	       (!strcmp(finding->topic, "vlan") && vlans_are_served(c, link));
+}
+
+/* The same that `udpxdp check` finds: what keeps it from being served ends the start, what makes it
+ * slower is said in a line each, and with -v so is the rest. */
+static void check_findings(const struct serve_options *o, const struct server_config *all,
+	const struct iface_facts *facts)
+{
+	const struct server_config *c = &o->server;
+	struct iface_finding findings[IFACE_FINDINGS_MAX];
+	unsigned count = iface_check(facts, findings);
+
+	for (unsigned i = 0; i < count; i++)
+		if (iface_prevents(&findings[i], c->mode) &&
+			(o->check || strcmp(findings[i].topic, "zerocopy"))) /* tried, not known */
+			log_fail(EXIT_INTERFACE, "interface %s: %s; %s", c->iface, findings[i].text,
+				findings[i].cure[0] ? findings[i].cure : "use another --mode");
+	for (unsigned i = 0; i < count && !o->check; i++) { /* --check prints them all */
+		const char *cure = findings[i].cure;
+
+		if (needs_no_line(&findings[i], all, &facts->link))
+			continue;
+		if (iface_matters(&findings[i], c->mode))
+			log_line("interface %s: %s%s%s", c->iface, findings[i].text,
+				cure[0] ? "; " : "", cure);
+		else
+			log_verbose("interface %s: %s%s%s", c->iface, findings[i].text,
+				cure[0] ? "; " : "", cure);
+	}
+}
+
+/* The same frame would come by either. */
+static void check_pair(const struct link_facts *a, const struct link_facts *b)
+{
+	if (a->ifindex == b->ifindex)
+		log_fail(EXIT_USAGE, "option --iface: %s is named twice; name it once", a->name);
+	if (a->master == b->ifindex)
+		log_fail(EXIT_INTERFACE,
+			"interface %s: it is a member of %s, and both would be served: what comes "
+			"by "
+			"one comes by the other; serve one of them",
+			a->name, b->name);
+}
+
+/* The interfaces behind the first one. */
+static void check_others(const struct serve_options *o, struct iface_facts facts[INTERFACES_MAX])
+{
+	static struct serve_options one;
+	struct server_config *c = (struct server_config *)&o->server;
+
+	for (unsigned i = 0; i < c->more_count; i++) {
+		struct iface_facts *other = &facts[i + 1];
+
+		one = *o;
+		one.server.iface = c->more[i].iface;
+		check_iface_name(one.server.iface);
+		find_interface(&one.server, other);
+		c->more[i].ifindex = one.server.ifindex;
+		for (unsigned n = 0; n <= i; n++) {
+			check_pair(&facts[n].link, &other->link);
+			check_pair(&other->link, &facts[n].link);
+		}
+		if (c->mode == XDP_MODE_SOCKETS)
+			continue;
+		check_free(&one.server);
+		check_findings(&one, c, other);
+	}
+}
+
+void serve_check(struct serve_options *o, struct iface_facts facts[INTERFACES_MAX])
 {
 	struct server_config *c = &o->server;
 
-	check_options(c);
+	check_options(o);
 	check_privileges(c);
 	if (!c->iface) {
 		c->iface = SERVER_ANY_INTERFACE;
 		return;
 	}
 	find_interface(c, facts);
+	check_others(o, facts);
 	if (c->mode == XDP_MODE_SOCKETS)
 		return;
-	check_kind(c, &facts->link);
 	check_free(c);
-	warn_of_sockets(c, facts);
+	check_findings(o, c, facts);
 }

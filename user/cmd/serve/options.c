@@ -5,39 +5,53 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "cli/vlans.h"
 #include "server/control.h"
 #include "services/service_spec.h"
+
+/* The first one gives its name to what there is one of. */
+static int add_interface(void *config, const char *text, char *error, size_t size)
+{
+	struct server_config *c = &((struct serve_options *)config)->server;
+
+	if (!*text) {
+		snprintf(error, size, "requires a value");
+		return -1;
+	}
+	if (!c->iface) {
+		c->iface = text;
+		return 0;
+	}
+	if (c->more_count == INTERFACES_MAX - 1) {
+		snprintf(error, size, "more than %d interfaces", INTERFACES_MAX);
+		return -1;
+	}
+	c->more[c->more_count++].iface = text;
+	return 0;
+}
 
 static int set_service(void *config, const char *text, char *error, size_t size)
 {
 	struct server_config *c = &((struct serve_options *)config)->server;
 
-	if (c->service_count == MAX_SERVICES) {
-		snprintf(error, size, "more than %d services", MAX_SERVICES);
-		return -1;
-	}
-	if (service_parse(&c->services[c->service_count], text, error, size) < 0)
-		return -1;
-	c->service_count++;
-	return 0;
+	return services_add(c->services, &c->service_count, text, error, size);
 }
 
 /* PPS[/BURST]: what the virtual scheduling form of a token bucket needs, in nanoseconds. */
-static int set_limit(void *config, const char *text, char *error, size_t size)
+static int read_limit(struct rate_limit *limit, const char *text, char *error, size_t size)
 {
-	struct server_config *c = &((struct serve_options *)config)->server;
 	const char *rest = text;
 	uint64_t pps, burst;
 	char piece[16];
 
 	if (!parse_piece(&rest, "/", piece, sizeof(piece)) ||
-		!parse_uint(piece, 1, NSEC_PER_SEC, &pps))
+		!parse_uint(piece, 1, UDPXDP_NSEC_PER_SEC, &pps))
 		goto invalid;
 	burst = pps / 10 ? pps / 10 : 1;
 	if (*rest && !parse_uint(rest + 1, 1, 100000000, &burst))
 		goto invalid;
-	c->limit_interval = NSEC_PER_SEC / pps;
-	c->limit_burst = (burst - 1) * c->limit_interval;
+	limit->interval = UDPXDP_NSEC_PER_SEC / pps;
+	limit->burst = (burst - 1) * limit->interval;
 	return 0;
 invalid:
 	snprintf(error, size,
@@ -47,6 +61,16 @@ invalid:
 	return -1;
 }
 
+static int set_limit(void *config, const char *text, char *error, size_t size)
+{
+	return read_limit(&((struct serve_options *)config)->server.limit, text, error, size);
+}
+
+static int set_limit_total(void *config, const char *text, char *error, size_t size)
+{
+	return read_limit(&((struct serve_options *)config)->server.total, text, error, size);
+}
+
 static int add_rule(void *config, const char *text, __u32 verdict, char *error, size_t size)
 {
 	struct server_config *c = &((struct serve_options *)config)->server;
@@ -54,7 +78,7 @@ static int add_rule(void *config, const char *text, __u32 verdict, char *error, 
 	uint8_t bits;
 
 	if (c->rule_count == MAX_RULES) {
-		snprintf(error, size, "more than %d --allow and --deny", MAX_RULES);
+		snprintf(error, size, "more than %d --allow and --deny; use --rules", MAX_RULES);
 		return -1;
 	}
 	if (!parse_prefix(text, &rule->key.addr, &bits)) {
@@ -67,7 +91,6 @@ static int add_rule(void *config, const char *text, __u32 verdict, char *error, 
 	rule->key.prefix_len = bits;
 	rule->verdict = verdict;
 	c->rule_count++;
-	c->default_deny |= verdict == RULE_ALLOW;
 	return 0;
 }
 
@@ -95,6 +118,11 @@ static int set_queues(void *config, const char *text, char *error, size_t size)
 	snprintf(error, size, "invalid queues '%s', expected all, N or N-M, up to %d", text,
 		MAX_QUEUES - 1);
 	return -1;
+}
+
+static int set_vlans(void *config, const char *text, char *error, size_t size)
+{
+	return vlans_read(&((struct serve_options *)config)->server.vlans, text, error, size);
 }
 
 /* Which of them there are, the system is asked later. */
@@ -127,16 +155,20 @@ static int set_cpus(void *config, const char *text, char *error, size_t size)
 /* The last of --print and --quiet counts. */
 static int set_print(void *config, const char *text, char *error, size_t size)
 {
-	struct server_config *c = &((struct serve_options *)config)->server;
+	struct serve_options *o = config;
+	struct server_config *c = &o->server;
 	uint64_t rate = PRINTER_ALL;
 
 	c->quiet = !strcmp(text, "none");
 	if (!c->quiet && strcmp(text, "all") && !parse_uint(text, 1, 1000000000, &rate)) {
-		snprintf(error, size, "expected all, none or a number of lines a second");
+		snprintf(error, size,
+			"invalid value '%s', expected all, none or a number of lines a second",
+			text);
 		return -1;
 	}
 	if (!c->quiet)
 		c->print_rate = rate;
+	o->print_asked = !c->quiet;
 	return 0;
 }
 
@@ -159,24 +191,28 @@ static const struct udpxdp_word log_formats[] = {
 static const struct udpxdp_word attaches[] = {
 	{"link", ATTACH_LINK}, {"dispatcher", ATTACH_DISPATCHER}, {}};
 
+static const struct udpxdp_word on_off[] = {{"on", true}, {"off", false}, {}};
+
 #define SERVE(member) .offset = offsetof(struct serve_options, member)
 
 const struct udpxdp_option serve_options[] = {
 	{.name = "iface",
 		.letter = 'i',
-		.kind = UDPXDP_OPTION_STRING,
-		SERVE(server.iface),
+		.kind = UDPXDP_OPTION_CALL,
+		.set = add_interface,
 		.arg = "IFACE",
-		.help = "interface to serve; required but for --mode sockets, which serves all"
+		.help = "interface to serve; repeatable; required except with --mode sockets, "
+			"which serves all"
 			" of them without it"},
-	{.name = "interface", .kind = UDPXDP_OPTION_STRING, SERVE(server.iface)},
+	{.name = "interface", .kind = UDPXDP_OPTION_CALL, .set = add_interface},
 	{.name = "service",
 		.letter = 's',
 		.kind = UDPXDP_OPTION_CALL,
 		.set = set_service,
-		.arg = "NAME[:PORT][,KEY=VALUE...]",
-		.help = "run this service; repeatable; once given, only those named run "
-			"(default: echo, broadcast and chat)"},
+		.arg = "NAME|./FILE.so[:PORT[-PORT]][,KEY=VALUE...]",
+		.help = "run this service, built in or a shared object, on each port of a range; "
+			"repeatable; once given, only those named run (default: echo, broadcast "
+			"and chat)"},
 	{.name = "mode",
 		.letter = 'm',
 		.kind = UDPXDP_OPTION_ENUM,
@@ -184,9 +220,16 @@ const struct udpxdp_option serve_options[] = {
 		SERVE(server.mode),
 		.fallback = "auto",
 		.help = "how frames get to user space; auto takes the first that works, "
-			"a named mode never falls back; sockets: no XDP, but UDP sockets of the "
-			"kernel, "
-			"for which no privilege is needed"},
+			"a named mode never falls back; sockets: the kernel's UDP sockets instead "
+			"of XDP, without any privilege"},
+	{.name = "sockets",
+		.kind = UDPXDP_OPTION_ENUM,
+		.words = on_off,
+		SERVE(server.beside),
+		.fallback = "on",
+		.help = "beside XDP, UDP sockets of the kernel on the served ports, for what XDP "
+			"cannot serve: clients on this host, fragments, frames and answers that "
+			"are too large"},
 	{.name = "queues",
 		.letter = 'q',
 		.kind = UDPXDP_OPTION_CALL,
@@ -207,7 +250,7 @@ const struct udpxdp_option serve_options[] = {
 		.max = 10000,
 		.fallback = "0",
 		.arg = "USEC",
-		.help = "with --poll block: let datagrams gather for so long before the next "
+		.help = "with --poll block: let datagrams gather for this long before the next "
 			"batch is served; less CPU, higher latency"},
 	{.name = "busy-poll",
 		.kind = UDPXDP_OPTION_UINT,
@@ -226,8 +269,16 @@ const struct udpxdp_option serve_options[] = {
 		.kind = UDPXDP_OPTION_CALL,
 		.set = set_limit,
 		.arg = "PPS[/BURST]",
-		.help = "drop, in the filter, what a source (IPv4 /24, IPv6 /64) sends beyond "
-			"PPS datagrams a second (default: no limit, BURST a tenth of PPS)"},
+		.help = "drop, in the filter, what a host sends beyond PPS datagrams a second, its "
+			"network (IPv4 /24, IPv6 /64) beyond 8 times and its site (/16, /48) "
+			"beyond "
+			"32 times that (default: no limit, BURST a tenth of PPS)"},
+	{.name = "limit-total",
+		.kind = UDPXDP_OPTION_CALL,
+		.set = set_limit_total,
+		.arg = "PPS[/BURST]",
+		.help = "drop what all sources together send beyond PPS datagrams a second "
+			"(default: no limit)"},
 	{.name = "allow",
 		.kind = UDPXDP_OPTION_CALL,
 		.set = set_allow,
@@ -239,6 +290,20 @@ const struct udpxdp_option serve_options[] = {
 		.set = set_deny,
 		.arg = "CIDR",
 		.help = "drop datagrams from this network to served ports; repeatable"},
+	{.name = "vlan",
+		.kind = UDPXDP_OPTION_CALL,
+		.set = set_vlans,
+		.fallback = "own",
+		.arg = "own|any|none|ID,...",
+		.help = "which tagged frames to serve besides untagged ones: of VLANs that this "
+			"host has a device for on the interface, of any, of none, or of these"},
+	{.name = "rules",
+		.kind = UDPXDP_OPTION_STRING,
+		SERVE(server.rules_file),
+		.arg = "FILE",
+		.help = "more of --allow and --deny, one 'allow CIDR' or 'deny CIDR' a line; "
+			"SIGHUP "
+			"reads it again"},
 	{.name = "attach",
 		.kind = UDPXDP_OPTION_ENUM,
 		.words = attaches,
@@ -251,13 +316,14 @@ const struct udpxdp_option serve_options[] = {
 		.kind = UDPXDP_OPTION_STRING,
 		SERVE(server.capture),
 		.arg = "FILE",
-		.help = "capture every frame received and sent (nanosecond pcap)"},
+		.help = "capture every frame received and sent (nanosecond pcap); - is standard "
+			"output, and messages are not printed then"},
 	{.name = "control",
 		.kind = UDPXDP_OPTION_STRING,
 		SERVE(control),
 		.arg = "PATH",
 		.help = "control socket (default: " CONTROL_DIR "/IFACE.sock, or under "
-			"$XDG_RUNTIME_DIR for who may not write there)"},
+			"$XDG_RUNTIME_DIR for users who may not write there)"},
 	{.name = "pin-dir",
 		.kind = UDPXDP_OPTION_STRING,
 		SERVE(pin_dir),
@@ -268,7 +334,8 @@ const struct udpxdp_option serve_options[] = {
 		.kind = UDPXDP_OPTION_STRING,
 		SERVE(server.user),
 		.arg = "USER",
-		.help = "user to run as, once everything is open (default: nobody)"},
+		.help = "user to run as, once everything is open (default: udpxdp if there is "
+			"such a user, else nobody)"},
 	{.name = "no-sandbox",
 		.kind = UDPXDP_OPTION_BOOL,
 		SERVE(server.no_sandbox),
@@ -282,8 +349,8 @@ const struct udpxdp_option serve_options[] = {
 	{.name = "check",
 		.kind = UDPXDP_OPTION_BOOL,
 		SERVE(check),
-		.help = "check everything that can be without attaching anything, print what "
-			"would be done, and exit as serving would"},
+		.help = "check everything that can be checked without attaching anything, print "
+			"what would be done, and exit with the status that serving would"},
 	{.name = "log-format",
 		.kind = UDPXDP_OPTION_ENUM,
 		.words = log_formats,
@@ -294,7 +361,7 @@ const struct udpxdp_option serve_options[] = {
 		.kind = UDPXDP_OPTION_CALL,
 		.set = set_print,
 		.arg = "all|none|RATE",
-		.help = "print all messages, none, or so many lines a second (default: 100)"},
+		.help = "print all messages, none, or at most RATE lines a second (default: 100)"},
 	{.name = "quiet",
 		.letter = 'Q',
 		.kind = UDPXDP_OPTION_BOOL,
@@ -308,4 +375,5 @@ const struct udpxdp_option serve_options[] = {
 	{},
 };
 
-const char serve_notes[] = "SIGINT or SIGTERM ends it; SIGHUP reopens history and capture files.\n";
+const char serve_notes[] = "SIGINT or SIGTERM stops the server; SIGHUP reopens history and capture "
+			   "files\nand reads the rules again.\n";

@@ -14,7 +14,7 @@ struct serve_options {
 	char *config_text;             /* what is in it; options point into it */
 	const char *control, *pin_dir; /* NULL: the default */
 	enum { ATTACH_LINK, ATTACH_DISPATCHER } attach;
-	bool check;
+	bool check, print_asked;
 	unsigned verbose;
 };
 

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "cmd/serve/check.h"
 #include "privsep/sandbox.h"
+#include "server/guards/guards.h"
+#include "server/kernel_sockets.h"
 #include "services/service_spec.h"
 #include "xdp/counters.h"
 
@@ -80,10 +82,11 @@ static int try_filter(const struct server_config *c, unsigned queues)
 	const struct filter_settings settings = {
 		.ifindex = c->ifindex,
 		.counter_rows = queues * c->service_count,
-		.limit_interval = c->limit_interval,
-		.limit_burst = c->limit_burst,
-		.rules = c->rule_count != 0,
-		.default_deny = c->default_deny,
+		.limit_interval = c->limit.interval,
+		.limit_burst = c->limit.burst,
+		.total_interval = c->total.interval,
+		.total_burst = c->total.burst,
+		.rules = c->rule_count != 0 || c->rules_file,
 	};
 	char error[256];
 	struct filter *filter = filter_load(&settings, error, sizeof(error));
@@ -92,46 +95,18 @@ static int try_filter(const struct server_config *c, unsigned queues)
 		filter_close(filter);
 		return EXIT_CLEAN;
 	}
-	log_line("loading the filter failed: %s; see udpxdp -vv for the kernel's reasons", error);
-	return errno == EPERM || errno == EACCES ? EXIT_PERMISSION : EXIT_INTERFACE;
+	return server_filter_failed(error);
 }
 
 static int try_capture(const struct server_config *c)
 {
-	int error = c->capture ? try_file(c->capture) : 0;
+	int error = c->capture && !server_captures_to_stdout(c) ? try_file(c->capture) : 0;
 
 	if (!error)
 		return EXIT_CLEAN;
 	log_line("writing a capture failed: %s: %s; give another --write", c->capture,
 		strerror(error));
 	return EXIT_RUNTIME;
-}
-
-/* Does this finding keep the interface from being served in this mode? */
-static bool prevents(const struct iface_finding *finding, enum xdp_mode mode)
-{
-	bool native = mode == XDP_MODE_ZEROCOPY || mode == XDP_MODE_COPY;
-
-	if (!strcmp(finding->topic, "zerocopy")) /* with a cure: it has, but may fail */
-		return mode == XDP_MODE_ZEROCOPY && !finding->cure[0];
-	if (finding->severity != IFACE_BROKEN || !strcmp(finding->topic, "link") ||
-		!strcmp(finding->topic, "xdp"))
-		return false; /* it comes up later; the dispatcher has room for others */
-	return native || !strcmp(finding->topic, "mtu") || !strcmp(finding->topic, "kernel");
-}
-
-static int try_mode(
-	const struct server_config *c, const struct iface_finding *findings, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (!prevents(&findings[i], c->mode))
-			continue;
-		log_line("interface %s cannot be served in mode %s: %s; %s", c->iface,
-			xdp_mode_name(c->mode), findings[i].text,
-			findings[i].cure[0] ? findings[i].cure : "give another --mode");
-		return EXIT_INTERFACE;
-	}
-	return EXIT_CLEAN;
 }
 
 /* ---- what it would do ------------------------------------------------------------------ */
@@ -157,52 +132,115 @@ static void print_files(const struct server_config *c)
 			error ? strerror(error) : "");
 	}
 	if (c->capture)
-		printf("capture   %s\n", c->capture);
+		printf("capture   %s\n", server_captures_to_stdout(c)
+						 ? "standard output, without messages"
+						 : c->capture);
 }
 
-static void print_plan(const struct server_config *c, unsigned queues,
-	const struct iface_finding *findings, unsigned count)
+static void print_limit(const char *name, const struct rate_limit *limit)
+{
+	if (limit->interval)
+		printf("%-10s%llu datagrams a second, %llu at once\n", name,
+			UDPXDP_NSEC_PER_SEC / limit->interval, limit->burst / limit->interval + 1);
+}
+
+/* The configuration as it is for interface number i. */
+static const struct server_config *config_of(const struct server_config *c, unsigned i)
+{
+	static struct server_config one;
+
+	if (!i)
+		return c;
+	one = *c;
+	one.iface = c->more[i - 1].iface;
+	one.ifindex = c->more[i - 1].ifindex;
+	one.pin_dir = c->more[i - 1].pin_dir;
+	return &one;
+}
+
+static void print_interface(const struct server_config *c, unsigned queues)
+{
+	if (c->mode == XDP_MODE_SOCKETS)
+		printf("interface %s, workers %u, mode sockets\n", c->iface,
+			c->last_queue - c->first_queue + 1);
+	else
+		printf("interface %s, queues %u to %u, mode %s, attached %s\n", c->iface,
+			c->first_queue, c->last_queue < queues ? c->last_queue : queues - 1,
+			xdp_mode_name(c->mode), c->dispatcher ? "through the dispatcher" : "alone");
+}
+
+static void print_plan(const struct server_config *c, const char *rules)
 {
 	char services[MAX_SERVICES * (UDPXDP_NAME_SIZE + 7)];
-	unsigned last = c->last_queue < queues ? c->last_queue : queues - 1;
 
 	services_text(c->services, c->service_count, services, sizeof(services));
-	printf("interface %s, queues %u to %u, mode %s, attached %s\n", c->iface, c->first_queue,
-		last, xdp_mode_name(c->mode), c->dispatcher ? "through the dispatcher" : "alone");
 	printf("services  %s\n", services);
 	if (c->cpu_count)
 		print_cpus(c);
-	if (c->limit_interval)
-		printf("limit     %llu datagrams a second, %llu at once\n",
-			NSEC_PER_SEC / c->limit_interval, c->limit_burst / c->limit_interval + 1);
-	if (c->rule_count)
-		printf("rules     %u of --allow and --deny; others are %s\n", c->rule_count,
-			c->default_deny ? "dropped" : "served");
+	print_limit("limit", &c->limit);
+	print_limit("total", &c->total);
+	if (rules[0])
+		printf("rules     %s\n", rules);
 	print_files(c);
-	printf("control   %s\ncounters  %s\nuser      %s\n", c->control, c->pin_dir,
-		c->no_sandbox            ? "this one, without a sandbox"
-		: sandbox_changes_user() ? c->user ? c->user : "nobody"
+	printf("control   %s\n", c->control);
+	for (unsigned i = 0; i <= c->more_count && c->mode != XDP_MODE_SOCKETS; i++)
+		printf("counters  %s\n", config_of(c, i)->pin_dir);
+	printf("user      %s\n", c->no_sandbox ? "this one, without a sandbox"
+				 : sandbox_changes_user()
+					 ? c->user ? c->user : sandbox_default_user()
 					 : "this one");
-	for (unsigned i = 0; i < count; i++)
-		printf("finding   %s: %s%s%s\n", findings[i].topic, findings[i].text,
-			findings[i].cure[0] ? "; " : "", findings[i].cure);
-	puts("nothing was attached");
 }
 
-int serve_check_report(const struct serve_options *o, const struct iface_facts *facts)
+static void print_findings(const struct server_config *c, const struct iface_facts *facts)
 {
-	const struct server_config *c = &o->server;
 	struct iface_finding findings[IFACE_FINDINGS_MAX];
+	unsigned count = iface_check(facts, findings);
+
+	for (unsigned i = 0; i < count; i++)
+		printf("finding   %s%s%s: %s%s%s\n", c->more_count ? c->iface : "",
+			c->more_count ? " " : "", findings[i].topic, findings[i].text,
+			findings[i].cure[0] ? "; " : "", findings[i].cure);
+}
+
+/* What the start of one interface would fail with. */
+static int try_interface(const struct server_config *c, unsigned ingress, unsigned *queues)
+{
 	struct xsk_queues counted;
-	unsigned queues, count = iface_check(facts, findings);
+	struct frame_io *io;
 	int status;
 
-	if ((status = server_check_queues(c, &counted, &queues)) ||
-		(status = try_mode(c, findings, count)) || (status = try_control(c)) ||
-		(status = try_pins(c)) || (status = try_filter(c, queues)) ||
-		(status = try_capture(c)))
+	if (c->mode == XDP_MODE_SOCKETS) {
+		status = kernel_sockets_open(&io, c, ingress, 0, -1);
+		if (!status)
+			io->ops->close(io);
 		return status;
-	print_plan(c, queues, findings, count);
+	}
+	if ((status = server_check_queues(c, &counted, queues)) || (status = try_pins(c)))
+		return status;
+	return try_filter(c, *queues);
+}
+
+int serve_check_report(
+	const struct serve_options *o, const struct iface_facts facts[INTERFACES_MAX])
+{
+	const struct server_config *c = &o->server;
+	unsigned queues[INTERFACES_MAX] = {};
+	char rules[PATH_MAX + 128];
+	int status;
+
+	if ((status = server_register_outputs(c)) ||
+		(status = guards_check(c, rules, sizeof(rules))) || (status = try_control(c)))
+		return status;
+	for (unsigned i = 0; i <= c->more_count && !status; i++)
+		status = try_interface(config_of(c, i), i, &queues[i]);
+	if (status || (status = try_capture(c)))
+		return status;
+	for (unsigned i = 0; i <= c->more_count; i++)
+		print_interface(config_of(c, i), queues[i]);
+	print_plan(c, rules);
+	for (unsigned i = 0; i <= c->more_count && c->mode != XDP_MODE_SOCKETS; i++)
+		print_findings(config_of(c, i), &facts[i]);
+	puts("nothing was attached");
 	if (fflush(stdout) || ferror(stdout))
 		log_fail_output();
 	return EXIT_CLEAN;

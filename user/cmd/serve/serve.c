@@ -48,14 +48,20 @@ static void read_options(const struct verb *verb, struct serve_options *o, int a
 	command_line_read(&line, verb, argc, argv);
 	options_set_defaults(verb, o);
 	file = command_line_value(&line, "config");
-	if (file)
+	if (file && *file) /* an empty name is refused with the other options */
 		read_file(file, o);
 	if (command_line_has(&line, "service"))
 		o->server.service_count = 0;
+	if (command_line_has(&line, "iface") || command_line_has(&line, "interface")) {
+		o->server.iface = NULL;
+		o->server.more_count = 0;
+	}
 	if (command_line_has(&line, "verbose"))
 		o->verbose = 0;
 	command_line_apply(&line, o);
 	command_line_free(&line);
+	for (int i = 1; i < argc; i++)
+		service_hide_password(argv[i]); /* from ps */
 	o->server.dispatcher = o->attach == ATTACH_DISPATCHER;
 }
 
@@ -63,12 +69,21 @@ static void add_defaults(struct server_config *c)
 {
 	char error[256];
 
-	for (int i = 0; default_services[i]; i++) {
-		if (service_parse(&c->services[c->service_count], default_services[i], error,
+	for (int i = 0; default_services[i]; i++)
+		if (services_add(c->services, &c->service_count, default_services[i], error,
 			    sizeof(error)) < 0)
 			log_fail(EXIT_USAGE, "%s", error);
-		c->service_count++;
-	}
+}
+
+/* bpffs allows no dot in a name. A directory that is named has the other interfaces' beside it. */
+static void name_pins(char *dir, size_t size, const char *under, const char *iface)
+{
+	const bool named = strcmp(under, PIN_ROOT);
+	int used = snprintf(dir, size, "%s%s%s", under, named ? "-" : "/", iface);
+
+	for (char *dot = dir + ((size_t)used < size ? used - (int)strlen(iface) : 0);
+		(dot = strchr(dot, '.'));)
+		*dot = '_';
 }
 
 /* Where the control socket and the counters are, unless they are named. */
@@ -78,20 +93,21 @@ static void name_places(struct serve_options *o)
 	struct server_config *c = &o->server;
 	const char *iface = c->iface ? c->iface : "";
 
-	control_default_path(control, c->iface ? c->iface : SERVER_ANY_INTERFACE);
+	control_path_default(control, c->iface ? c->iface : SERVER_ANY_INTERFACE);
 	c->control = o->control ? o->control : control;
 	c->control_asked = o->control;
-	snprintf(pin_dir, sizeof(pin_dir), PIN_ROOT "/%s", iface);
-	for (char *dot = pin_dir; (dot = strchr(dot, '.'));)
-		*dot = '_';
+	name_pins(pin_dir, sizeof(pin_dir), PIN_ROOT, iface);
 	c->pin_dir = o->pin_dir ? o->pin_dir : pin_dir;
+	for (unsigned i = 0; i < c->more_count; i++)
+		name_pins(c->more[i].pin_dir, sizeof(c->more[i].pin_dir),
+			o->pin_dir ? o->pin_dir : PIN_ROOT, c->more[i].iface);
 }
 
 static int serve(const struct verb *verb, int argc, char **argv)
 {
 	static struct serve_options o = {.server.print_rate = PRINTER_RATE};
 	struct server_config *c = &o.server;
-	struct iface_facts facts;
+	static struct iface_facts facts[INTERFACES_MAX];
 
 	read_options(verb, &o, argc, argv);
 	log_level = o.verbose;
@@ -101,9 +117,9 @@ static int serve(const struct verb *verb, int argc, char **argv)
 	name_places(&o);
 	filter_log_setup();
 	tzset();
-	serve_check(&o, &facts);
+	serve_check(&o, facts);
 	if (o.check)
-		return serve_check_report(&o, &facts);
+		return serve_check_report(&o, facts);
 	if (getrandom(&c->seed, sizeof(c->seed), 0) != sizeof(c->seed))
 		log_fail(EXIT_RUNTIME, "no random numbers: %s; services need them for secrets",
 			strerror(errno));

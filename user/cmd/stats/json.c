@@ -63,6 +63,21 @@ static json_t *json_verdicts(const struct stats_view *view)
 	return object;
 }
 
+/* Of a service whose room spans hosts. */
+static void set_room(json_t *object, const uint64_t *values)
+{
+	json_t *room;
+
+	if (!values[SERVICE_ROOM_STATE])
+		return;
+	room = json_object();
+	set_values(
+		room, counters_room_names, values + SERVICE_DROPS_END, UDPXDP_ROOM_COUNTER_COUNT);
+	json_object_set_new(
+		room, "state", json_string(stats_room_state(values[SERVICE_ROOM_STATE])));
+	json_object_set_new(object, "room", room);
+}
+
 static void set_service(json_t *object, const struct stats_view *view,
 	const struct service_total *total, const uint64_t *before)
 {
@@ -72,7 +87,19 @@ static void set_service(json_t *object, const struct stats_view *view,
 	set_rates(object, view, counters_service_names, total->values, before, TRAFFIC_VALUES);
 	set_values(drops, counters_service_names + TRAFFIC_VALUES, total->values + TRAFFIC_VALUES,
 		UDPXDP_DROP_COUNT);
+	for (size_t v = OWN_VALUE; v < SERVICE_DROPS_END; v++)
+		if (counters_value_name(total, v))
+			json_object_set_new(drops, counters_value_name(total, v),
+				json_integer((json_int_t)total->values[v]));
 	json_object_set_new(object, "drops", drops);
+	set_room(object, total->values);
+}
+
+static json_t *json_worker(unsigned worker)
+{
+	const char *name = counters_worker_name(worker);
+
+	return name ? json_string(name) : json_integer(worker);
 }
 
 static json_t *json_workers(const struct stats_view *view, const struct service_total *service)
@@ -86,9 +113,7 @@ static json_t *json_workers(const struct stats_view *view, const struct service_
 		if (row->port != service->port || strcmp(row->service, service->service))
 			continue;
 		worker = json_object();
-		json_object_set_new(worker, "worker",
-			row->worker == COUNTERS_DRIVER ? json_string("driver")
-						       : json_integer(row->worker));
+		json_object_set_new(worker, "worker", json_worker(row->worker));
 		set_service(worker, view, row,
 			stats_service_before(view->before ? view->before->services : NULL,
 				view->before ? view->before->service_count : 0, row));
@@ -118,11 +143,32 @@ static json_t *json_services(const struct stats_view *view)
 	return array;
 }
 
+static json_t *json_all(const struct stats_view *view)
+{
+	return json_pack("{s:s, s:o, s:o, s:o}", "iface", view->iface, "ports", json_ports(view),
+		"verdicts", json_verdicts(view), "services", json_services(view));
+}
+
+/* Of a server of several interfaces, each one's. */
+static json_t *json_interfaces(const struct stats_view *view)
+{
+	json_t *array = json_array();
+	struct stats_part part;
+
+	for (size_t i = 0; i < view->now->part_count; i++) {
+		stats_part(&part, view, i);
+		json_array_append_new(array, json_all(&part.view));
+	}
+	return array;
+}
+
 int stats_print_json(FILE *out, const struct stats_view *view)
 {
-	json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "iface", view->iface, "ports",
-		json_ports(view), "verdicts", json_verdicts(view), "services", json_services(view));
+	json_t *root = json_all(view);
 	int result;
+
+	if (root && view->now->part_count)
+		json_object_set_new(root, "interfaces", json_interfaces(view));
 
 	if (root && view->before)
 		json_object_set_new(root, "seconds", json_real(stats_seconds(view)));

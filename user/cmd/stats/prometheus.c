@@ -30,15 +30,26 @@ static void put_sample_begin(
 	put_label(out, "iface", view->iface);
 }
 
+/* Samples of a family stand together, whatever interface they are of. */
+static void put_port_values(FILE *out, const struct stats_view *view, size_t v)
+{
+	for (size_t i = 0; i < view->now->port_count; i++) {
+		const struct port_total *port = &view->now->ports[i];
+
+		put_sample_begin(out, view, "port_", counters_port_names[v]);
+		fprintf(out, ",port=\"%u\"} %ju\n", port->port, (uintmax_t)port->values[v]);
+	}
+}
+
 static void put_ports(FILE *out, const struct stats_view *view)
 {
+	struct stats_part part;
+
 	for (size_t v = 0; v < PORT_TRAFFIC; v++) {
 		put_family(out, "port_", counters_port_names[v], counters_port_texts[v]);
-		for (size_t i = 0; i < view->now->port_count; i++) {
-			const struct port_total *port = &view->now->ports[i];
-
-			put_sample_begin(out, view, "port_", counters_port_names[v]);
-			fprintf(out, ",port=\"%u\"} %ju\n", port->port, (uintmax_t)port->values[v]);
+		for (size_t p = 0; p < stats_parts(view); p++) {
+			stats_part(&part, view, p);
+			put_port_values(out, &part.view, v);
 		}
 	}
 }
@@ -49,51 +60,118 @@ static void put_verdicts(FILE *out, const struct stats_view *view)
 	static const char *const texts[VERDICT_VALUES] = {
 		"Frames that the filter saw, by what it did with them and why.",
 		"Bytes of the frames that the filter saw, without FCS."};
+	struct stats_part part;
 
 	for (size_t v = 0; v < VERDICT_VALUES; v++) {
 		put_family(out, "", names[v], texts[v]);
-		for (size_t i = 0; i < FRAME_VERDICT_COUNT; i++) {
-			put_sample_begin(out, view, "", names[v]);
+		for (size_t n = 0; n < stats_parts(view) * FRAME_VERDICT_COUNT; n++) {
+			const size_t i = n % FRAME_VERDICT_COUNT;
+
+			stats_part(&part, view, n / FRAME_VERDICT_COUNT);
+			put_sample_begin(out, &part.view, "", names[v]);
 			fprintf(out, ",reason=\"%s\"} %ju\n", counters_verdict_names[i],
-				(uintmax_t)view->now->verdicts[i][v]);
+				(uintmax_t)part.view.now->verdicts[i][v]);
 		}
 	}
 }
 
 static void put_service_labels(FILE *out, const struct service_total *row)
 {
+	const char *worker = counters_worker_name(row->worker);
+
 	fputc(',', out);
 	put_label(out, "service", row->service);
 	fprintf(out, ",port=\"%u\",", row->port);
-	if (row->worker == COUNTERS_DRIVER)
-		put_label(out, "worker", "driver");
+	if (worker)
+		put_label(out, "worker", worker);
 	else
 		fprintf(out, "worker=\"%u\"", row->worker);
+}
+
+static void put_traffic(FILE *out, const struct stats_view *view, const char *name, size_t v)
+{
+	const struct counters *now = view->now;
+
+	for (size_t i = 0; i < now->service_count; i++) {
+		put_sample_begin(out, view, "service_", name);
+		put_service_labels(out, &now->services[i]);
+		fprintf(out, "} %ju\n", (uintmax_t)now->services[i].values[v]);
+	}
+}
+
+static void put_drops(FILE *out, const struct stats_view *view)
+{
+	const struct counters *now = view->now;
+
+	for (size_t i = 0; i < now->service_count; i++) {
+		for (size_t v = TRAFFIC_VALUES; v < SERVICE_DROPS_END; v++) {
+			const char *name = counters_value_name(&now->services[i], v);
+
+			if (!name)
+				continue;
+			put_sample_begin(out, view, "service_", "drops");
+			put_service_labels(out, &now->services[i]);
+			fprintf(out, ",reason=\"%s\"} %ju\n", name,
+				(uintmax_t)now->services[i].values[v]);
+		}
+	}
 }
 
 static void put_services(FILE *out, const struct stats_view *view)
 {
 	static const char *const names[TRAFFIC_VALUES] = {
 		"rx_datagrams", "tx_datagrams", "rx_bytes", "tx_bytes"};
-	const struct counters *now = view->now;
+	const size_t parts = stats_parts(view);
+	struct stats_part part;
 
 	for (size_t v = 0; v < TRAFFIC_VALUES; v++) {
 		put_family(out, "service_", names[v], counters_service_texts[v]);
-		for (size_t i = 0; i < now->service_count; i++) {
-			put_sample_begin(out, view, "service_", names[v]);
-			put_service_labels(out, &now->services[i]);
-			fprintf(out, "} %ju\n", (uintmax_t)now->services[i].values[v]);
+		for (size_t p = 0; p < parts; p++) {
+			stats_part(&part, view, p);
+			put_traffic(out, &part.view, names[v], v);
 		}
 	}
 	put_family(out, "service_", "drops",
 		"Datagrams and replies that the services refused, by reason.");
-	for (size_t i = 0; i < now->service_count; i++) {
-		for (size_t v = TRAFFIC_VALUES; v < SERVICE_VALUES; v++) {
-			put_sample_begin(out, view, "service_", "drops");
+	for (size_t p = 0; p < parts; p++) {
+		stats_part(&part, view, p);
+		put_drops(out, &part.view);
+	}
+}
+
+/* Of the services whose rooms span hosts. */
+static void put_rooms(FILE *out, const struct stats_view *view)
+{
+	const struct counters *now = view->now;
+	bool any = false;
+
+	for (size_t i = 0; i < now->service_count; i++)
+		any |= now->services[i].values[SERVICE_ROOM_STATE] != 0;
+	for (size_t v = SERVICE_DROPS_END; any && v < SERVICE_ROOM_STATE; v++) {
+		put_family(out, "room_", counters_room_names[v - SERVICE_DROPS_END],
+			counters_room_texts[v - SERVICE_DROPS_END]);
+		for (size_t i = 0; i < now->service_count; i++) {
+			if (!now->services[i].values[SERVICE_ROOM_STATE])
+				continue;
+			put_sample_begin(
+				out, view, "room_", counters_room_names[v - SERVICE_DROPS_END]);
 			put_service_labels(out, &now->services[i]);
-			fprintf(out, ",reason=\"%s\"} %ju\n", counters_service_names[v],
-				(uintmax_t)now->services[i].values[v]);
+			fprintf(out, "} %ju\n", (uintmax_t)now->services[i].values[v]);
 		}
+	}
+	if (any)
+		fputs("# HELP udpxdp_room_connected 1 while the room's server is there.\n"
+		      "# TYPE udpxdp_room_connected gauge\n",
+			out);
+	for (size_t i = 0; i < now->service_count; i++) {
+		const uint64_t state = now->services[i].values[SERVICE_ROOM_STATE];
+
+		if (!state)
+			continue;
+		fputs("udpxdp_room_connected{", out);
+		put_label(out, "iface", view->iface);
+		put_service_labels(out, &now->services[i]);
+		fprintf(out, "} %d\n", state == UDPXDP_ROOM_CONNECTED);
 	}
 }
 
@@ -102,4 +180,5 @@ void stats_print_prometheus(FILE *out, const struct stats_view *view)
 	put_ports(out, view);
 	put_verdicts(out, view);
 	put_services(out, view);
+	put_rooms(out, view);
 }

@@ -8,6 +8,32 @@
 
 static const uint64_t zeros[SERVICE_VALUES];
 
+const char *stats_room_state(uint64_t state)
+{
+	return state == UDPXDP_ROOM_CONNECTED ? "connected" : "away";
+}
+
+size_t stats_parts(const struct stats_view *view)
+{
+	return view->now->part_count ? view->now->part_count : 1;
+}
+
+void stats_part(struct stats_part *part, const struct stats_view *view, size_t i)
+{
+	const char *name;
+
+	part->view = *view;
+	if (!view->now->part_count)
+		return;
+	part->view.now = &view->now->parts[i];
+	part->view.before =
+		view->before && i < view->before->part_count ? &view->before->parts[i] : NULL;
+	name = part->view.now->iface;
+	part->iface[escape_text(
+		part->iface, sizeof(part->iface) - 1, (const uint8_t *)name, strlen(name))] = 0;
+	part->view.iface = part->iface;
+}
+
 double stats_rate(uint64_t now, uint64_t before, double seconds)
 {
 	uint64_t grown = now >= before ? now - before : now;
@@ -19,7 +45,7 @@ double stats_seconds(const struct stats_view *view)
 {
 	if (!view->before)
 		return 0;
-	return (double)(view->now->time_ns - view->before->time_ns) / NSEC_PER_SEC;
+	return (double)(view->now->time_ns - view->before->time_ns) / UDPXDP_NSEC_PER_SEC;
 }
 
 const uint64_t *stats_port_before(const struct stats_view *view, const struct port_total *port)
@@ -54,4 +80,12 @@ struct stats_services stats_services(const struct counters *counters)
 	if (services.rows)
 		services.count = counters_by_service(counters, services.rows);
 	return services;
+}
+
+void stats_sum_drops(uint64_t out[TRAFFIC_VALUES + 1], const uint64_t *values)
+{
+	memcpy(out, values, TRAFFIC_VALUES * sizeof(*out));
+	out[TRAFFIC_VALUES] = 0;
+	for (size_t i = TRAFFIC_VALUES; i < SERVICE_DROPS_END; i++)
+		out[TRAFFIC_VALUES] += values[i];
 }

@@ -14,7 +14,7 @@ static void answer_with(const struct talk *talk, const char *format, va_list arg
 		len = sizeof(text) - 1;
 	if (d->len && d->payload[d->len - 1] == '\n')
 		text[len++] = '\n';
-	udpxdp_send(talk->ctx, &d->path, text, len);
+	udpxdp_send(talk->ctx, &talk->path, text, len);
 }
 
 void chat_answer(const struct talk *talk, const char *format, ...)
@@ -31,7 +31,7 @@ void chat_refuse(const struct talk *talk, enum udpxdp_drop reason, const char *f
 	va_list args;
 
 	udpxdp_count_drop(talk->ctx, reason);
-	if (!challenge_may_answer(&talk->chat->challenge, talk->id, talk->d->time_ns))
+	if (!challenge_may_answer(&talk->chat->challenge, talk->identity.host, talk->chat->now_ns))
 		return;
 	va_start(args, format);
 	answer_with(talk, format, args);

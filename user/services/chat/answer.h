@@ -14,7 +14,7 @@
 void chat_answer(const struct talk *talk, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Counts a refusal, and answers why, but not many times a second. */
+/* Counts a refusal, and answers why, but not many times a second to one address. */
 void chat_refuse(const struct talk *talk, enum udpxdp_drop reason, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

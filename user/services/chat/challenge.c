@@ -7,56 +7,70 @@
 
 #define TOKEN_SECONDS 64 /* a token is good for one to two times that */
 
-/* topic 0 makes an identity, others make tokens. */
-static uint64_t hash_endpoint(
-	const struct challenge *challenge, const struct udpxdp_endpoint *peer, uint64_t topic)
+/* Of an address and a topic; and of what else is given, which may be nothing (0). */
+static uint64_t hash(const struct challenge *challenge, const struct udpxdp_addr *addr,
+	uint64_t topic, uint64_t vlan, uint64_t mac)
 {
-	uint64_t words[3];
+	uint64_t words[5];
 
-	memcpy(words, peer->addr.b, sizeof(peer->addr.b));
+	memcpy(words, addr->b, sizeof(addr->b));
 	words[0] = le64toh(words[0]);
 	words[1] = le64toh(words[1]);
-	words[2] = topic << 16 | peer->port;
-	return siphash(&challenge->seed, words, 3);
+	words[2] = topic;
+	words[3] = vlan;
+	words[4] = mac;
+	return siphash(&challenge->seed, words, mac ? 5 : vlan ? 4 : 3);
 }
 
-uint64_t challenge_id(const struct challenge *challenge, const struct udpxdp_endpoint *peer)
+struct identity challenge_identity(
+	const struct challenge *challenge, const struct udpxdp_path *path)
 {
-	return hash_endpoint(challenge, peer, 0);
+	const struct udpxdp_endpoint *peer = &path->peer;
+
+	return (struct identity){
+		.id = hash(challenge, &peer->addr, peer->port, udpxdp_vlan_id(path), 0),
+		.host = hash(challenge, &peer->addr, 0, 0, 0),
+	};
 }
 
 static uint64_t period(uint64_t time_ns)
 {
-	return 1 + time_ns / (TOKEN_SECONDS * NSEC_PER_SEC);
+	return 1 + time_ns / (TOKEN_SECONDS * UDPXDP_NSEC_PER_SEC);
 }
 
-static void token_of(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
-	uint64_t topic, char token[CHALLENGE_TOKEN_LEN])
+static void token_of(const struct challenge *challenge, const struct udpxdp_path *path, bool by_mac,
+	uint64_t number, char token[CHALLENGE_TOKEN_LEN])
 {
 	static const char letters[32] = "abcdefghijkmnpqrstuvwxyz23456789";
-	uint64_t hash = hash_endpoint(challenge, peer, topic);
+	uint64_t mac = 0, text;
 
-	for (int i = 0; i < CHALLENGE_TOKEN_LEN; i++, hash >>= 5)
-		token[i] = letters[hash & 31];
+	if (by_mac) {
+		memcpy(&mac, path->peer.mac, sizeof(path->peer.mac));
+		mac = le64toh(mac) | 1ull << 48;
+	}
+	text = hash(challenge, &path->peer.addr, number << 16 | path->peer.port,
+		udpxdp_vlan_id(path), mac);
+	for (int i = 0; i < CHALLENGE_TOKEN_LEN; i++, text >>= 5)
+		token[i] = letters[text & 31];
 }
 
-void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
+void challenge_token(const struct challenge *challenge, const struct udpxdp_path *path, bool by_mac,
 	uint64_t time_ns, char token[CHALLENGE_TOKEN_LEN])
 {
-	token_of(challenge, peer, period(time_ns), token);
+	token_of(challenge, path, by_mac, period(time_ns), token);
 }
 
-bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
-	uint64_t time_ns, const uint8_t *text, size_t len)
+bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_path *path,
+	bool by_mac, uint64_t time_ns, const uint8_t *text, size_t len)
 {
 	char token[CHALLENGE_TOKEN_LEN];
 
 	if (len != CHALLENGE_TOKEN_LEN)
 		return false;
-	token_of(challenge, peer, period(time_ns), token);
+	token_of(challenge, path, by_mac, period(time_ns), token);
 	if (!memcmp(text, token, len))
 		return true;
-	token_of(challenge, peer, period(time_ns) - 1, token);
+	token_of(challenge, path, by_mac, period(time_ns) - 1, token);
 	return period(time_ns) > 1 && !memcmp(text, token, len);
 }
 
@@ -84,13 +98,13 @@ bool challenge_allowed(const struct challenge *challenge, uint64_t id, uint64_t 
 	return false;
 }
 
-bool challenge_may_answer(struct challenge *challenge, uint64_t id, uint64_t time_ns)
+bool challenge_may_answer(struct challenge *challenge, uint64_t host, uint64_t time_ns)
 {
-	struct challenge_answered *answered = &challenge->answered[id % CHALLENGE_SOURCES];
-	uint64_t second = time_ns / NSEC_PER_SEC;
+	struct challenge_answered *answered = &challenge->answered[host % CHALLENGE_SOURCES];
+	uint64_t second = time_ns / UDPXDP_NSEC_PER_SEC;
 
-	if (answered->id != id || answered->second != second)
-		*answered = (struct challenge_answered){.id = id, .second = second};
+	if (answered->host != host || answered->second != second)
+		*answered = (struct challenge_answered){.host = host, .second = second};
 	if (answered->count == CHALLENGE_ANSWERS)
 		return false;
 	answered->count++;

@@ -8,7 +8,7 @@
 #ifndef UDPXDP_CHALLENGE_H
 #define UDPXDP_CHALLENGE_H
 
-#include "udpxdp/service.h"
+#include "services/chat/members.h"
 
 #define CHALLENGE_TOKEN_LEN 8
 #define CHALLENGE_ALLOWED 64   /* peers that a console has spoken to, remembered */
@@ -22,28 +22,32 @@ struct challenge {
 		uint64_t until_ns;
 	} allowed[CHALLENGE_ALLOWED];
 	struct challenge_answered {
-		uint64_t id;
+		uint64_t host;
 		uint64_t second;
 		uint32_t count;
 	} answered[CHALLENGE_SOURCES];
 };
 
-/* A hash of an address and port that only the holder of the seed can compute. */
-uint64_t challenge_id(const struct challenge *challenge, const struct udpxdp_endpoint *peer);
+/* Hashes of where a speaker is that only the holder of the seed can compute. */
+struct identity challenge_identity(
+	const struct challenge *challenge, const struct udpxdp_path *path);
 
-/* The token that this speaker has to send, now. */
-void challenge_token(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
+/*
+ * The token that a speaker has to send, now: one that wants to join, or, by_mac, a member that
+ * wants to be reached by this MAC from now on.
+ */
+void challenge_token(const struct challenge *challenge, const struct udpxdp_path *path, bool by_mac,
 	uint64_t time_ns, char token[CHALLENGE_TOKEN_LEN]);
 
 /* Is this text the token that was sent to the speaker within the last minute or two? */
-bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_endpoint *peer,
-	uint64_t time_ns, const uint8_t *text, size_t len);
+bool challenge_accepts(const struct challenge *challenge, const struct udpxdp_path *path,
+	bool by_mac, uint64_t time_ns, const uint8_t *text, size_t len);
 
 /* A console spoke to this peer, which may join without a token until then. */
 void challenge_allow(struct challenge *challenge, uint64_t id, uint64_t until_ns);
 bool challenge_allowed(const struct challenge *challenge, uint64_t id, uint64_t time_ns);
 
-/* May this source be told of one more refusal in this second? Counts it. */
-bool challenge_may_answer(struct challenge *challenge, uint64_t id, uint64_t time_ns);
+/* May this address be told of one more refusal in this second? Counts it. */
+bool challenge_may_answer(struct challenge *challenge, uint64_t host, uint64_t time_ns);
 
 #endif

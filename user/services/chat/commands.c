@@ -11,8 +11,10 @@ static bool text_is(struct text text, const char *word)
 static void set_name(const struct talk *talk, struct text name)
 {
 	struct members *members = &talk->chat->members;
-	struct member *speaker = talk->speaker;
+	struct member *speaker = talk->member;
 	const struct member *other;
+	char old[sizeof(speaker->name)];
+	uint32_t old_len = speaker->name_len;
 
 	if (name.len > NAME_MAX_LEN || !udpxdp_text_is_word(name.bytes, name.len) ||
 		memchr(name.bytes, ':', name.len) || strchr("/*", name.bytes[0])) {
@@ -23,39 +25,84 @@ static void set_name(const struct talk *talk, struct text name)
 		return;
 	}
 	other = members_named(members, name.bytes, name.len);
-	if (other && other != speaker) {
+	if ((other && other != speaker) ||
+		room_is_name_there(&talk->chat->room, name.bytes, name.len)) {
 		chat_answer(talk, "* the name %.*s is taken", (int)name.len, name.bytes);
 		return;
 	}
+	memcpy(old, speaker->name, old_len);
 	memcpy(speaker->name, name.bytes, name.len);
 	speaker->name_len = (uint32_t)name.len;
+	room_renamed(talk->chat, speaker, old, old_len);
 	chat_answer(talk, "* you are now %.*s", (int)name.len, name.bytes);
+}
+
+/* Names, as many as an answer holds. */
+struct names {
+	char text[ANSWER_MAX - sizeof(" … and 4294967296 more\n")];
+	size_t used;
+	uint32_t shown;
+};
+
+/* NAME or NAME@HOST (host_len 0: none); false: it does not fit. */
+static bool names_add(
+	struct names *names, const char *name, size_t len, const char *host, size_t host_len)
+{
+	size_t room = sizeof(names->text) - names->used - sizeof("* 4294967296 here:");
+
+	if (len + host_len + 3 > room)
+		return false;
+	if (names->shown++)
+		names->text[names->used++] = ',';
+	names->text[names->used++] = ' ';
+	memcpy(names->text + names->used, name, len);
+	names->used += len;
+	if (host_len) {
+		names->text[names->used++] = '@';
+		memcpy(names->text + names->used, host, host_len);
+		names->used += host_len;
+	}
+	return true;
+}
+
+/* The members of another host, whose names have a space between them. */
+static bool names_add_host(struct names *names, const struct room_host *host)
+{
+	const char *name = host->names, *end = host->names + host->names_len;
+
+	while (name < end) {
+		const char *space = memchr(name, ' ', (size_t)(end - name));
+		const char *name_end = space ? space : end;
+
+		if (!names_add(names, name, (size_t)(name_end - name), host->name, host->name_len))
+			return false;
+		name = name_end + 1;
+	}
+	return true;
 }
 
 static void tell_who(const struct talk *talk)
 {
 	const struct members *members = &talk->chat->members;
-	char text[ANSWER_MAX - sizeof(" … and 65536 more\n")];
-	size_t used = 0;
-	uint32_t i;
+	const struct room *room = &talk->chat->room;
+	struct names names = {};
+	uint32_t count = members->count;
+	bool fits = true;
 
-	for (i = 0; i < members->count; i++) {
+	for (uint32_t i = 0; i < members->count && fits; i++) {
 		const struct member *member = members_at(members, i);
-		size_t room = sizeof(text) - used - sizeof("* 65536 here:");
 
-		if (member->name_len + 2 > room)
-			break;
-		if (i)
-			text[used++] = ',';
-		text[used++] = ' ';
-		memcpy(text + used, member->name, member->name_len);
-		used += member->name_len;
+		fits = names_add(&names, member->name, member->name_len, "", 0);
 	}
-	if (i < members->count)
-		chat_answer(talk, "* %u here:%.*s … and %u more", members->count, (int)used, text,
-			members->count - i);
+	for (uint32_t i = 0; i < room->host_count; i++) {
+		count += room->hosts[i].count;
+		fits = fits && names_add_host(&names, &room->hosts[i]);
+	}
+	if (names.shown < count)
+		chat_answer(talk, "* %u here:%.*s … and %u more", count, (int)names.used,
+			names.text, count - names.shown);
 	else
-		chat_answer(talk, "* %u here:%.*s", members->count, (int)used, text);
+		chat_answer(talk, "* %u here:%.*s", count, (int)names.used, names.text);
 }
 
 void chat_run_command(const struct talk *talk)
@@ -73,7 +120,7 @@ void chat_run_command(const struct talk *talk)
 	} else if (text_is(word, "/who")) {
 		tell_who(talk);
 	} else if (text_is(word, "/quit")) {
-		members_leave(&talk->chat->members, talk->speaker);
+		members_leave(&talk->chat->members, talk->member);
 		chat_answer(talk, "* bye");
 	} else if (text_is(word, "/help")) {
 		chat_answer(talk, "* /nick NAME: take a name; /who: who is here; /quit: leave; "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/control_path.h"
-#include "cmd/console/socket.h"
+#include "cli/control_connect.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/control.h"
+#include "server/control_protocol.h"
 #include "base/keep_errno.h"
 #include "base/log.h"
 
@@ -28,7 +28,7 @@ static int connect_to(const char *path, struct sockaddr_un *addr)
 	}
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		log_fail(EXIT_RUNTIME, "console: socket: %m");
+		log_fail(EXIT_RUNTIME, "control socket: %m");
 	if (connect(fd, (struct sockaddr *)addr, sizeof(*addr))) {
 		KEEP_ERRNO;
 
@@ -44,22 +44,24 @@ static void __attribute__((noreturn)) refuse(const char *path, int error)
 	case ENOENT:
 	case ECONNREFUSED:
 		log_fail(EXIT_RUNTIME,
-			"control socket %s: no server is there; start one with "
-			"'udpxdp --iface IFACE', or name its socket with --control PATH",
+			"control socket %s: no server is listening; start one with "
+			"'udpxdp --iface IFACE', or use --control PATH",
 			path);
 	case EACCES:
 	case EPERM:
 		log_fail(EXIT_PERMISSION,
-			"control socket %s: not permitted; become root or a member of its group",
+			"control socket %s: permission denied; run as root or as a member of its "
+			"group",
 			path);
 	default:
 		log_fail(EXIT_RUNTIME,
-			"control socket %s: %s; name a running server's with --control PATH", path,
-			strerror(error));
+			"control socket %s: %s; use --control PATH for a running server's socket",
+			path, strerror(error));
 	}
 }
 
-/* What a server that died has left behind does not count. */
+/* What a server that died has left behind does not count. Returns -1 with errno; without a path in
+ * *addr: there is none. */
 static int connect_only(struct sockaddr_un *addr)
 {
 	char list[LIST_SIZE] = "", only[sizeof(addr->sun_path)] = "";
@@ -68,9 +70,9 @@ static int connect_only(struct sockaddr_un *addr)
 	int error = 0;
 	glob_t names = {0};
 
-	glob(CONTROL_DIR "/*.sock", 0, NULL, &names);
-	if (control_own_dir(dir)) {
-		snprintf(own, sizeof(own), "%s/*.sock", dir);
+	glob(CONTROL_DIR "/*" CONTROL_SUFFIX, 0, NULL, &names);
+	if (control_path_own_dir(dir)) {
+		snprintf(own, sizeof(own), "%s/*" CONTROL_SUFFIX, dir);
 		glob(own, names.gl_pathc ? GLOB_APPEND : 0, NULL, &names);
 	}
 	for (size_t i = 0; i < names.gl_pathc; i++) {
@@ -87,17 +89,16 @@ static int connect_only(struct sockaddr_un *addr)
 			found++ ? ", " : "", path);
 	}
 	globfree(&names);
+	addr->sun_path[0] = '\0';
+	errno = ENOENT;
 	if (!found)
-		log_fail(EXIT_RUNTIME,
-			"no server is running: none answers in " CONTROL_DIR
-			"; start one with 'udpxdp --iface IFACE', or name its socket with "
-			"--control PATH");
+		return -1;
 	if (found > 1)
 		log_fail(EXIT_USAGE,
-			"several servers are running: %s; say which with --iface IFACE", list);
-	if (error)
-		refuse(only, error);
-	return connect_to(only, addr);
+			"several servers are running: %s; choose one with --iface IFACE", list);
+	errno = error;
+	strcpy(addr->sun_path, only);
+	return error ? -1 : connect_to(only, addr);
 }
 
 /* A server of one's own comes before that of the machine. */
@@ -106,17 +107,17 @@ static int connect_by_iface(const char *iface, struct sockaddr_un *addr)
 	char dir[CONTROL_DIR_SIZE], path[CONTROL_DIR_SIZE + 256];
 	int fd;
 
-	if (control_own_dir(dir)) {
-		snprintf(path, sizeof(path), "%s/%s.sock", dir, iface);
+	if (control_path_own_dir(dir)) {
+		snprintf(path, sizeof(path), "%s/%s" CONTROL_SUFFIX, dir, iface);
 		fd = connect_to(path, addr);
 		if (fd >= 0 || (errno != ENOENT && errno != ECONNREFUSED))
 			return fd;
 	}
-	snprintf(path, sizeof(path), CONTROL_DIR "/%s.sock", iface);
+	snprintf(path, sizeof(path), CONTROL_DIR "/%s" CONTROL_SUFFIX, iface);
 	return connect_to(path, addr);
 }
 
-int console_connect(const char *control, const char *iface, struct sockaddr_un *addr)
+int control_connect(const char *control, const char *iface, struct sockaddr_un *addr)
 {
 	int fd;
 
@@ -124,7 +125,18 @@ int console_connect(const char *control, const char *iface, struct sockaddr_un *
 		fd = connect_only(addr);
 	else
 		fd = control ? connect_to(control, addr) : connect_by_iface(iface, addr);
+	if (fd < 0 && !control && !addr->sun_path[0])
+		log_fail(EXIT_RUNTIME,
+			"no server is running: no socket in " CONTROL_DIR " answers; start one "
+			"with 'udpxdp --iface IFACE', or use --control PATH");
 	if (fd < 0)
 		refuse(control ? control : addr->sun_path, errno);
 	return fd;
+}
+
+int control_try(const char *iface)
+{
+	struct sockaddr_un addr;
+
+	return iface ? connect_by_iface(iface, &addr) : connect_only(&addr);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/build.h"
+#include "base/headers.h"
 
 #include "base/checksum.h"
 #include "udpxdp/packet.h"
@@ -99,12 +99,24 @@ PACKET_INLINE uint8_t *put_headers(
 void headers_write(uint8_t *p, const struct udpxdp_path *path, uint32_t len, uint32_t payload_sum)
 {
 	uint64_t pseudo;
-	uint8_t *udp = put_headers(p, path, 0, len, &pseudo);
+	uint8_t *udp = put_headers(p, path, path->tos, len, &pseudo);
 	/* The length counts twice: in the header and in the pseudo-header. */
 	uint16_t checksum = ~checksum_fold(pseudo + two(path->local.port, path->peer.port) +
 					   PACKET_BE16(UDP_HEADER_LEN + len) + payload_sum);
 
 	put16(udp + 6, checksum ? checksum : 0xffff); /* 0 would say: none (RFC 768) */
+}
+
+void headers_allow_fragments(uint8_t *p, const struct udpxdp_path *path, uint16_t id)
+{
+	const uint16_t flags = PACKET_BE16(0x4000 /* DF */), wire_id = PACKET_BE16(id);
+	uint8_t *ip = p + ETH_HEADER_LEN + path->tag_count * VLAN_TAG_LEN;
+	uint16_t checksum;
+
+	put32(ip + 4, two(id, 0));
+	/* RFC 1624, equation 3. */
+	memcpy(&checksum, ip + 10, sizeof(checksum));
+	put16(ip + 10, ~checksum_fold((uint64_t)(uint16_t)~checksum + (uint16_t)~flags + wire_id));
 }
 
 void headers_write_partial(uint8_t *p, const struct udpxdp_path *path, uint8_t tos, uint32_t len)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding a running server's control socket. */
-#ifndef UDPXDP_CONSOLE_SOCKET_H
-#define UDPXDP_CONSOLE_SOCKET_H
+#ifndef UDPXDP_CONTROL_CONNECT_H
+#define UDPXDP_CONTROL_CONNECT_H
 
 #include <sys/un.h>
 
@@ -10,6 +10,10 @@
  * or, when both are NULL, the only one that answers in CONTROL_DIR. *addr says which it was.
  * Returns the socket; ends the program with one line when there is none or it lets nobody in.
  */
-int console_connect(const char *control, const char *iface, struct sockaddr_un *addr);
+int control_connect(const char *control, const char *iface, struct sockaddr_un *addr);
+
+/* The same, but -1 when no such server answers, or lets us in; with several and no name it ends the
+ * program. */
+int control_try(const char *iface);
 
 #endif
