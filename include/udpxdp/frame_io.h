@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FRAME_BATCH 64     /* the most frames one receive lends */
-#define FRAME_HEADROOM 128 /* at least this many writable bytes lie in front of a lent frame */
+#define FRAME_BATCH 64      /* the most frames one receive lends */
+#define FRAME_BROKEN_MS 100 /* the time between looks at an interface that is down or gone */
+#define FRAME_HEADROOM 128  /* at least this many writable bytes lie in front of a lent frame */
 
 struct frame {
 	uint8_t *data;     /* first byte of the Ethernet header; 2-byte aligned when received */
@@ -65,11 +66,11 @@ struct frame_io_ops {
 
 	/*
 	 * A descriptor to poll, which is readable when there is something to receive; so one can
-	 * wait for several. Lowers *timeout_ms to how long that may take at most, because
-	 * something is still to be sent. The doorbell is the caller's to watch. NULL: there is
-	 * none.
+	 * wait for several; asked before each sleep. Lowers *timeout_ms to how long that may take
+	 * at most, because something is still to be sent. The doorbell is the caller's to watch.
+	 * NULL: there is none.
 	 */
-	int (*descriptor)(const struct frame_io *io, int *timeout_ms);
+	int (*descriptor)(struct frame_io *io, int *timeout_ms);
 
 	/* Ends everything. Frames still lent are void. Returns 0, or -1 with errno when queued
 	 * output could not be written. */

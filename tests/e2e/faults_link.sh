@@ -93,6 +93,9 @@ for mode in copy skb; do
 	check "and it serves when the other end is back, $mode" wait_for 3 exchange
 	server_stop server || not_ok "it stops well, $mode"
 	equal "every frame is accounted for, $mode" 1 "$(balanced)"
+	# Once for each time it was down, however often it was tried: and that was not in a spin.
+	check "what could not leave was tried without haste, $mode" \
+		grep -qE '^udpxdp: kernel .* tx_errors=[0-9]$' "$(server_err server)"
 done
 
 # ---- addresses and MAC

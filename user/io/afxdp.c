@@ -37,6 +37,7 @@ struct afxdp {
 	uint32_t chunk;
 	int fd, doorbell;
 	bool zerocopy;
+	bool is_down;       /* the last wakeup said ENETDOWN */
 	bool busy_poll;     /* the kernel polls the driver when it is called, and not otherwise */
 	uint32_t held;      /* lent to the engine */
 	uint32_t queued;    /* in the tx ring, not yet shown to the kernel */
@@ -89,15 +90,34 @@ static void tx_wakeup(struct afxdp *x)
 	xsk_ring_prod__submit(&x->tx, x->queued);
 	x->queued = 0;
 	while ((left = unsent(x)) && xsk_ring_prod__needs_wakeup(&x->tx)) {
+		bool was_down = x->is_down;
+
+		x->is_down = false;
 		if (sendto(x->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
 			break;
 		if (errno != EAGAIN && errno != EBUSY && errno != ENOBUFS) {
-			x->tx_errors++;
+			x->is_down = errno == ENETDOWN;
+			x->tx_errors += !was_down;
 			break;
 		}
 		if (unsent(x) == left)
 			break;
 	}
+}
+
+static int at_most(int longest_ms, int timeout_ms)
+{
+	return timeout_ms < 0 || timeout_ms > longest_ms ? longest_ms : timeout_ms;
+}
+
+/* How long it may sleep: not long with something to send, unless that cannot be sent. */
+static int longest_sleep(struct afxdp *x, int timeout_ms)
+{
+	if (!unsent(x))
+		return timeout_ms;
+	if (x->is_down)
+		tx_wakeup(x);
+	return at_most(x->is_down ? FRAME_BROKEN_MS : 1, timeout_ms);
 }
 
 static bool have_free(struct afxdp *x)
@@ -123,7 +143,8 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	uint64_t now;
 
 	if (!n) {
-		if (unsent(x)) /* who spins comes neither to flush() nor to wait() now */
+		if (unsent(x) &&
+			!x->is_down) /* who spins comes neither to flush() nor to wait() now */
 			tx_wakeup(x);
 		if (x->busy_poll || xsk_ring_prod__needs_wakeup(&x->fill))
 			recvfrom(x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
@@ -219,9 +240,7 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 	};
 	uint64_t rings;
 
-	if (unsent(x) && (timeout_ms < 0 || timeout_ms > 1))
-		timeout_ms = 1;
-	if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
+	if (poll(fds, 2, longest_sleep(x, timeout_ms)) < 0 && errno != EINTR)
 		return -1;
 	if (fds[1].revents & POLLIN && read(x->doorbell, &rings, sizeof(rings)) < 0 &&
 		errno != EAGAIN)
@@ -230,23 +249,25 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 		tx_wakeup(x);
 		complete_tx(x);
 	}
-	/* The interface is down or gone: the event loop watches it; do not spin meanwhile. */
+	/* It is gone: the event loop watches it; do not spin meanwhile. */
 	if (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
-		poll(&fds[1], 1, timeout_ms < 0 || timeout_ms > 10 ? 10 : timeout_ms);
+		poll(&fds[1], 1, at_most(FRAME_BROKEN_MS, timeout_ms));
 	return 0;
 }
 
-static int descriptor(const struct frame_io *io, int *timeout_ms)
+static int descriptor(struct frame_io *io, int *timeout_ms)
 {
-	const struct afxdp *x = self(io);
+	struct afxdp *x = self(io);
 
-	if (unsent(x) && *timeout_ms > 1)
-		*timeout_ms = 1;
+	*timeout_ms = longest_sleep(x, *timeout_ms);
 	return x->fd;
 }
 
+/* Leaves errno as it is. */
 static void free_socket(struct afxdp *x)
 {
+	KEEP_ERRNO;
+
 	if (x->socket)
 		xsk_socket__delete(x->socket);
 	if (x->umem)
@@ -301,7 +322,6 @@ static int make_umem(struct afxdp *x)
 
 	if (!error)
 		return 0;
-	x->umem = NULL;
 	errno = -error;
 	return -1;
 }
@@ -315,23 +335,16 @@ static int make_socket(struct afxdp *x, const struct afxdp_config *c)
 		.bind_flags = XDP_USE_NEED_WAKEUP | (c->zerocopy ? XDP_ZEROCOPY : XDP_COPY),
 	};
 	char name[IF_NAMESIZE];
-	int error;
+	int error = -ENODEV;
 
-	if (!if_indextoname(c->ifindex, name)) {
-		errno = ENODEV;
-		return -1;
-	}
-	error = xsk_socket__create(&x->socket, name, c->queue, x->umem, &x->rx, &x->tx, &config);
-	if (error) {
-		x->socket = NULL;
-		errno = -error;
-		return -1;
-	}
+	if (if_indextoname(c->ifindex, name))
+		error = xsk_socket__create(
+			&x->socket, name, c->queue, x->umem, &x->rx, &x->tx, &config);
 	/* Between the look-ups, here and in libxdp, another interface may have got the name. */
-	if ((int)if_nametoindex(name) == c->ifindex)
-		return 0;
-	errno = ENODEV;
-	return -1;
+	if (!error && (int)if_nametoindex(name) != c->ifindex)
+		error = -ENODEV;
+	errno = -error;
+	return error ? -1 : 0;
 }
 
 /* What makes it faster where the kernel knows it; nothing depends on it. */
@@ -359,15 +372,6 @@ static void hand_out_frames(struct afxdp *x)
 		x->free[x->free_count++] = (uint64_t)(RX_FRAMES + i) * x->chunk;
 }
 
-/* Always NULL, with errno as it is now. */
-static struct frame_io *give_up(struct afxdp *x)
-{
-	KEEP_ERRNO;
-
-	free_socket(x);
-	return NULL;
-}
-
 struct frame_io *afxdp_open(const struct afxdp_config *config)
 {
 	struct afxdp *x;
@@ -385,15 +389,17 @@ struct frame_io *afxdp_open(const struct afxdp_config *config)
 	x->busy_poll = config->busy_poll;
 	x->chunk = afxdp_chunk_size(config->mtu);
 	if (map_area(x) < 0 || make_umem(x) < 0)
-		return give_up(x);
-	/* Before the socket is bound: virtio_net takes its first frames in zero copy then or never.
-	 */
+		goto failed;
+	/* Before it is bound: virtio_net takes its first frames in zero copy then or never. */
 	hand_out_frames(x);
 	if (make_socket(x, config) < 0)
-		return give_up(x);
+		goto failed;
 	x->fd = xsk_socket__fd(x->socket);
 	tune(x, config->busy_poll);
 	return &x->io;
+failed:
+	free_socket(x);
+	return NULL;
 }
 
 int afxdp_fd(const struct frame_io *io)

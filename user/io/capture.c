@@ -244,7 +244,7 @@ static int wait_for(struct frame_io *io, int timeout_ms)
 	return decorator_wait(io, timeout_ms);
 }
 
-static int descriptor(const struct frame_io *io, int *timeout_ms)
+static int descriptor(struct frame_io *io, int *timeout_ms)
 {
 	struct capture *c = (struct capture *)io;
 

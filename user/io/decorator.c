@@ -38,9 +38,9 @@ int decorator_wait(struct frame_io *io, int timeout_ms)
 	return inner->ops->wait(inner, timeout_ms);
 }
 
-int decorator_descriptor(const struct frame_io *io, int *timeout_ms)
+int decorator_descriptor(struct frame_io *io, int *timeout_ms)
 {
-	const struct frame_io *inner = decorator_inner(io);
+	struct frame_io *inner = decorator_inner(io);
 
 	return inner->ops->descriptor(inner, timeout_ms);
 }

@@ -24,7 +24,7 @@ bool decorator_allocate(struct frame_io *io, struct frame *frame);
 bool decorator_send(struct frame_io *io, const struct frame *frame);
 void decorator_flush(struct frame_io *io);
 int decorator_wait(struct frame_io *io, int timeout_ms);
-int decorator_descriptor(const struct frame_io *io, int *timeout_ms);
+int decorator_descriptor(struct frame_io *io, int *timeout_ms);
 
 /* Frees the decorator, and closes the inner one. */
 int decorator_close(struct frame_io *io);

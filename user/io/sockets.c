@@ -175,7 +175,7 @@ static int wait_for_frames(struct frame_io *io, int timeout_ms)
 	return 0;
 }
 
-static int descriptor(const struct frame_io *io, int *timeout_ms)
+static int descriptor(struct frame_io *io, int *timeout_ms)
 {
 	const struct sockets *s = sockets_of(io);
 

@@ -12,10 +12,9 @@
 #define HANDOVER_RECORDS 1023 /* a power of two, less one: see queue_new() */
 #define DRAIN_POLLS 256       /* the most polls a stopping worker makes */
 #define CLOCK_POLLS 64        /* reading the clock takes as long as a poll without frames */
-#define KERNEL_POLLS                                                                          \
-	16           /* asking the kernel's sockets takes longer; and sockets that sleep ring \
-		      */
-#define BROKEN_MS 10 /* between looks at an interface that is down or gone */
+#define KERNEL_POLLS                                                                \
+	16 /* asking the kernel's sockets takes longer; and sockets that sleep ring \
+	    */
 
 /* How long a worker spins after the last frame. */
 static const uint64_t spin_ns[] = {
@@ -239,14 +238,14 @@ static void wait_for_any(struct worker *w)
 	poll(fds, w->io_count + 1, timeout_ms);
 	if (fds[w->io_count].revents && read(fds[w->io_count].fd, &rings, sizeof(rings)) < 0)
 		return;
-	/* The event loop watches it; do not spin meanwhile. */
+	/* It is gone: the event loop watches it; do not spin meanwhile. */
 	for (unsigned i = 0; i < w->io_count; i++)
 		if (fds[i].revents & (POLLERR | POLLHUP | POLLNVAL)) {
 			fds[i].fd = -1;
 			broken = true;
 		}
 	if (broken)
-		poll(fds, w->io_count + 1, timeout_ms < BROKEN_MS ? timeout_ms : BROKEN_MS);
+		poll(fds, w->io_count + 1, FRAME_BROKEN_MS);
 }
 
 /*
