@@ -193,10 +193,7 @@ static inline void serve(struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d
 
 void engine_serve(struct engine *e, unsigned n, const struct udpxdp_datagram *d)
 {
-	struct udpxdp_ctx ctx = {.engine = e,
-		.ingress = &e->ingresses[d->path.ingress],
-		.instance = &e->instances[n],
-		.time_ns = d->time_ns};
+	struct udpxdp_ctx ctx = ctx_of(e, n, d->path.ingress, d->time_ns);
 
 	serve(&ctx, d);
 }
@@ -238,8 +235,9 @@ static void handle(struct engine *e, struct udpxdp_ctx *ctx)
 		return;
 
 	ctx->instance = instance;
-	ctx_counters(ctx)->rx++;
-	ctx_counters(ctx)->rx_bytes += info.payload_len;
+	ctx->counters = &ctx->ingress->counters[instance->number];
+	ctx->counters->rx++;
+	ctx->counters->rx_bytes += info.payload_len;
 	d.payload = frame->data + info.payload;
 	d.len = info.payload_len;
 	d.payload_sum = checksum_sum(d.payload, d.len);
@@ -271,10 +269,7 @@ static int resume(struct engine *e)
 
 	e->resume &= ~asked;
 	for (; asked; asked &= asked - 1, count++) {
-		struct udpxdp_ctx ctx = {.engine = e,
-			.ingress = &e->ingresses[0],
-			.instance = &e->instances[__builtin_ctz(asked)],
-			.time_ns = e->time_ns};
+		struct udpxdp_ctx ctx = ctx_of(e, __builtin_ctz(asked), 0, e->time_ns);
 
 		ctx.instance->service->resume(ctx.instance->state, &ctx);
 	}
@@ -346,10 +341,7 @@ void engine_look_everywhere(struct engine *e)
 
 void engine_deliver(struct engine *e, unsigned n, const struct udpxdp_datagram *d)
 {
-	struct udpxdp_ctx ctx = {.engine = e,
-		.ingress = &e->ingresses[d->path.ingress],
-		.instance = &e->instances[n],
-		.time_ns = d->time_ns};
+	struct udpxdp_ctx ctx = ctx_of(e, n, d->path.ingress, d->time_ns);
 
 	e->time_ns = d->time_ns;
 	deliver(&ctx, d);
@@ -371,10 +363,7 @@ void engine_tick(struct engine *e, uint64_t time_ns)
 {
 	e->time_ns = time_ns;
 	for (unsigned n = 0; n < e->instance_count; n++) {
-		struct udpxdp_ctx ctx = {.engine = e,
-			.ingress = &e->ingresses[0],
-			.instance = &e->instances[n],
-			.time_ns = time_ns};
+		struct udpxdp_ctx ctx = ctx_of(e, n, 0, time_ns);
 
 		if (!ctx.instance->elsewhere && ctx.instance->service->tick)
 			ctx.instance->service->tick(ctx.instance->state, &ctx, time_ns);

@@ -54,6 +54,7 @@ struct udpxdp_ctx {
 	struct engine *engine;
 	struct ingress *ingress; /* that the datagram came by; the first one where there is none */
 	struct service_instance *instance;
+	struct service_counters *counters; /* of this service by that ingress */
 	struct frame *frame; /* that the datagram of this call lies in; NULL: it lies elsewhere,
 			      * handed over by another worker, or the frame has been sent */
 	uint64_t time_ns;    /* of what the call is about; what is sent carries it */
@@ -61,9 +62,15 @@ struct udpxdp_ctx {
 	bool settled; /* what came with it is in its sender's account, or was spent on its reply */
 };
 
-static inline struct service_counters *ctx_counters(const struct udpxdp_ctx *ctx)
+/* The context of a call of service n, about what came by that ingress at that time. */
+static inline struct udpxdp_ctx ctx_of(
+	struct engine *e, unsigned n, unsigned ingress, uint64_t time_ns)
 {
-	return &ctx->ingress->counters[ctx->instance->number];
+	return (struct udpxdp_ctx){.engine = e,
+		.ingress = &e->ingresses[ingress],
+		.instance = &e->instances[n],
+		.counters = &e->ingresses[ingress].counters[n],
+		.time_ns = time_ns};
 }
 
 _Static_assert(MAX_SERVICES <= 32, "a bit for each instance");

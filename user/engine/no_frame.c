@@ -9,23 +9,15 @@ static unsigned ways_of(const struct engine *e, const struct udpxdp_service *ser
 	return service->wants_broadcast ? e->interface_count : 1;
 }
 
-static struct udpxdp_ctx context(struct engine *e, unsigned n, unsigned way, uint64_t time_ns)
-{
-	e->time_ns = time_ns;
-	return (struct udpxdp_ctx){.engine = e,
-		.ingress = &e->ingresses[way],
-		.instance = &e->instances[n],
-		.time_ns = time_ns};
-}
-
 const char *engine_command(struct engine *e, unsigned n, const struct udpxdp_command *command)
 {
 	const struct service_instance *instance = &e->instances[n];
 	const char *error = NULL;
 	unsigned done = 0;
 
+	e->time_ns = command->time_ns;
 	for (unsigned i = 0; i < ways_of(e, instance->service); i++) {
-		struct udpxdp_ctx ctx = context(e, n, i, command->time_ns);
+		struct udpxdp_ctx ctx = ctx_of(e, n, i, command->time_ns);
 		const char *why = instance->service->command(instance->state, &ctx, command);
 
 		done += !why;
@@ -39,8 +31,9 @@ void engine_room(
 {
 	const struct service_instance *instance = &e->instances[n];
 
+	e->time_ns = time_ns;
 	for (unsigned i = 0; i < ways_of(e, instance->service); i++) {
-		struct udpxdp_ctx ctx = context(e, n, i, time_ns);
+		struct udpxdp_ctx ctx = ctx_of(e, n, i, time_ns);
 
 		instance->service->room(instance->state, &ctx, event);
 	}

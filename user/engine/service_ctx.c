@@ -11,7 +11,7 @@ _Static_assert(sizeof(((struct udpxdp_prefix *)0)->text) <= FRAME_HEADROOM,
 
 void udpxdp_count_drop(struct udpxdp_ctx *ctx, enum udpxdp_drop reason)
 {
-	struct service_counters *counters = ctx_counters(ctx);
+	struct service_counters *counters = ctx->counters;
 
 	if (reason < UDPXDP_DROP_COUNT)
 		counters->drops[reason]++;
@@ -21,8 +21,8 @@ void udpxdp_count_drop(struct udpxdp_ctx *ctx, enum udpxdp_drop reason)
 
 static void count_sent(struct udpxdp_ctx *ctx, uint32_t len)
 {
-	ctx_counters(ctx)->tx++;
-	ctx_counters(ctx)->tx_bytes += len;
+	ctx->counters->tx++;
+	ctx->counters->tx_bytes += len;
 }
 
 /* ---- the way out ---------------------------------------------------------------------- */
