@@ -85,10 +85,17 @@ def reached(value, sense, target):
     return value >= target if sense == ">=" else value <= target
 
 
+def before_and_after(rounds):
+    """Rows like RATIOS, of what was measured with an earlier program, too."""
+    return [(WORKS[work][0], work, name.partition(": ")[2], name, None, None)
+            for work, servers in rounds.values.items()
+            for name in servers if name.startswith("before: ")]
+
+
 def judge(rounds, instructions):
     """One dict a row: work, ours, theirs, the ratio's spread, target, reached."""
     rows = []
-    for title, work, ours, theirs, sense, target in RATIOS:
+    for title, work, ours, theirs, sense, target in RATIOS + before_and_after(rounds):
         servers = rounds.values.get(work, {})
         found = spread(ratios(servers.get(ours, []), servers.get(theirs, [])))
         if found:

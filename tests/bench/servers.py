@@ -10,6 +10,8 @@ ECHO_PORT, SOCKETS_PORT, CHAT_PORT = 8080, 8081, 8090
 COALESCE_US = 200
 RULES = 100000
 BPFFS = "/sys/fs/bpf"
+COMPARED = {"udpxdp adaptive": [], "udpxdp spin": ["--poll", "spin"],
+            "udpxdp block": ["--poll", "block"]}  # with an earlier program, where there is one
 
 
 class Server:
@@ -22,7 +24,7 @@ class Server:
         self.lab = lab
         self.tools = f"{build}/tests/bench"
         self.name = name
-        self.slug = name.replace(" ", "-")
+        self.slug = name.replace(": ", "-").replace(" ", "-")
         self.client_iface, self.iface, self.address = lab.pair()
         self.macs = lab.mac("client", self.client_iface), lab.mac("server", self.iface)
         self.process = None
@@ -108,10 +110,10 @@ class Answering(Reflector):
 class Udpxdp(Server):
     """The program under test."""
 
-    def __init__(self, lab, build, name, service, *options, port=ECHO_PORT):
+    def __init__(self, lab, build, name, service, *options, port=ECHO_PORT, program=None):
         super().__init__(lab, build, name)
         self.port = port
-        self.start([f"{build}/udpxdp", "serve", "-i", self.iface, "-s", service, *options,
+        self.start([program or f"{build}/udpxdp", "serve", "-i", self.iface, "-s", service, *options,
                     "--cpus", str(SERVER_CPU), "-Q",
                     "--control", f"{lab.logs}/{self.iface}.sock",
                     "--pin-dir", f"{BPFFS}/udpxdp-bench-{self.iface}"], "udpxdp: ready")
@@ -125,8 +127,8 @@ def write_rules(path):
     return path
 
 
-def start_servers(lab, build):
-    """All of them, by name."""
+def start_servers(lab, build, before=None):
+    """All of them, by name. before: an earlier udpxdp, to be compared with."""
     servers = {}
     for name, command, port in (
             ("recvmmsg", [f"{build}/tests/bench/server", "recvmmsg"], ECHO_PORT),
@@ -141,12 +143,13 @@ def start_servers(lab, build):
     servers["udpxdp driver"] = Answering(lab, build, "udpxdp driver")
     servers["udpxdp driver"].start()
     for name, *options in (
-            ("udpxdp spin", "--poll", "spin"),
-            ("udpxdp adaptive",),
+            *((name, *more) for name, more in COMPARED.items()),
             ("udpxdp rules", "--rules", write_rules(f"{lab.logs}/rules")),
-            ("udpxdp block", "--poll", "block"),
             ("udpxdp coalescing", "--poll", "block", "--coalesce", str(COALESCE_US))):
         servers[name] = Udpxdp(lab, build, name, f"echo:{ECHO_PORT}", *options)
+    for name, options in COMPARED.items() if before else ():
+        servers[f"before: {name}"] = Udpxdp(lab, build, f"before: {name}", f"echo:{ECHO_PORT}",
+                                            *options, program=before)
     # The kernel's sockets of the other servers have that port.
     servers["udpxdp sockets"] = Udpxdp(lab, build, "udpxdp sockets", f"echo:{SOCKETS_PORT}",
                                        "--mode", "sockets", port=SOCKETS_PORT)
