@@ -163,10 +163,18 @@ PACKET_INLINE int packet_addr_is_mapped(const struct udpxdp_addr *a)
 /* A MAC address as a number: its six bytes as they lie in memory, two zeroes behind them. */
 PACKET_INLINE __u64 packet_mac(const __u8 mac[6])
 {
-	const struct eth_header *at = (const void *)mac; /* two bytes aligned, or any */
 	__u16 q[3];
 
-	__builtin_memcpy(q, at, sizeof(q));
+	__builtin_memcpy(q, mac, sizeof(q));
+	return PACKET_HALF(q[0], q[1], q[2], 0);
+}
+
+/* That which a frame is for. From its type the filter's compiler knows that it may load by twos. */
+PACKET_INLINE __u64 packet_dest_mac(const struct eth_header *eth)
+{
+	__u16 q[3];
+
+	__builtin_memcpy(q, eth, sizeof(q));
 	return PACKET_HALF(q[0], q[1], q[2], 0);
 }
 
@@ -230,7 +238,7 @@ PACKET_INLINE enum frame_verdict frame_classify(
 	if ((const void *)(eth + 1) > data_end)
 		return FRAME_MALFORMED;
 	type = PACKET_BE16(eth->type);
-	info->dest_mac = packet_mac(eth->dest);
+	info->dest_mac = packet_dest_mac(eth);
 	info->vlan = 0;
 	info->tags = 0;
 #pragma GCC unroll 2 /* UDPXDP_VLAN_TAGS_MAX; a pragma expands no macro */
