@@ -15,11 +15,16 @@ answers() {
 		"$2" 2>"$work/bench.log" | jq .received
 }
 
-# all_answered NAME HOST ADDR...
+# all_answered NAME HOST ADDR...: if not at once, which a bond or a neighbour may take while it
+# settles in a slow guest, then the next time.
 all_answered() {
-	local name=$1 host=$2 addr seen=
+	local name=$1 host=$2 addr got seen=
 	shift 2
-	for addr; do seen+=" $(answers "$host" "$addr")"; done
+	for addr; do
+		got=$(answers "$host" "$addr")
+		[ "$got" = 40 ] || got=$(answers "$host" "$addr")
+		seen+=" $got"
+	done
 	equal "$name: 40 of 40" "$(printf ' 40%.0s' "$@")" "$seen"
 }
 
