@@ -37,7 +37,7 @@ struct afxdp {
 	uint32_t chunk;
 	int fd, doorbell;
 	bool zerocopy;
-	bool is_down;       /* the last wakeup said ENETDOWN */
+	bool is_down;       /* or gone: the last wakeup failed */
 	bool busy_poll;     /* the kernel polls the driver when it is called, and not otherwise */
 	uint32_t held;      /* lent to the engine */
 	uint32_t queued;    /* in the tx ring, not yet shown to the kernel */
@@ -96,7 +96,7 @@ static void tx_wakeup(struct afxdp *x)
 		if (sendto(x->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
 			break;
 		if (errno != EAGAIN && errno != EBUSY && errno != ENOBUFS) {
-			x->is_down = errno == ENETDOWN;
+			x->is_down = true;
 			x->tx_errors += !was_down;
 			break;
 		}
