@@ -113,7 +113,7 @@ holds "every work, every server" \
 	'([.slices[] | {work, server}] | unique | length) == ([.values[] | length] | add) and
 	 (.values | length) == 13'
 holds "answers everywhere, none of them wrong" \
-	'all(.slices[]; .work == "idle" or .value > 0) and ([.slices[].wrong // 0] | add == 0)'
+	'all(.values[][][]; . != null) and ([.slices[].wrong // 0] | add == 0)'
 holds "a row for each figure to reach" '[.rows[] | select(.target)] | length >= 1'
 check "tables for README" grep -q '^| work |' "$work/bench.md"
 
