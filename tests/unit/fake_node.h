@@ -73,7 +73,10 @@ static inline void node_stop(struct node *node)
 static inline struct udpxdp_datagram node_datagram(
 	struct node *node, struct udpxdp_endpoint peer, const void *payload, size_t len)
 {
-	struct udpxdp_datagram d = {.payload = payload, .len = (uint32_t)len, .time_ns = node->now};
+	struct udpxdp_datagram d = {.payload = payload,
+		.len = (uint32_t)len,
+		.time_ns = node->now,
+		.taken_ns = node->now};
 
 	d.path.peer = peer;
 	d.path.local.port = node->config->port;

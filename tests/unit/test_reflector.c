@@ -125,6 +125,43 @@ static void both_times_are_the_datagrams(void **state)
 	node_stop(&node);
 }
 
+/* How many datagrams it answers before it refuses one for this reason, up to 1000; what is sent
+ * next is the answer, or the request again. */
+static unsigned until_refused(struct node *node, enum udpxdp_drop reason, bool reflect)
+{
+	uint8_t next[100] = "OPTIONS sip:nobody SIP/2.0, which is longer than a test packet";
+	unsigned answers = 0;
+
+	for (; answers < 1000; answers++) {
+		node_hear_bytes(node, on_link(2, 5060), next, 62);
+		if (!node->out.sent_count)
+			break;
+		if (reflect)
+			memcpy(next, node->out.sent[0].payload, 62);
+		fake_ctx_forget(&node->out);
+		node->now += 40000;
+	}
+	if (answers < 1000)
+		expect_refused(node, reason);
+	return answers;
+}
+
+static void loops_end(void **state)
+{
+	struct node node;
+
+	node_start(&node, "stamp", fake_net(NULL, 1500));
+	assert_int_equal(until_refused(&node, UDPXDP_DROP_repeated, false), 255);
+	assert_int_equal(until_refused(&node, UDPXDP_DROP_loop, true), 1);
+	node_hear(&node, on_link(2, 5060), "【Mon Nov 23 02:00:00 2026】 an echo's");
+	expect_refused(&node, UDPXDP_DROP_loop);
+	node_stop(&node);
+	node_start(&node, "stamp,loops=allow", fake_net(NULL, 1500));
+	assert_int_equal(until_refused(&node, UDPXDP_DROP_repeated, false), 1000);
+	assert_int_equal(until_refused(&node, UDPXDP_DROP_loop, true), 1000);
+	node_stop(&node);
+}
+
 /* ---- its sender ------------------------------------------------------------------------ */
 
 #define AT (1795399200 * SEC)
@@ -265,6 +302,7 @@ int main(void)
 		cmocka_unit_test(a_clock_set_back_ends_no_session),
 		cmocka_unit_test(what_is_not_sent_has_no_number),
 		cmocka_unit_test(both_times_are_the_datagrams),
+		cmocka_unit_test(loops_end),
 		cmocka_unit_test(a_reflector_may_have_counted_before),
 		cmocka_unit_test(what_is_behind_the_last_answer_is_on_either_way),
 		cmocka_unit_test(answers_of_others_are_wrong),

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Echo (RFC 862), with the time in front: 【ctime】 and a space, then the request's payload. */
-#include "udpxdp/abi.h"
-#include "udpxdp/packet.h"
-#include "udpxdp/service.h"
+#include "services/repeats.h"
 
 #define LOWEST_CLIENT_PORT 1024 /* below it live services, which might answer an answer */
 
@@ -20,10 +18,9 @@ struct options {
 
 struct echo {
 	const struct options *options;
-	__u64 seed[2];
 	uint64_t second_ns; /* that the prefix says: when it began */
 	struct udpxdp_prefix prefix;
-	struct repeats repeats[REPEATS_MAX];
+	struct loops unknown; /* with services that are no echo */
 };
 
 static const struct udpxdp_word answers[] = {
@@ -85,8 +82,7 @@ static void start(void *state, const struct udpxdp_start *start)
 	struct echo *echo = state;
 
 	echo->options = start->options;
-	echo->seed[0] = start->seed.key[0];
-	echo->seed[1] = start->seed.key[1];
+	loops_start(&echo->unknown, &start->seed);
 }
 
 static void set_stamp(struct echo *echo, uint64_t time_ns)
@@ -105,23 +101,6 @@ static bool could_loop(const struct udpxdp_ctx *ctx, const struct udpxdp_datagra
 
 	return port < LOWEST_CLIENT_PORT || udpxdp_serves(ctx, port) ||
 	       udpxdp_stamp_starts(d->payload, d->len);
-}
-
-/* One of a chain that has to end here: see packet_repeats(). */
-static bool is_repeated(struct echo *echo, const struct udpxdp_datagram *d)
-{
-	const uint64_t who = packet_repeats_who(&d->path.peer.addr, d->path.local.port, echo->seed);
-	struct repeats *r = &echo->repeats[packet_repeats_key(who)];
-
-	switch (packet_repeats(r, who, (uint16_t)d->payload_sum | d->len << 16)) {
-	case 1:
-		r->since = d->time_ns;
-		return false;
-	case 2:
-		return packet_ends_repeats(r, d->time_ns);
-	default:
-		return false;
-	}
 }
 
 /* Out of line: its message would cost receive() a stack frame. */
@@ -151,7 +130,7 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 		udpxdp_count_drop(ctx, UDPXDP_DROP_loop);
 		return;
 	}
-	if (!echo->options->loops && is_repeated(echo, d)) {
+	if (!echo->options->loops && loops_end(&echo->unknown, d)) {
 		udpxdp_count_drop(ctx, UDPXDP_DROP_repeated);
 		return;
 	}

@@ -5,8 +5,7 @@
  * served as RFC 8762, 4.6 says. An answer is as long as its request, and never less than 44 bytes.
  */
 #include "services/chat/siphash.h"
-#include "udpxdp/packet.h"
-#include "udpxdp/service.h"
+#include "services/repeats.h"
 
 #define BASE_LEN 44             /* of a test packet of STAMP, either way */
 #define REQUEST_MIN 14          /* TWAMP: sequence number, timestamp, error estimate */
@@ -46,6 +45,7 @@ struct session {
 struct stamp {
 	const struct options *options;
 	struct udpxdp_seed seed;
+	struct loops unknown;    /* with services that are no reflector */
 	uint16_t error_estimate; /* as on the wire */
 	uint8_t answer[UDPXDP_PAYLOAD_MAX];
 	struct session sessions[];
@@ -93,6 +93,7 @@ static void start(void *state, const struct udpxdp_start *start)
 
 	stamp->options = start->options;
 	stamp->seed = start->seed;
+	loops_start(&stamp->unknown, &start->seed);
 	stamp->error_estimate = PACKET_BE16(ERROR_ESTIMATE | start->clock_synchronized << 15);
 }
 
@@ -144,6 +145,32 @@ static void judge_tlvs(uint8_t *p, const uint8_t *end)
 	}
 }
 
+static uint32_t get32(const uint8_t *p)
+{
+	uint32_t value;
+
+	memcpy(&value, p, sizeof(value));
+	return PACKET_BE32(value);
+}
+
+/* A reflector's packet, perhaps our own sent back: it says when the request came, just before it
+ * was answered. Where that stands in answers, requests have zeros or padding. */
+static bool is_answer(const struct udpxdp_datagram *d)
+{
+	const uint8_t *p = d->payload;
+
+	return d->len >= BASE_LEN && get32(p + 16) && get32(p + 4) - get32(p + 16) <= 1 && !p[38] &&
+	       !p[39];
+}
+
+static bool could_loop(const struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
+{
+	uint16_t port = d->path.peer.port;
+
+	return port < LOWEST_CLIENT_PORT || udpxdp_serves(ctx, port) || is_answer(d) ||
+	       udpxdp_stamp_starts(d->payload, d->len);
+}
+
 static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
 {
 	struct stamp *stamp = state;
@@ -156,9 +183,12 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 		udpxdp_count_drop(ctx, UDPXDP_DROP_OWN + TOO_SHORT);
 		return;
 	}
-	if (!stamp->options->loops &&
-		(path.peer.port < LOWEST_CLIENT_PORT || udpxdp_serves(ctx, path.peer.port))) {
+	if (!stamp->options->loops && could_loop(ctx, d)) {
 		udpxdp_count_drop(ctx, UDPXDP_DROP_loop);
+		return;
+	}
+	if (!stamp->options->loops && loops_end(&stamp->unknown, d)) {
+		udpxdp_count_drop(ctx, UDPXDP_DROP_repeated);
 		return;
 	}
 	memset(answer, 0, BASE_LEN);
