@@ -93,4 +93,14 @@ static inline void frame_mac_of_ifindex(uint8_t mac[6], uint32_t ifindex)
 		mac[2 + i] = (uint8_t)(ifindex >> (24 - 8 * i));
 }
 
+/* The other way round; 0 as well where it is a real MAC. */
+static inline uint32_t frame_ifindex_of_mac(const uint8_t mac[6])
+{
+	uint32_t ifindex = 0;
+
+	for (int i = 2; i < 6; i++)
+		ifindex = ifindex << 8 | mac[i];
+	return mac[0] == 0x02 && !mac[1] ? ifindex : 0;
+}
+
 #endif

@@ -156,6 +156,10 @@ bool udpxdp_refresh(const struct udpxdp_ctx *ctx, struct udpxdp_path *path);
  * interface, "sockets" for those of the kernel, "capture" in a replay. */
 const char *udpxdp_ingress_name(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path);
 
+/* The number by which the kernel knows the interface that a peer is reached by; 0: it is unknown,
+ * or the route's to say. A link-local address is another host's on each. */
+uint32_t udpxdp_link(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path);
+
 /* The name of this host, NUL-terminated. */
 const char *udpxdp_hostname(const struct udpxdp_ctx *ctx);
 

@@ -209,6 +209,11 @@ const char *udpxdp_ingress_name(const struct udpxdp_ctx *ctx, const struct udpxd
 	return "test";
 }
 
+uint32_t udpxdp_link(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path)
+{
+	return path->ingress + 1;
+}
+
 uint64_t udpxdp_steady(const struct udpxdp_ctx *ctx)
 {
 	return ctx->steady_ns;

@@ -50,15 +50,21 @@ static void an_identity_is_address_and_port_under_a_key(void **state)
 	other_vlan.tag_count = priority.tag_count = 1;
 	other_vlan.tags[0].tci = 0xe007;
 	priority.tags[0].tci = 0xe000;
-	assert_true(challenge_identity(a, &one).id == challenge_identity(a, &other_mac).id);
-	assert_true(challenge_identity(a, &one).id == challenge_identity(a, &priority).id);
-	assert_true(challenge_identity(a, &one).id != challenge_identity(a, &other_vlan).id);
-	assert_true(challenge_identity(a, &one).host == challenge_identity(a, &other_vlan).host);
-	assert_true(challenge_identity(a, &one).host == challenge_identity(a, &two).host);
-	assert_true(challenge_identity(a, &one).host != challenge_identity(a, &three).host);
-	assert_true(challenge_identity(a, &one).id != challenge_identity(a, &two).id);
-	assert_true(challenge_identity(a, &one).id != challenge_identity(a, &three).id);
-	assert_true(challenge_identity(a, &one).id != challenge_identity(b, &one).id);
+	assert_true(challenge_identity(a, &one, 0).id == challenge_identity(a, &other_mac, 0).id);
+	assert_true(challenge_identity(a, &one, 0).id == challenge_identity(a, &priority, 0).id);
+	assert_true(challenge_identity(a, &one, 0).id != challenge_identity(a, &other_vlan, 0).id);
+	assert_true(
+		challenge_identity(a, &one, 0).host == challenge_identity(a, &other_vlan, 0).host);
+	assert_true(challenge_identity(a, &one, 0).host == challenge_identity(a, &two, 0).host);
+	assert_true(challenge_identity(a, &one, 0).host != challenge_identity(a, &three, 0).host);
+	assert_true(challenge_identity(a, &one, 0).id != challenge_identity(a, &two, 0).id);
+	assert_true(challenge_identity(a, &one, 0).id != challenge_identity(a, &three, 0).id);
+	assert_true(challenge_identity(a, &one, 0).id != challenge_identity(b, &one, 0).id);
+	/* The link matters where the address says nothing without it. */
+	assert_true(challenge_identity(a, &one, 2).id == challenge_identity(a, &one, 3).id);
+	one.peer.addr = (struct udpxdp_addr){.b = {0xfe, 0x80, [15] = 1}};
+	assert_true(challenge_identity(a, &one, 2).id != challenge_identity(a, &one, 3).id);
+	assert_int_equal(challenge_identity(a, &one, 2).link, 2);
 	free(a);
 	free(b);
 }

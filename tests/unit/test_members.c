@@ -184,8 +184,9 @@ static void holds_one_or_65536(void **state)
 
 	for (uint32_t n = 0; n < 65536; n++) {
 		path.peer.port = (uint16_t)n;
-		assert_non_null(members_join(
-			most, &(struct identity){n * 0x9e3779b97f4a7c15u, 7}, &path, true, n));
+		assert_non_null(members_join(most,
+			&(struct identity){.id = n * 0x9e3779b97f4a7c15u, .host = 7}, &path, true,
+			n));
 	}
 	path.peer.port = 0;
 	path.peer.addr.b[15] = 9;
@@ -287,6 +288,20 @@ static void in_a_full_room_who_has_too_many_places_gives_one(void **state)
 	free(members);
 }
 
+static void a_link_local_address_is_one_of_its_link(void **state)
+{
+	struct members *members = room_for(2);
+	const struct identity here = {.id = 1, .host = 1, .link = 2},
+			      there = {.id = 1, .host = 1, .link = 3};
+	const struct udpxdp_path path = speaker(1, 5000, 1, true);
+	struct member *one = members_join(members, &here, &path, true, now);
+
+	assert_null(members_find(members, &there, &path));
+	assert_ptr_not_equal(members_join(members, &there, &path, true, now), one);
+	assert_ptr_equal(members_find(members, &here, &path), one);
+	free(members);
+}
+
 /* Whoever leaves: those with the line under way stand in front, and nobody is lost. */
 static void who_leaves_meanwhile_moves_nobody_past_the_line(void **state)
 {
@@ -319,6 +334,7 @@ int main(void)
 		cmocka_unit_test(places_of_an_address_are_few_unless_it_is_a_neighbour),
 		cmocka_unit_test(in_a_full_room_the_oldest_unproven_makes_place),
 		cmocka_unit_test(in_a_full_room_who_has_too_many_places_gives_one),
+		cmocka_unit_test(a_link_local_address_is_one_of_its_link),
 		cmocka_unit_test(who_leaves_meanwhile_moves_nobody_past_the_line),
 		cmocka_unit_test(a_clock_set_back_rewinds_who_was_seen_later),
 	};

@@ -268,6 +268,13 @@ const char *udpxdp_ingress_name(const struct udpxdp_ctx *ctx, const struct udpxd
 	return name ? name : "";
 }
 
+uint32_t udpxdp_link(const struct udpxdp_ctx *ctx, const struct udpxdp_path *path)
+{
+	const struct ingress *way = ingress_of(ctx, path);
+
+	return way->neighbours ? way->net->ifindex : frame_ifindex_of_mac(path->peer.mac);
+}
+
 uint64_t udpxdp_steady(const struct udpxdp_ctx *ctx)
 {
 	return engine_steady(ctx->engine, ctx->time_ns);

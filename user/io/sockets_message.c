@@ -29,14 +29,6 @@ void sockets_set_ifindex(struct udpxdp_endpoint *peer, uint32_t ifindex)
 	frame_mac_of_ifindex(peer->mac, ifindex);
 }
 
-static uint32_t mac_ifindex(const uint8_t mac[6])
-{
-	uint32_t ifindex;
-
-	memcpy(&ifindex, mac + 2, 4);
-	return mac[0] == 0x02 && !mac[1] ? PACKET_BE32(ifindex) : 0;
-}
-
 /* ---- what came ------------------------------------------------------------------------ */
 
 static void read_name(struct udpxdp_endpoint *sender, const struct sockets_name *name)
@@ -155,7 +147,7 @@ bool sockets_read_frame(
 		.peer = info.dest,
 		.local_port = info.source_port,
 		.peer_port = info.dest_port,
-		.ifindex = mac_ifindex(data),
+		.ifindex = frame_ifindex_of_mac(data),
 		.ttl = info.version == 4 ? ip[8] : ip[7],
 		.tos = info.version == 4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4),
 	};

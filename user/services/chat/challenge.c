@@ -22,14 +22,23 @@ static uint64_t hash(const struct challenge *challenge, const struct udpxdp_addr
 	return siphash(&challenge->seed, words, mac ? 5 : vlan ? 4 : 3);
 }
 
+static bool is_link_local(const struct udpxdp_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 struct identity challenge_identity(
-	const struct challenge *challenge, const struct udpxdp_path *path)
+	const struct challenge *challenge, const struct udpxdp_path *path, uint32_t link)
 {
 	const struct udpxdp_endpoint *peer = &path->peer;
 
+	if (!is_link_local(&peer->addr))
+		link = 0;
 	return (struct identity){
-		.id = hash(challenge, &peer->addr, peer->port, udpxdp_vlan_id(path), 0),
+		.id = hash(challenge, &peer->addr, peer->port,
+			(uint64_t)link << 32 | udpxdp_vlan_id(path), 0),
 		.host = hash(challenge, &peer->addr, 0, 0, 0),
+		.link = link,
 	};
 }
 

@@ -28,9 +28,10 @@ struct challenge {
 	} answered[CHALLENGE_SOURCES];
 };
 
-/* Hashes of where a speaker is that only the holder of the seed can compute. */
+/* Hashes of where a speaker is that only the holder of the seed can compute. link: udpxdp_link().
+ */
 struct identity challenge_identity(
-	const struct challenge *challenge, const struct udpxdp_path *path);
+	const struct challenge *challenge, const struct udpxdp_path *path, uint32_t link);
 
 /*
  * The token that a speaker has to send, now: one that wants to join, or, by_mac, a member that

@@ -8,6 +8,8 @@
  *  - a text that already begins with MAX_SPEAKERS names is refused;
  *  - what another room relayed is not passed to a third room.
  */
+#include <stdio.h>
+
 #include "services/chat/answer.h"
 #include "services/chat/commands.h"
 #include "services/chat/say.h"
@@ -106,20 +108,36 @@ static void advance(struct chat *chat, struct udpxdp_ctx *ctx)
 
 /* ---- membership ---- */
 
+/* Two hosts may have one address, on different links or VLANs: the second says where it is. */
+static void tell_apart(const struct chat *chat, struct member *member)
+{
+	const uint32_t link = member->identity.link, vlan = udpxdp_vlan_id(&member->path);
+	int len = (int)member->name_len;
+
+	if ((link || vlan) && members_named(&chat->members, (const uint8_t *)member->name,
+				      member->name_len) != member)
+		len += snprintf(member->name + len, sizeof(member->name) - (size_t)len, "%%%u",
+			vlan ? vlan : link);
+	if (len < (int)sizeof(member->name))
+		member->name_len = (uint32_t)len;
+}
+
 static bool join(struct talk *talk)
 {
 	struct chat *chat = talk->chat;
 
 	talk->member = members_join(
 		&chat->members, &talk->identity, &talk->path, talk->d->path.proven, chat->now_ns);
-	if (talk->member)
+	if (talk->member) {
+		tell_apart(chat, talk->member);
 		room_joined(chat, talk->member);
-	else
+	} else {
 		chat_refuse(talk, UDPXDP_DROP_room_full,
 			chat->members.count == chat->members.capacity
 				? "* not sent: the room is full, with %u members"
 				: "* not sent: too many of the %u members speak from your address",
 			chat->members.count);
+	}
 	return talk->member;
 }
 
@@ -263,7 +281,7 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 	}
 	if (!d->path.proven) /* answers go where the kernel says that it is */
 		udpxdp_refresh(ctx, &talk.path);
-	talk.identity = challenge_identity(&chat->challenge, &d->path);
+	talk.identity = challenge_identity(&chat->challenge, &d->path, udpxdp_link(ctx, &d->path));
 	talk.member = members_find(&chat->members, &talk.identity, &d->path);
 	talk.believed = is_believed(&talk);
 	if (udpxdp_stamp_starts(d->payload, d->len)) {
@@ -332,7 +350,8 @@ static const char *command(void *state, struct udpxdp_ctx *ctx, const struct udp
 		return c->len > udpxdp_send_max(ctx, &path)
 			       ? "the text does not fit the interface's MTU; shorten it"
 			       : "no transmit frame is free; try again";
-	challenge_allow(&chat->challenge, challenge_identity(&chat->challenge, &path).id,
+	challenge_allow(&chat->challenge,
+		challenge_identity(&chat->challenge, &path, udpxdp_link(ctx, &path)).id,
 		chat->now_ns + chat->options->idle * UDPXDP_NSEC_PER_SEC);
 	udpxdp_print(ctx, &message);
 	udpxdp_record(ctx, &message);

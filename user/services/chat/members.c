@@ -44,7 +44,8 @@ struct member *members_find(const struct members *members, const struct identity
 
 		if (member->path.peer.port == path->peer.port &&
 			udpxdp_addr_equal(&member->path.peer.addr, &path->peer.addr) &&
-			udpxdp_vlan_id(&member->path) == udpxdp_vlan_id(path))
+			udpxdp_vlan_id(&member->path) == udpxdp_vlan_id(path) &&
+			member->identity.link == identity->link)
 			return member;
 	}
 	return NULL;

@@ -16,6 +16,7 @@
 struct identity {
 	uint64_t id;   /* of address, port and VLAN */
 	uint64_t host; /* of the address alone */
+	uint32_t link; /* of a link-local address, which is another's on each; 0: it is none */
 };
 
 struct member {
@@ -58,7 +59,7 @@ size_t members_size(uint32_t capacity);
 /* Prepares a block of that size, zeroed. */
 void members_init(struct members *members, uint32_t capacity, uint32_t places);
 
-/* The member with this address, port and VLAN, or NULL. */
+/* The member with this address, port, VLAN and link, or NULL. */
 struct member *members_find(const struct members *members, const struct identity *identity,
 	const struct udpxdp_path *path);
 
@@ -68,8 +69,8 @@ struct member *members_named(const struct members *members, const uint8_t *name,
 /*
  * Lets a newcomer in, named after its address; path says whether it is proven, and on_link that it
  * is a neighbour by the kernel's own word. Others have few places for each address; in a full room
- * the oldest unproven member makes place, or one of an address that has more than its share who
- * was silent for a minute. Returns NULL when there is no place.
+ * the oldest unproven member makes place, or one of an address or MAC that has more than its share
+ * who was silent for a minute. Returns NULL when there is no place.
  */
 struct member *members_join(struct members *members, const struct identity *identity,
 	const struct udpxdp_path *path, bool on_link, uint64_t time_ns);
