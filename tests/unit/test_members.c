@@ -288,6 +288,28 @@ static void in_a_full_room_who_has_too_many_places_gives_one(void **state)
 	free(members);
 }
 
+/* One host with any number of addresses holds no room; nor do all that a router stands for. */
+static void in_a_full_room_who_has_too_many_addresses_gives_a_place(void **state)
+{
+	struct members *members = room_for(64);
+	struct member *first;
+
+	members->places = 16;
+	first = enter(members, speaker(100, 1, 100, true), true);
+	for (unsigned i = 0; i < 63; i++)
+		assert_non_null(enter(members, speaker(1 + i, 1000, 1, true), i % 2));
+	now += 59 * UDPXDP_NSEC_PER_SEC;
+	assert_null(enter(members, speaker(200, 1, 2, true), true));
+	now += UDPXDP_NSEC_PER_SEC;
+	assert_null(enter(members, speaker(200, 1, 2, false), false));
+	for (unsigned i = 0; i < 47; i++)
+		assert_non_null(enter(members, speaker(101 + i, 1, 101 + i, true), true));
+	assert_null(enter(members, speaker(200, 1, 2, true), true)); /* 16 are its share */
+	assert_ptr_equal(members_at(members, first->place), first);
+	assert_int_equal(first->path.peer.addr.b[15], 100);
+	free(members);
+}
+
 static void a_link_local_address_is_one_of_its_link(void **state)
 {
 	struct members *members = room_for(2);
@@ -334,6 +356,7 @@ int main(void)
 		cmocka_unit_test(places_of_an_address_are_few_unless_it_is_a_neighbour),
 		cmocka_unit_test(in_a_full_room_the_oldest_unproven_makes_place),
 		cmocka_unit_test(in_a_full_room_who_has_too_many_places_gives_one),
+		cmocka_unit_test(in_a_full_room_who_has_too_many_addresses_gives_a_place),
 		cmocka_unit_test(a_link_local_address_is_one_of_its_link),
 		cmocka_unit_test(who_leaves_meanwhile_moves_nobody_past_the_line),
 		cmocka_unit_test(a_clock_set_back_rewinds_who_was_seen_later),

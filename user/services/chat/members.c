@@ -120,6 +120,30 @@ static bool can_go(const struct members *members, const struct member *member, u
 		       members->places + 1) > members->places;
 }
 
+/*
+ * Of a MAC that has more than its share of those who were silent longest: one host may have any
+ * number of addresses. Where no MAC is seen, all of an interface share one.
+ */
+static struct member *one_of_a_crowd(const struct members *members, uint64_t time_ns)
+{
+	struct member *silent[LOOK_MAX];
+	uint32_t i = members->slots[0].newer;
+	unsigned count = 0;
+
+	for (; i && count < LOOK_MAX && time_ns - members->slots[i].seen_ns >= SILENCE_NS;
+		i = members->slots[i].newer)
+		silent[count++] = &members->slots[i];
+	for (unsigned n = 0; n < count; n++) {
+		uint32_t same = 0;
+
+		for (unsigned k = n; k < count; k++)
+			same += !memcmp(silent[k]->path.peer.mac, silent[n]->path.peer.mac, 6);
+		if (same > members->places)
+			return silent[n];
+	}
+	return NULL;
+}
+
 /* Who has to go so that somebody from this address can come; NULL: nobody. Who
  * is unproven drives out no one who is not. */
 static struct member *who_must_go(
@@ -139,7 +163,7 @@ static struct member *who_must_go(
 			return member;
 		i = member->newer;
 	}
-	return NULL;
+	return path->proven ? one_of_a_crowd(members, time_ns) : NULL;
 }
 
 static bool may_have_place(const struct members *members, const struct identity *identity,
