@@ -330,6 +330,13 @@ static void a_neighbour_is_one_of_its_interface(void **state)
 	say(b, FIRST, peer, other_mac, 7000);
 	assert_int_equal(told.proven, 1);
 	assert_int_equal(told.received, 3);
+	/* Nor by what it has had the first's own table say, as anybody can by ARP. */
+	say(b, FIRST, peer, peer_mac, 7000);
+	assert_int_equal(told.proven, 1);
+	/* Of no interface's subnet: a route may lead to it. */
+	know(b, FIRST, v4(9, 9), peer_mac);
+	say(b, FIRST, v4(9, 9), peer_mac, 7000);
+	assert_int_equal(told.proven, 2);
 }
 
 static void who_is_unknown_waits_for_the_word_of_its_interface(void **state)

@@ -144,6 +144,18 @@ static void read_path(struct udpxdp_path *path, const struct udpxdp_host *net,
 	}
 }
 
+/* Who is on the link of another interface is not a neighbour here, whatever somebody's ARP says. */
+static bool is_elsewhere(
+	const struct engine *e, const struct ingress *way, const struct udpxdp_addr *peer)
+{
+	if (udpxdp_host_on_link(way->net, peer))
+		return false;
+	for (unsigned i = 0; i < e->interface_count; i++)
+		if (udpxdp_host_on_link(e->ingresses[i].net, peer))
+			return true;
+	return false;
+}
+
 bool engine_proves(const struct engine *e, const struct udpxdp_path *path)
 {
 	const struct ingress *way = &e->ingresses[path->ingress];
@@ -157,7 +169,7 @@ bool engine_proves(const struct engine *e, const struct udpxdp_path *path)
 	if (!way->neighbours) /* what came by the kernel beside XDP shows no MAC */
 		return way != e->kernel && udpxdp_host_on_link(net, peer);
 	return engine_neighbour(e, path, mac) == NEIGHBOUR_FOUND &&
-	       !memcmp(mac, path->peer.mac, sizeof(mac));
+	       !memcmp(mac, path->peer.mac, sizeof(mac)) && !is_elsewhere(e, way, peer);
 }
 
 uint64_t engine_steady(const struct engine *e, uint64_t time_ns)
