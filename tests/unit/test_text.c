@@ -230,9 +230,31 @@ static void addresses_are_written_by_rfc5952(void **state)
 		"[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
 }
 
+/* Names that nobody can tell apart: marks, letters and a pattern of Braille that show nothing. */
+static void no_blank_is_part_of_a_word(void **state)
+{
+	static const struct sample blanks[] = {
+		SAMPLE("ann\u034f"),
+		SAMPLE("ann\ufe0f"),
+		SAMPLE("\u115fann"),
+		SAMPLE("an\u3164n"),
+		SAMPLE("ann\uffa0"),
+		SAMPLE("ann\u2800"),
+		SAMPLE("ann\U000e0100"),
+		SAMPLE("ann\u3000"),
+	};
+
+	for (size_t i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+		assert_false(word(blanks[i]));
+		assert_true(printable(blanks[i]));
+	}
+	assert_true(word((struct sample)SAMPLE("\u00e4nn\u0301\uac00")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_blank_is_part_of_a_word),
 		cmocka_unit_test(well_formed_utf8_is_accepted),
 		cmocka_unit_test(what_is_not_well_formed_is_refused),
 		cmocka_unit_test(agrees_with_rfc3629_on_all_of_three_bytes),

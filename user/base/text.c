@@ -40,6 +40,14 @@ bool text_prints(int32_t character)
 	}
 }
 
+/* Letters and marks that nobody sees, and a blank pattern of Braille: names with them look like
+ * others. */
+static bool is_blank(int32_t character)
+{
+	return character == 0x2800 || utf8proc_category(character) == UTF8PROC_CATEGORY_ZS ||
+	       utf8proc_get_property(character)->ignorable;
+}
+
 static bool all_print(const uint8_t *text, size_t len, bool spaces)
 {
 	for (size_t i = 0; i < len;) {
@@ -49,7 +57,7 @@ static bool all_print(const uint8_t *text, size_t len, bool spaces)
 
 		if (used <= 0 || !text_prints(character))
 			return false;
-		if (!spaces && utf8proc_category(character) == UTF8PROC_CATEGORY_ZS)
+		if (!spaces && is_blank(character))
 			return false;
 		i += (size_t)used;
 	}
