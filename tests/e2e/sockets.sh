@@ -245,10 +245,18 @@ server_stop server || not_ok "it ends well"
 
 # ---- root has no more rights in the end ----
 
-server_start server --iface eth0 --mode sockets -s echo -s chat,history="$work/root.txt"
+mkdir -p "$work/of_root/udpxdp"
+server_start server --iface eth0 --mode sockets -s echo -s chat,history="$work/root.txt" \
+	--control "$work/of_root/udpxdp/eth0.sock"
 equal "as root: it is nobody, without capabilities" "$(id -u nobody) 0000000000000000" \
 	"$(sed -n 's/^\(Uid\|CapEff\):\t*\([^\t]*\).*/\2/p' "/proc/${server_pid[server]}/status" | xargs)"
 check "as root: it serves" exchange client 10.80.1.1
+for asked in "" "-i eth0" "--control $work/of_root/udpxdp/eth0.sock"; do
+	# shellcheck disable=SC2086
+	said=$(XDG_RUNTIME_DIR=$work/of_root on server "${nobody[@]}" "$work/udpxdp" stats $asked 2>&1)
+	equal "stats $asked of another user: status" 3 $?
+	matches "stats $asked of another user: there is a server" '^udpxdp: control socket .*eth0\.sock: permission denied; ' "$said"
+done
 require on server ip address add 10.80.3.1/24 dev eth0
 require on client ip address add 10.80.3.2/24 dev eth0
 check "an address that comes later is served" exchange client 10.80.3.1

@@ -140,3 +140,14 @@ int control_try(const char *iface)
 
 	return iface ? connect_by_iface(iface, &addr) : connect_only(&addr);
 }
+
+void control_check_refused(const char *iface)
+{
+	struct sockaddr_un addr;
+	int fd = iface ? connect_by_iface(iface, &addr) : connect_only(&addr);
+
+	if (fd >= 0)
+		close(fd);
+	else if (errno == EACCES || errno == EPERM)
+		refuse(addr.sun_path, errno);
+}

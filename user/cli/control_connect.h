@@ -16,4 +16,8 @@ int control_connect(const char *control, const char *iface, struct sockaddr_un *
  * program. */
 int control_try(const char *iface);
 
+/* Ends the program with one line when there is such a server, or was, but its socket is not for
+ * this user. */
+void control_check_refused(const char *iface);
+
 #endif

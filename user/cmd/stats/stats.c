@@ -75,12 +75,6 @@ static int is_server(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-static void __attribute__((noreturn)) no_server(const char *where)
-{
-	log_fail(EXIT_RUNTIME, "no counters in %s: no server is running; start one, or use -i",
-		where);
-}
-
 /* Servers found, to be told apart by a person. */
 struct found {
 	size_t count, used;
@@ -150,8 +144,11 @@ static void find_only(struct source *source)
 	if (!found.count && source->control < 0 && (error == EACCES || error == EPERM))
 		log_fail(EXIT_PERMISSION, "%s: %s; run as root or with read access to it", PIN_ROOT,
 			strerror(error));
-	if (!found.count && source->control < 0)
-		no_server(PIN_ROOT);
+	if (!found.count && source->control < 0) {
+		control_check_refused(NULL);
+		log_fail(EXIT_RUNTIME,
+			"no counters in " PIN_ROOT ": no server is running; start one, or use -i");
+	}
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
 	free(entries);
@@ -231,6 +228,8 @@ static void open_maps(const struct source *source, struct counters_maps *maps)
 	}
 	if (errno == EPERM || errno == EACCES)
 		not_permitted(source);
+	if (!source->named)
+		control_check_refused(source->iface);
 	if (!ifindex && source->named)
 		log_fail(EXIT_RUNTIME,
 			"no counters in %s: %m; name the directory that the server pins them in",
