@@ -201,6 +201,9 @@ equal "one room, whichever worker a member's datagrams could come to" "* 8 here"
 check "it ends well" server_stop server
 check "every buffer is accounted for" test "$(grep -c 'balanced$' "$(server_err server)")" = 3
 equal "none is missing" 0 "$(grep -c 'NOT BALANCED' "$(server_err server)")"
+# But for the longest of IPv6, which no MTU fits.
+matches "replayed, each is answered again, those of this host too" ' echo:8080 rx=600 tx=600; echo:9000 rx=40 tx=20 reply_too_big=20$' \
+	"$("$udpxdp" replay -Q -r "$work/theirs/all.pcap" -w "$work/again.pcap" --mtu 65535 -s echo -s echo:9000,stamp=off 2>&1)"
 if command -v tshark >/dev/null; then
 	equal "the capture has each datagram and its answer" "600 600" \
 		"$(tshark -r "$work/theirs/all.pcap" -Y 'ip.addr == 10.80.1.2' -T fields -e udp.dstport 2>/dev/null |

@@ -37,6 +37,13 @@ static uint32_t mac_ifindex(const uint8_t mac[6])
 	return mac[0] == 0x02 && !mac[1] ? PACKET_BE32(ifindex) : 0;
 }
 
+bool sockets_wrote(const uint8_t *frame, uint32_t len)
+{
+	static const uint8_t none[6];
+
+	return len >= 12 && !memcmp(frame, none, sizeof(none)) && mac_ifindex(frame + 6);
+}
+
 /* ---- what came ------------------------------------------------------------------------ */
 
 static void read_name(struct udpxdp_endpoint *sender, const struct sockets_name *name)
