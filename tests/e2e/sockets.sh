@@ -246,6 +246,20 @@ check "--limit 1/10 of 60 over all workers: $answered" test "$answered" -ge 10 -
 check "another network has its own" test "$(on other "$e2e/udp.py" exchange 10.80.2.1 8080 --count 5 | jq .answered)" = 5
 server_stop server || not_ok "it ends well"
 
+# ---- two interfaces: which counts are whose ----
+
+plain_start server -m sockets -i eth0 -i eth1 -s echo
+check "a client on one" exchange client 10.80.1.1
+check "a client on the other" on other "$e2e/udp.py" exchange 10.80.2.1 8080 --count 7
+stats_of() { as_nobody server "$work/udpxdp" stats -j "$@" | jq -c '[.iface, .services[0].rx]'; }
+equal "stats: of both" '["all interfaces",47]' "$(stats_of)"
+equal "stats -i: of the first, after which its socket is named" '["eth0",40]' "$(stats_of -i eth0)"
+equal "stats -i: of the second" '["eth1",7]' "$(stats_of -i eth1)"
+said=$(as_nobody server "$work/udpxdp" stats -i lo 2>&1)
+equal "stats -i: of one that is not served" 1 $?
+matches "which is said" "^udpxdp: no server is running on lo: " "$said"
+server_stop server || not_ok "it ends well"
+
 # ---- root has no more rights in the end ----
 
 mkdir -p "$work/of_root/udpxdp"

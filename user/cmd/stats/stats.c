@@ -35,6 +35,7 @@ struct source {
 	char dir[4096];
 	int control; /* a control socket, which tells them; -1: the maps do */
 	bool named;  /* the directory was named by the user: show what is there, alive or not */
+	bool alone;  /* so was the interface: what others of the same server count is left out */
 };
 
 /* ---- which server -------------------------------------------------------------------- */
@@ -164,11 +165,11 @@ static void find_source(struct source *source, const struct config *config)
 	struct sockaddr_un addr;
 
 	source->control = -1;
+	source->alone = config->iface;
 	if (config->control) {
 		source->control = control_connect(config->control, NULL, &addr);
 		return;
 	}
-
 	if (!config->iface && !dir) {
 		find_only(source);
 		return;
@@ -260,7 +261,7 @@ static void turn_to_control(struct source *source)
 		return;
 	snprintf(path, sizeof(path), "%s/" PIN_VERDICTS, source->dir);
 	if (access(path, R_OK))
-		source->control = control_try(source->iface);
+		source->control = stats_find(source->iface);
 }
 
 static void read_counters(const struct source *source, struct counters *counters)
@@ -268,7 +269,7 @@ static void read_counters(const struct source *source, struct counters *counters
 	struct counters_maps maps;
 
 	if (source->control >= 0) {
-		if (stats_ask(source->control, counters))
+		if (stats_ask(source->control, source->alone ? source->iface : NULL, counters))
 			log_fail(EXIT_RUNTIME,
 				"reading the counters from the control socket failed: %s; use the "
 				"udpxdp that serves",
