@@ -71,4 +71,13 @@ equal "services of the command line, and none of the file" echo:7009 \
 check "control socket of the command line" test -S "$(control server)"
 check "not that of the file" test ! -e "$work/own.sock"
 
+server_stop server || not_ok "it ends well"
+printf '%s\n' 'mode = sockets' 'service = echo' 'iface = eth0' 'iface = lo' >"$file"
+planned_for() {
+	on server "$udpxdp" --config "$file" --control "$work/own.sock" --check "$@" |
+		sed -n 's/^interface \([^,]*\),.*/\1/p' | xargs
+}
+equal "interfaces of the file" "eth0 lo" "$(planned_for)"
+equal "interfaces of the command line, and none of the file" lo "$(planned_for -i lo)"
+
 done_testing

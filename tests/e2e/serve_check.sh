@@ -85,7 +85,29 @@ would "a user that is not there" 2 '^udpxdp: .*nobody-here' -i eth0 --user nobod
 would "a capture that cannot be" 1 '^udpxdp: .*No such file or directory; give another --write$' \
 	-i eth0 -w "$work/none/all.pcap"
 would "a control socket that cannot be" 1 '^udpxdp: .*No such file or directory; give another --control$' \
-	-i eth0 --control /proc/none/own.sock
+	-i eth0 --control /proc/none/none/own.sock
+mkdir -m 777 "$work/open"
+touch "$work/empty"
+echo text >"$work/text"
+ln -s empty "$work/link"
+touch "$work/one" && ln "$work/one" "$work/two"
+would "a capture in what is none" 1 '^udpxdp: .*/text: File exists; it is not a capture: remove it or give another --write$' -i eth0 -w "$work/text"
+would "a capture that is a directory" 1 '^udpxdp: .*; give another --write$' -i eth0 -w "$work/open"
+would "a capture by a symbolic link" 1 '^udpxdp: .*; give another --write$' -i eth0 -w "$work/link"
+would "a capture with another name" 1 '^udpxdp: .*; give another --write$' -i eth0 -w "$work/two"
+would "a capture that is a device" 1 '^udpxdp: .*; give another --write$' -i eth0 -w /dev/null
+equal "what is there stays as it was" "text" "$(cat "$work/text")"
+would "a control socket where a file is" 1 '^udpxdp: making .*; give another --control$' -i eth0 --control "$work/text"
+would "a control socket where anybody may write" 1 '^udpxdp: making .*Operation not permitted; ' \
+	-i eth0 --control "$work/open/own.sock"
+would "a control socket whose directory will be made" 0 "^control   $work/made/own.sock$" \
+	-i eth0 --control "$work/made/own.sock"
+check "and was not made yet" test ! -e "$work/made"
+would "credentials that are not there" 1 '^udpxdp: room lobby: reading .*; use another nats-creds=$' -i eth0 \
+	-s "chat,history=off,nats=nats://127.0.0.1:4222,nats-creds=$work/none"
+would "no dispatcher in this kernel" "$(on server timeout 3 "$udpxdp" "${own[@]}" -i eth0 --attach dispatcher >"$work/dispatched" 2>&1
+	[ $? = 4 ] && echo 4 || echo 0)" "$(grep -o 'attaching through the dispatcher failed' "$work/dispatched" || echo '^nothing was attached$')" \
+	-i eth0 --attach dispatcher
 if on server ip tuntap add dev tun7 mode tun 2>/dev/null; then
 	would "an interface without Ethernet" 4 '^udpxdp: interface tun7: it carries no Ethernet frames; ' -i tun7
 else
@@ -146,6 +168,10 @@ require address client eth0 10.85.0.2/24
 matches "the server still answers" "hello$" "$(echo hello | on client "$udpxdp" client 10.85.0.1 8080)"
 
 if as_user=$(command -v setpriv); then
+	output=$(on server env -u XDG_RUNTIME_DIR "$as_user" --reuid nobody --clear-groups --inh-caps=-all "$udpxdp" \
+		-m sockets -s echo:7777 --check 2>&1)
+	equal "a plain user, by kernel sockets" 0 $?
+	matches "who has no place for a control socket, which is said" '^control   none: making /run/udpxdp/any.sock failed: ' "$output"
 	output=$(on server "$as_user" --reuid nobody --clear-groups --inh-caps=-all "$udpxdp" -i eth1 --check 2>&1)
 	equal "a plain user" 3 $?
 	matches "and that is said of privileges" '^udpxdp: not permitted: CAP_.* missing; ' "$output"

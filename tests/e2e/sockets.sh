@@ -201,6 +201,9 @@ equal "one room, whichever worker a member's datagrams could come to" "* 8 here"
 check "it ends well" server_stop server
 check "every buffer is accounted for" test "$(grep -c 'balanced$' "$(server_err server)")" = 3
 equal "none is missing" 0 "$(grep -c 'NOT BALANCED' "$(server_err server)")"
+# But for the longest of IPv6, which no MTU fits.
+matches "replayed, each is answered again, those of this host too" ' echo:8080 rx=600 tx=600; echo:9000 rx=40 tx=20 reply_too_big=20$' \
+	"$("$udpxdp" replay -Q -r "$work/theirs/all.pcap" -w "$work/again.pcap" --mtu 65535 -s echo -s echo:9000,stamp=off 2>&1)"
 if command -v tshark >/dev/null; then
 	equal "the capture has each datagram and its answer" "600 600" \
 		"$(tshark -r "$work/theirs/all.pcap" -Y 'ip.addr == 10.80.1.2' -T fields -e udp.dstport 2>/dev/null |
@@ -243,12 +246,34 @@ check "--limit 1/10 of 60 over all workers: $answered" test "$answered" -ge 10 -
 check "another network has its own" test "$(on other "$e2e/udp.py" exchange 10.80.2.1 8080 --count 5 | jq .answered)" = 5
 server_stop server || not_ok "it ends well"
 
+# ---- two interfaces: which counts are whose ----
+
+plain_start server -m sockets -i eth0 -i eth1 -s echo
+check "a client on one" exchange client 10.80.1.1
+check "a client on the other" on other "$e2e/udp.py" exchange 10.80.2.1 8080 --count 7
+stats_of() { as_nobody server "$work/udpxdp" stats -j "$@" | jq -c '[.iface, .services[0].rx]'; }
+equal "stats: of both" '["all interfaces",47]' "$(stats_of)"
+equal "stats -i: of the first, after which its socket is named" '["eth0",40]' "$(stats_of -i eth0)"
+equal "stats -i: of the second" '["eth1",7]' "$(stats_of -i eth1)"
+said=$(as_nobody server "$work/udpxdp" stats -i lo 2>&1)
+equal "stats -i: of one that is not served" 1 $?
+matches "which is said" "^udpxdp: no server is running on lo: " "$said"
+server_stop server || not_ok "it ends well"
+
 # ---- root has no more rights in the end ----
 
-server_start server --iface eth0 --mode sockets -s echo -s chat,history="$work/root.txt"
+mkdir -p "$work/of_root/udpxdp"
+server_start server --iface eth0 --mode sockets -s echo -s chat,history="$work/root.txt" \
+	--control "$work/of_root/udpxdp/eth0.sock"
 equal "as root: it is nobody, without capabilities" "$(id -u nobody) 0000000000000000" \
 	"$(sed -n 's/^\(Uid\|CapEff\):\t*\([^\t]*\).*/\2/p' "/proc/${server_pid[server]}/status" | xargs)"
 check "as root: it serves" exchange client 10.80.1.1
+for asked in "" "-i eth0" "--control $work/of_root/udpxdp/eth0.sock"; do
+	# shellcheck disable=SC2086
+	said=$(XDG_RUNTIME_DIR=$work/of_root on server "${nobody[@]}" "$work/udpxdp" stats $asked 2>&1)
+	equal "stats $asked of another user: status" 3 $?
+	matches "stats $asked of another user: there is a server" '^udpxdp: control socket .*eth0\.sock: permission denied; ' "$said"
+done
 require on server ip address add 10.80.3.1/24 dev eth0
 require on client ip address add 10.80.3.2/24 dev eth0
 check "an address that comes later is served" exchange client 10.80.3.1

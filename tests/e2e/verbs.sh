@@ -80,6 +80,12 @@ refuses "an empty value, long" '^udpxdp: option --iface: requires a value; see' 
 refuses "an empty name of a file" '^udpxdp: option --config: requires a value; see' -i lo --config ''
 refuses "credentials for no server" '^udpxdp: option --service: chat:8090: nats-creds= without nats=' -i lo -s chat,nats-creds=x
 refuses "VLANs where the kernel knows them" '^udpxdp: option --vlan: --mode sockets' -m sockets --vlan any
+refuses "bursts where nothing is sent at a rate" '^udpxdp: option --burst: requires --rate; give both or neither$' \
+	bench --burst 8 127.0.0.1
+for option in --window --flows --burst; do
+	refuses "$option with a session reflector" "^udpxdp: options --stamp and $option: mutually exclusive; give one of them$" \
+		bench --stamp $option 8 127.0.0.1
+done
 refuses "an empty operand" '^udpxdp: IFACE: not given' check ''
 refuses "serve takes no operand" "^udpxdp: operand 'eth0': unexpected argument; name the interface with -i IFACE$" serve eth0
 refuses "stats takes no operand" "^udpxdp: operand 'eth0': unexpected argument; name the interface with -i IFACE$" stats eth0

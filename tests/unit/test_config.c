@@ -190,6 +190,26 @@ static void options_of_serve_are_set(void **state)
 	assert_int_equal(o.verbose, 2);
 }
 
+/* What takes no argument on the command line may have a boolean here, or stand alone: once more. */
+static void what_may_be_given_twice_may_have_a_boolean(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned verbose;
+	} cases[] = {{"verbose", 8}, {"verbose = on", 1}, {"verbose = off", 0}, {"verbose = no", 0},
+		{"verbose = 1", 1}, {"verbose = 3", 3}};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct serve_options o = {.verbose = 7};
+		char text[32], error[256];
+
+		snprintf(text, sizeof(text), "%s", cases[i].line);
+		assert_int_equal(
+			config_parse(text, strlen(text), set_option, &o, error, sizeof(error)), 0);
+		assert_int_equal(o.verbose, cases[i].verbose);
+	}
+}
+
 /* The last of print and quiet counts, as on the command line. */
 static void the_last_of_print_and_quiet_counts(void **state)
 {
@@ -231,6 +251,8 @@ static void wrong_options_of_serve_are_refused(void **state)
 	check_refused("log-format = xml", "log-format: invalid value 'xml', expected text or json");
 	check_refused("busy-poll = 10001", "busy-poll: '10001' is not a number from 0 to 10000");
 	check_refused("quiet = perhaps", "quiet: invalid boolean 'perhaps', expected on or off");
+	check_refused(
+		"verbose = perhaps", "verbose: 'perhaps' is not a number from 0 to 4294967295");
 	for (const char *const *wrong = (const char *const[]){"0", "-1", "1e3", "10 a second",
 		     "1000000001", "99999999999999999999", "ALL", "", NULL};
 		*wrong; wrong++) {
@@ -295,6 +317,7 @@ int main(void)
 		cmocka_unit_test(other_systems_line_ends_are_accepted),
 		cmocka_unit_test(a_wrong_line_is_said_with_its_number),
 		cmocka_unit_test(options_of_serve_are_set),
+		cmocka_unit_test(what_may_be_given_twice_may_have_a_boolean),
 		cmocka_unit_test(the_last_of_print_and_quiet_counts),
 		cmocka_unit_test(wrong_options_of_serve_are_refused),
 		cmocka_unit_test(a_file_is_read_whole_or_refused),

@@ -385,6 +385,32 @@ static void batches_end_with_the_second(void **state)
 	assert_int_equal(io->ops->close(io), 0);
 }
 
+/* The answer to it, what came by a wire, what came by lo to another program, and half of one. */
+static void what_came_by_a_socket_came_by_one(void **state)
+{
+	static const uint8_t macs[][12] = {{[6] = 2, [11] = 7}, {2, [5] = 7},
+		{2, [5] = 1, 2, [11] = 7}, {}, {[6] = 2, [11] = 7}};
+	const uint32_t sizes[] = {60, 60, 60, 60, 11};
+	FILE *file = create("in.pcap");
+	struct frame frames[FRAME_BATCH];
+	uint8_t data[60] = {};
+	struct frame_io *io;
+
+	put_header(file, 0xa1b23c4d, 1, false);
+	for (uint32_t i = 0; i < 5; i++) {
+		memcpy(data, macs[i], sizeof(macs[i]));
+		put_packet(file, START, i, data, sizes[i], sizes[i], false);
+	}
+	fclose(file);
+	io = open_files("in.pcap", "out.pcap");
+	assert_int_equal(io->ops->receive(io, frames, FRAME_BATCH), 5);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(frames[i].from_kernel, i == 0);
+		io->ops->release(io, &frames[i]);
+	}
+	assert_int_equal(io->ops->close(io), 0);
+}
+
 /* ---- buffers ------------------------------------------------------------------------- */
 
 static void received_frames_may_be_sent_changed(void **state)
@@ -777,6 +803,7 @@ int main(void)
 		TEST(broken_records_of_pcapng_are_skipped),
 		TEST(a_record_too_long_is_skipped),
 		TEST(batches_end_with_the_second),
+		TEST(what_came_by_a_socket_came_by_one),
 		TEST(received_frames_may_be_sent_changed),
 		TEST(frames_of_its_own_are_bounded),
 		TEST(a_truncated_capture_is_refused_where_it_ends),

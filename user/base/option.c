@@ -106,6 +106,18 @@ static int set_uint(const struct udpxdp_option *row, uint32_t *value, const char
 	return 0;
 }
 
+/* How often it was given; or, where it takes no argument, whether at all. */
+static int set_count(const struct udpxdp_option *row, uint32_t *value, const char *text,
+	char *error, size_t size)
+{
+	bool given;
+
+	if (!parse_bool(text, &given))
+		return set_uint(row, value, text, error, size);
+	*value = given;
+	return 0;
+}
+
 static int set_seconds(const struct udpxdp_option *row, uint64_t *value, const char *text,
 	char *error, size_t size)
 {
@@ -164,8 +176,9 @@ int option_set(
 	case UDPXDP_OPTION_BOOL:
 		return set_bool(row, member, text, error, size);
 	case UDPXDP_OPTION_UINT:
-	case UDPXDP_OPTION_COUNT:
 		return set_uint(row, member, text, error, size);
+	case UDPXDP_OPTION_COUNT:
+		return set_count(row, member, text, error, size);
 	case UDPXDP_OPTION_SECONDS:
 		return set_seconds(row, member, text, error, size);
 	case UDPXDP_OPTION_ENUM:

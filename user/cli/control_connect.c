@@ -60,21 +60,29 @@ static void __attribute__((noreturn)) refuse(const char *path, int error)
 	}
 }
 
-/* What a server that died has left behind does not count. Returns -1 with errno; without a path in
- * *addr: there is none. */
-static int connect_only(struct sockaddr_un *addr)
+/* Those of the machine, and this user's own. For globfree(). */
+static glob_t list_sockets(void)
 {
-	char list[LIST_SIZE] = "", only[sizeof(addr->sun_path)] = "";
 	char dir[CONTROL_DIR_SIZE], own[CONTROL_PATH_SIZE];
-	unsigned found = 0;
-	int error = 0;
-	glob_t names = {0};
+	glob_t names = {};
 
 	glob(CONTROL_DIR "/*" CONTROL_SUFFIX, 0, NULL, &names);
 	if (control_path_own_dir(dir)) {
 		snprintf(own, sizeof(own), "%s/*" CONTROL_SUFFIX, dir);
 		glob(own, names.gl_pathc ? GLOB_APPEND : 0, NULL, &names);
 	}
+	return names;
+}
+
+/* What a server that died has left behind does not count. Returns -1 with errno; without a path in
+ * *addr: there is none. */
+static int connect_only(struct sockaddr_un *addr)
+{
+	char list[LIST_SIZE] = "", only[sizeof(addr->sun_path)] = "";
+	unsigned found = 0;
+	int error = 0;
+	glob_t names = list_sockets();
+
 	for (size_t i = 0; i < names.gl_pathc; i++) {
 		const char *path = names.gl_pathv[i];
 		int fd = connect_to(path, addr);
@@ -139,4 +147,32 @@ int control_try(const char *iface)
 	struct sockaddr_un addr;
 
 	return iface ? connect_by_iface(iface, &addr) : connect_only(&addr);
+}
+
+int control_find(bool (*is_it)(int control, const char *name), const char *name)
+{
+	glob_t names = list_sockets();
+	struct sockaddr_un addr;
+	int fd = -1;
+
+	for (size_t i = 0; i < names.gl_pathc && fd < 0; i++) {
+		fd = connect_to(names.gl_pathv[i], &addr);
+		if (fd < 0 || is_it(fd, name))
+			continue;
+		close(fd);
+		fd = -1;
+	}
+	globfree(&names);
+	return fd;
+}
+
+void control_check_refused(const char *iface)
+{
+	struct sockaddr_un addr;
+	int fd = iface ? connect_by_iface(iface, &addr) : connect_only(&addr);
+
+	if (fd >= 0)
+		close(fd);
+	else if (errno == EACCES || errno == EPERM)
+		refuse(addr.sun_path, errno);
 }

@@ -3,6 +3,7 @@
 #ifndef UDPXDP_CONTROL_CONNECT_H
 #define UDPXDP_CONTROL_CONNECT_H
 
+#include <stdbool.h>
 #include <sys/un.h>
 
 /*
@@ -15,5 +16,12 @@ int control_connect(const char *control, const char *iface, struct sockaddr_un *
 /* The same, but -1 when no such server answers, or lets us in; with several and no name it ends the
  * program. */
 int control_try(const char *iface);
+
+/* The first server that lets us in and of which is_it() is true; -1: there is none. */
+int control_find(bool (*is_it)(int control, const char *name), const char *name);
+
+/* Ends the program with one line when there is such a server, or was, but its socket is not for
+ * this user. */
+void control_check_refused(const char *iface);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "io/pcap_source.h"
+#include "io/sockets_message.h"
 
 #define NSEC 1000000000ull
 
@@ -171,6 +172,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 		frames[n].len = p->header->caplen;
 		frames[n].time_ns = time_ns;
 		frames[n].is_rx = true;
+		frames[n].from_kernel = sockets_wrote(frames[n].data, frames[n].len);
 		p->header = NULL;
 		n++;
 	}

@@ -12,7 +12,8 @@
  * reading, and a temporary file beside out for writing (nanosecond pcap). close() renames it to
  * out; after an error in reading or writing, and when discard was called, nothing of it is left
  * behind. An out that is no regular file (a pipe, a device, "-" for standard output) is written
- * directly. A frame sent carries its time_ns. Returns NULL with one line in error.
+ * directly. A received frame that sockets wrote (sockets_wrote()) is from_kernel again, and a frame
+ * sent carries its time_ns. Returns NULL with one line in error.
  */
 struct frame_io *pcap_io_open(const char *in, const char *out, char *error, size_t size);
 

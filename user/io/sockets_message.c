@@ -29,6 +29,13 @@ void sockets_set_ifindex(struct udpxdp_endpoint *peer, uint32_t ifindex)
 	frame_mac_of_ifindex(peer->mac, ifindex);
 }
 
+bool sockets_wrote(const uint8_t *frame, uint32_t len)
+{
+	static const uint8_t none[6];
+
+	return len >= 12 && !memcmp(frame, none, sizeof(none)) && frame_ifindex_of_mac(frame + 6);
+}
+
 /* ---- what came ------------------------------------------------------------------------ */
 
 static void read_name(struct udpxdp_endpoint *sender, const struct sockets_name *name)

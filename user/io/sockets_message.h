@@ -68,4 +68,8 @@ bool sockets_read_frame(
 void sockets_write_message(struct msghdr *message, struct sockets_name *name, void *control,
 	const struct sockets_flow *flow, uint16_t segment);
 
+/* Are these the MAC addresses of a datagram that came by a socket, to this host alone? For who
+ * finds it in a capture. */
+bool sockets_wrote(const uint8_t *frame, uint32_t len);
+
 #endif

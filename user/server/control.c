@@ -19,6 +19,7 @@
 #include "privsep/trusted_path.h"
 #include "server/control_request.h"
 
+#define PATH_SIZE sizeof(((struct sockaddr_un *)0)->sun_path)
 #define CONSOLES_MAX 64
 #define OUTSTANDING_MAX 16 /* requests of one console that wait for their answers */
 #define ANSWER_MAX 256
@@ -286,13 +287,15 @@ static int on_connect(sd_event_source *source, int listener, uint32_t events, vo
 	return 0;
 }
 
-/* Removes what a server that died left behind. Returns 0, or -1 with errno. */
-static int remove_stale(struct trusted_path *path)
+/* May the place be taken? *stale: when what a server that died left there is removed. Returns 0, or
+ * -1 with errno. */
+static int find_stale(const struct trusted_path *path, bool *stale)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct stat status;
 	int probe, result;
 
+	*stale = false;
 	if (fstatat(path->dir, path->name, &status, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : -1;
 	if (!S_ISSOCK(status.st_mode)) {
@@ -305,7 +308,7 @@ static int remove_stale(struct trusted_path *path)
 	strcpy(addr.sun_path, path->path);
 	result = connect(probe, (const struct sockaddr *)&addr, sizeof(addr));
 	if (result && errno == ECONNREFUSED) {
-		trusted_path_remove(path);
+		*stale = true;
 		result = 0;
 	} else if (!result || errno == EAGAIN || errno == EPROTOTYPE) {
 		errno = EADDRINUSE; /* it answers, or its queue is full, or it speaks otherwise */
@@ -316,19 +319,23 @@ static int remove_stale(struct trusted_path *path)
 	return result;
 }
 
+static int find_directory(const char *path, struct trusted_path *dir)
+{
+	char copy[PATH_SIZE];
+
+	strcpy(copy, path);
+	return trusted_path_init(dir, dirname(copy));
+}
+
 static int make_directory(const char *path)
 {
 	struct trusted_path dir;
-	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)], *name;
 	int result;
 
-	strcpy(copy, path);
-	name = dirname(copy);
-	if (!strcmp(name, "/")) /* which has no name to be judged by, and is there */
-		return 0;
-	if (trusted_path_init(&dir, name))
+	if (find_directory(path, &dir))
 		return -1;
-	result = mkdirat(dir.dir, dir.name, 0755) && errno != EEXIST ? -1 : 0;
+	/* The root has no name to be made by, and is there. */
+	result = dir.name[0] && mkdirat(dir.dir, dir.name, 0755) && errno != EEXIST ? -1 : 0;
 	trusted_path_close(&dir);
 	return result;
 }
@@ -357,11 +364,14 @@ static int bind_at(int fd, const struct trusted_path *path)
 /* Makes the socket; it refuses connections until listen(). */
 static int listen_at(struct control *control, const char *path)
 {
+	bool stale;
 	int error;
 
 	if (make_directory(path) || trusted_path_init(&control->path, path))
 		return -1;
-	error = remove_stale(&control->path);
+	error = find_stale(&control->path, &stale);
+	if (stale)
+		trusted_path_remove(&control->path);
 	control->path.ino = 0; /* what is there now is not ours */
 	if (error)
 		return -1;
@@ -372,12 +382,31 @@ static int listen_at(struct control *control, const char *path)
 	return 0;
 }
 
+int control_check(const char *path)
+{
+	struct trusted_path place;
+	bool stale;
+	int error;
+
+	if (strlen(path) >= PATH_SIZE)
+		return ENAMETOOLONG;
+	error = trusted_path_init(&place, path) ? errno : 0;
+	if (error == ENOENT) /* its directory will be made */
+		error = find_directory(path, &place) ? errno : 0;
+	else if (!error)
+		error = find_stale(&place, &stale) ? errno : 0;
+	if (!error && faccessat(place.dir, ".", W_OK | X_OK, 0))
+		error = errno;
+	trusted_path_close(&place);
+	return error;
+}
+
 struct control *control_open(const struct control_config *config)
 {
 	struct control *control;
 	int error = 0;
 
-	if (strlen(config->path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
+	if (strlen(config->path) >= PATH_SIZE) {
 		errno = ENAMETOOLONG;
 		return NULL;
 	}

@@ -36,6 +36,9 @@ struct control_config {
  */
 struct control *control_open(const struct control_config *config);
 
+/* What control_open() would fail with, as far as is seen without making anything: 0 or an errno. */
+int control_check(const char *path);
+
 /* The outcome of a request; error is NULL when it was carried out. A ticket whose console has
  * gone is ignored. */
 void control_answer(struct control *control, uint64_t ticket, const char *error);

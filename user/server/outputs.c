@@ -120,6 +120,16 @@ static int open_capture_file(const char *path, int flags)
 	return -1;
 }
 
+int server_check_capture(const struct server_config *c)
+{
+	int fd = open_capture_file(c->capture, O_RDONLY | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno; /* it will be made */
+	close(fd);
+	return 0;
+}
+
 int server_open_capture(struct server *s)
 {
 	const bool to_stdout = server_captures_to_stdout(s->config);
@@ -139,20 +149,43 @@ int server_open_capture(struct server *s)
 
 /* ---- the others ----------------------------------------------------------------------- */
 
+/* Of a service that has a room. NULL: an error line was said. */
+static struct bridge *prepare_bridge(const struct service_config *service, const char *hostname)
+{
+	char error[512];
+	struct bridge *bridge = bridge_new(service, hostname, error, sizeof(error));
+
+	if (!bridge)
+		log_line("room %s: %s", service->room.name, error);
+	return bridge;
+}
+
 int server_prepare_bridges(struct server *s)
 {
 	const struct server_config *c = s->config;
-	char error[512];
 
 	for (unsigned i = 0; i < c->service_count; i++) {
 		if (!*c->services[i].room.servers)
 			continue;
-		s->bridges[i] = bridge_new(&c->services[i], s->hostname, error, sizeof(error));
-		if (!s->bridges[i]) {
-			log_line("room %s: %s", c->services[i].room.name, error);
+		s->bridges[i] = prepare_bridge(&c->services[i], s->hostname);
+		if (!s->bridges[i])
 			return EXIT_RUNTIME;
-		}
 		sandbox_allow_connections();
+	}
+	return EXIT_CLEAN;
+}
+
+int server_check_bridges(const struct server_config *c)
+{
+	for (unsigned i = 0; i < c->service_count; i++) {
+		struct bridge *bridge;
+
+		if (!*c->services[i].room.servers)
+			continue;
+		bridge = prepare_bridge(&c->services[i], "");
+		if (!bridge)
+			return EXIT_RUNTIME;
+		bridge_stop(bridge);
 	}
 	return EXIT_CLEAN;
 }

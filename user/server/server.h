@@ -66,8 +66,17 @@ bool server_captures_to_stdout(const struct server_config *config);
 /* Registers what is written while the server runs: may and can it be? Returns as above. */
 int server_register_outputs(const struct server_config *config);
 
+/* What opening the registered capture would fail with: 0 or an errno. Nothing is made. */
+int server_check_capture(const struct server_config *config);
+
+/* Can the rooms over several hosts be joined, as far as that is up to this one? As above. */
+int server_check_bridges(const struct server_config *config);
+
 /* Says why the filter is not loaded: error, and errno. Returns the exit status. */
 int server_filter_failed(const char *error);
+
+/* Says that there is no dispatcher. Returns the exit status. */
+int server_dispatcher_failed(void);
 
 /* Serves until SIGINT or SIGTERM. Returns the exit status, an error line said. */
 int server_run(const struct server_config *config);

@@ -131,6 +131,11 @@ static int attach(struct dispatched *d, int ifindex, enum xdp_attach_mode mode)
 	return error ? -1 : 0;
 }
 
+bool dispatcher_is_allowed(void)
+{
+	return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) == 1;
+}
+
 struct dispatched *dispatcher_attach(
 	struct bpf_object *object, const struct bpf_program *program, int ifindex, bool generic)
 {

@@ -20,6 +20,9 @@ struct dispatched;
 struct dispatched *dispatcher_attach(
 	struct bpf_object *object, const struct bpf_program *program, int ifindex, bool generic);
 
+/* Does this kernel allow what it needs? */
+bool dispatcher_is_allowed(void);
+
 /* Detaches, and frees what the attachment took; the object stays. NULL is all right. */
 void dispatcher_detach(struct dispatched *d);
 

@@ -14,6 +14,7 @@
 #include "udpxdp/datagram.h"
 
 #define DEFAULT_WINDOW 64
+#define DEFAULT_FLOWS 4
 #define DEFAULT_SIZE 64
 #define STAMP_RATE 1000
 #define STAMP_PORT "862"
@@ -107,8 +108,7 @@ static const struct udpxdp_option rows[] = {
 		.arg = "N",
 		.min = 1,
 		.max = 1000,
-		.fallback = "4",
-		.help = "spread the requests over N sockets, and so source ports"},
+		.help = "spread the requests over N sockets, and so source ports (default: 4)"},
 	{.name = "timeout",
 		.kind = UDPXDP_OPTION_UINT,
 		MEMBER(timeout_ms),
@@ -203,7 +203,7 @@ static void fill_load(struct load_config *load, const struct bench *bench)
 		.rate = bench->rate,
 		.burst = bench->burst,
 		.size = bench->size ? bench->size : DEFAULT_SIZE,
-		.flows = bench->flows,
+		.flows = bench->flows ? bench->flows : DEFAULT_FLOWS,
 		.any_answer = bench->any_answer,
 		.duration_ns = bench->duration_ns,
 		.count = bench->count,
@@ -245,6 +245,8 @@ static void check_stamp(const struct bench *bench)
 	const char *other = bench->window       ? "window"
 			    : bench->payload    ? "payload"
 			    : bench->any_answer ? "any-answer"
+			    : bench->flows      ? "flows"
+			    : bench->burst > 1  ? "burst"
 						: NULL;
 
 	if (other)
@@ -313,6 +315,8 @@ static int bench_run(const struct verb *verb, int argc, char **argv)
 	check_port(port);
 	if (bench.stamp)
 		return stamp_bench(&bench, host, port);
+	if (bench.burst > 1 && !bench.rate)
+		log_fail(EXIT_USAGE, "option --burst: requires --rate; give both or neither");
 	fill_load(&load, &bench);
 	resolve(&load, host, port);
 	catch_signals();

@@ -4,17 +4,17 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/serve/check.h"
 #include "privsep/sandbox.h"
+#include "server/control.h"
 #include "server/guards/guards.h"
 #include "server/kernel_sockets.h"
 #include "services/service_spec.h"
 #include "xdp/counters.h"
+#include "xdp/dispatcher.h"
 
 /* ---- what the start would fail with ---------------------------------------------------- */
 
@@ -33,35 +33,17 @@ static int try_file(const char *path)
 	return access(dirname(directory), W_OK | X_OK) ? errno : 0;
 }
 
-/* Does a server answer at this control socket? */
-static bool is_answered(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool answered;
-
-	strncpy(addr.sun_path, path, sizeof(addr.sun_path) - 1);
-	answered = !connect(probe, (struct sockaddr *)&addr, sizeof(addr)) || errno == EAGAIN ||
-		   errno == EPROTOTYPE;
-	close(probe);
-	return answered;
-}
-
 static int try_control(const struct server_config *c)
 {
-	int error = 0;
+	int error = control_check(c->control);
 
-	if (strlen(c->control) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
-		error = ENAMETOOLONG;
-	} else if (is_answered(c->control)) {
+	if (error == EADDRINUSE) {
 		log_line("%s is in use: another udpxdp answers there; stop it or give another "
 			 "--control",
 			c->control);
 		return EXIT_BUSY;
-	} else if (c->control_asked) {
-		error = try_file(c->control);
 	}
-	if (!error)
+	if (!error || !c->control_asked)
 		return EXIT_CLEAN;
 	log_line("making %s failed: %s; give another --control", c->control, strerror(error));
 	return EXIT_RUNTIME;
@@ -89,8 +71,11 @@ static int try_filter(const struct server_config *c, unsigned queues)
 		.rules = c->rule_count != 0 || c->rules_file,
 	};
 	char error[256];
-	struct filter *filter = filter_load(&settings, error, sizeof(error));
+	struct filter *filter;
 
+	if (c->dispatcher && !dispatcher_is_allowed())
+		return server_dispatcher_failed();
+	filter = filter_load(&settings, error, sizeof(error));
 	if (filter) {
 		filter_close(filter);
 		return EXIT_CLEAN;
@@ -100,12 +85,14 @@ static int try_filter(const struct server_config *c, unsigned queues)
 
 static int try_capture(const struct server_config *c)
 {
-	int error = c->capture && !server_captures_to_stdout(c) ? try_file(c->capture) : 0;
+	int error = 0;
 
+	if (c->capture && !server_captures_to_stdout(c) && !(error = try_file(c->capture)))
+		error = server_check_capture(c);
 	if (!error)
 		return EXIT_CLEAN;
-	log_line("writing a capture failed: %s: %s; give another --write", c->capture,
-		strerror(error));
+	log_line("writing a capture failed: %s: %s; %sgive another --write", c->capture,
+		strerror(error), error == EEXIST ? "it is not a capture: remove it or " : "");
 	return EXIT_RUNTIME;
 }
 
@@ -135,6 +122,16 @@ static void print_files(const struct server_config *c)
 		printf("capture   %s\n", server_captures_to_stdout(c)
 						 ? "standard output, without messages"
 						 : c->capture);
+}
+
+static void print_control(const struct server_config *c)
+{
+	int error = control_check(c->control);
+
+	if (error)
+		printf("control   none: making %s failed: %s\n", c->control, strerror(error));
+	else
+		printf("control   %s\n", c->control);
 }
 
 static void print_limit(const char *name, const struct rate_limit *limit)
@@ -182,7 +179,7 @@ static void print_plan(const struct server_config *c, const char *rules)
 	if (rules[0])
 		printf("rules     %s\n", rules);
 	print_files(c);
-	printf("control   %s\n", c->control);
+	print_control(c);
 	for (unsigned i = 0; i <= c->more_count && c->mode != XDP_MODE_SOCKETS; i++)
 		printf("counters  %s\n", config_of(c, i)->pin_dir);
 	printf("user      %s\n", c->no_sandbox ? "this one, without a sandbox"
@@ -233,7 +230,7 @@ int serve_check_report(
 		return status;
 	for (unsigned i = 0; i <= c->more_count && !status; i++)
 		status = try_interface(config_of(c, i), i, &queues[i]);
-	if (status || (status = try_capture(c)))
+	if (status || (status = try_capture(c)) || (status = server_check_bridges(c)))
 		return status;
 	for (unsigned i = 0; i <= c->more_count; i++)
 		print_interface(config_of(c, i), queues[i]);

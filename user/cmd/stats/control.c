@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "cli/control_connect.h"
 #include "cmd/stats/control.h"
 #include "base/keep_errno.h"
 #include "server/control_protocol.h"
@@ -133,7 +134,23 @@ static int parse_all(char *text, struct counters *all)
 	return 0;
 }
 
-int stats_ask(int fd, struct counters *counters)
+/* Leaves nothing but the part of that interface. Returns false: it has none. */
+static bool keep_part(struct counters *all, const char *iface)
+{
+	for (size_t i = 0; i < all->part_count; i++) {
+		const struct counters part = all->parts[i];
+
+		if (strcmp(part.iface, iface))
+			continue;
+		all->parts[i] = (struct counters){};
+		counters_free(all);
+		*all = part;
+		return true;
+	}
+	return !strcmp(all->iface, iface);
+}
+
+int stats_ask(int fd, const char *iface, struct counters *counters)
 {
 	char *text = ask(fd);
 	int result = text ? parse_all(text, counters) : -1;
@@ -141,6 +158,27 @@ int stats_ask(int fd, struct counters *counters)
 
 	if (text && result)
 		counters_free(counters);
+	else if (text && iface)
+		keep_part(counters, iface);
 	free(text);
 	return result;
+}
+
+static bool serves(int control, const char *iface)
+{
+	struct counters counters;
+	bool is_it;
+
+	if (stats_ask(control, NULL, &counters))
+		return false;
+	is_it = keep_part(&counters, iface);
+	counters_free(&counters);
+	return is_it;
+}
+
+int stats_find(const char *iface)
+{
+	int control = control_try(iface);
+
+	return control >= 0 ? control : control_find(serves, iface);
 }

@@ -35,6 +35,7 @@ struct source {
 	char dir[4096];
 	int control; /* a control socket, which tells them; -1: the maps do */
 	bool named;  /* the directory was named by the user: show what is there, alive or not */
+	bool alone;  /* so was the interface: what others of the same server count is left out */
 };
 
 /* ---- which server -------------------------------------------------------------------- */
@@ -73,12 +74,6 @@ static void iface_of(const char *entry, char *iface, size_t size)
 static int is_server(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';
-}
-
-static void __attribute__((noreturn)) no_server(const char *where)
-{
-	log_fail(EXIT_RUNTIME, "no counters in %s: no server is running; start one, or use -i",
-		where);
 }
 
 /* Servers found, to be told apart by a person. */
@@ -150,8 +145,11 @@ static void find_only(struct source *source)
 	if (!found.count && source->control < 0 && (error == EACCES || error == EPERM))
 		log_fail(EXIT_PERMISSION, "%s: %s; run as root or with read access to it", PIN_ROOT,
 			strerror(error));
-	if (!found.count && source->control < 0)
-		no_server(PIN_ROOT);
+	if (!found.count && source->control < 0) {
+		control_check_refused(NULL);
+		log_fail(EXIT_RUNTIME,
+			"no counters in " PIN_ROOT ": no server is running; start one, or use -i");
+	}
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
 	free(entries);
@@ -167,11 +165,11 @@ static void find_source(struct source *source, const struct config *config)
 	struct sockaddr_un addr;
 
 	source->control = -1;
+	source->alone = config->iface;
 	if (config->control) {
 		source->control = control_connect(config->control, NULL, &addr);
 		return;
 	}
-
 	if (!config->iface && !dir) {
 		find_only(source);
 		return;
@@ -231,6 +229,8 @@ static void open_maps(const struct source *source, struct counters_maps *maps)
 	}
 	if (errno == EPERM || errno == EACCES)
 		not_permitted(source);
+	if (!source->named)
+		control_check_refused(source->iface);
 	if (!ifindex && source->named)
 		log_fail(EXIT_RUNTIME,
 			"no counters in %s: %m; name the directory that the server pins them in",
@@ -261,7 +261,7 @@ static void turn_to_control(struct source *source)
 		return;
 	snprintf(path, sizeof(path), "%s/" PIN_VERDICTS, source->dir);
 	if (access(path, R_OK))
-		source->control = control_try(source->iface);
+		source->control = stats_find(source->iface);
 }
 
 static void read_counters(const struct source *source, struct counters *counters)
@@ -269,7 +269,7 @@ static void read_counters(const struct source *source, struct counters *counters
 	struct counters_maps maps;
 
 	if (source->control >= 0) {
-		if (stats_ask(source->control, counters))
+		if (stats_ask(source->control, source->alone ? source->iface : NULL, counters))
 			log_fail(EXIT_RUNTIME,
 				"reading the counters from the control socket failed: %s; use the "
 				"udpxdp that serves",

@@ -6,6 +6,14 @@
 #include "base/log.h"
 #include "server/internal.h"
 
+int server_dispatcher_failed(void)
+{
+	log_line("attaching through the dispatcher failed: the kernel does not allow programs of "
+		 "type "
+		 "EXT, which libxdp needs; use --attach link");
+	return EXIT_INTERFACE;
+}
+
 /* Loading through the dispatcher attaches, and so decides about the mode. */
 static int load_dispatched(struct server *s, struct filter_settings *settings,
 	struct xsk_sockets_config *sockets, char *error, size_t size)
@@ -28,10 +36,7 @@ static int load_dispatched(struct server *s, struct filter_settings *settings,
 		sockets->mode = XDP_MODE_SKB;
 	if (s->filter || errno != EOPNOTSUPP)
 		return EXIT_CLEAN;
-	log_line("attaching through the dispatcher failed: the kernel does not allow programs of "
-		 "type "
-		 "EXT, which libxdp needs; use --attach link");
-	return EXIT_INTERFACE;
+	return server_dispatcher_failed();
 }
 
 int server_filter_failed(const char *error)
