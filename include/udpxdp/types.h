@@ -41,6 +41,8 @@ struct udpxdp_addr {
 	X(bad_udp_checksum, "the UDP checksum is wrong, or absent in IPv6")                       \
 	X(source_port_zero, "the source port is 0")                                               \
 	X(source_address, "the source is multicast, broadcast, unspecified, loopback or our own") \
+	X(denied, "denied by --allow, --deny or --rules, where no filter sees it")                \
+	X(rate_limited, "beyond --limit or --limit-total, where no filter sees it")               \
 	X(loop, "answering could start a loop between services")                                  \
 	X(repeated, "the same payload again and again, as fast as answers go: perhaps a loop")    \
 	X(reply_too_big, "what was to be sent fits neither the MTU nor a socket's datagram")      \

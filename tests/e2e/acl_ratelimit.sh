@@ -113,6 +113,22 @@ for mode in "" "--limit-total 1/100"; do
 	server_stop server || not_ok "it stops well"
 done
 
+# ---- on the kernel's sockets, which no filter sees
+
+# by_sockets FIELD: what the services count there.
+by_sockets() {
+	on server "$udpxdp" stats -j --control "$(control server)" | jq "[.services[]$1] | add"
+}
+for mode in "" "--mode sockets"; do
+	# shellcheck disable=SC2086 # an option and its argument, or none
+	server_start server -s echo --limit 1/10 $mode
+	answered=$(burst server 10.80.1.1 10.80.1.1 40)
+	between "${mode:-beside XDP}: of 40 at once" 10 12 "$answered"
+	equal "and each ends in one counter" "40 $answered $((40 - answered))" \
+		"$(by_sockets .rx) $(by_sockets .tx) $(by_sockets .drops.rate_limited)"
+	server_stop server || not_ok "it stops well"
+done
+
 # ---- --allow and --deny
 
 # reached HOST SOURCE ADDR: yes, or no.

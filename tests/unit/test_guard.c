@@ -16,6 +16,8 @@
 
 #define HOUR 3600000000000ull
 
+static struct service_counters row; /* of the port that put() sends to */
+
 static struct udpxdp_addr addr(const char *text)
 {
 	struct udpxdp_addr a = {.b = {[10] = 0xff, [11] = 0xff}};
@@ -41,6 +43,7 @@ static struct guard *guard_of(const struct guard_rule *rules, size_t count)
 	struct guard *g = guard_new(&config);
 	char error[128];
 
+	row = (struct service_counters){.port = 8080};
 	guard_set_rules(g, rule_set_new(rules, count, NULL, 0, error, sizeof(error)));
 	return g;
 }
@@ -61,7 +64,7 @@ static void put(struct memory_io *m, const char *source)
 static unsigned pass(struct guard *g, const char *source, unsigned count)
 {
 	struct memory_io *m = calloc(1, sizeof(*m));
-	struct frame_io *io = guard_wrap(&m->io, g);
+	struct frame_io *io = guard_wrap(&m->io, g, &row, 1);
 	struct frame frames[FRAME_BATCH];
 	int n;
 
@@ -110,8 +113,9 @@ static void longest_rule_decides(void **state)
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(pass(g, cases[i].source, 1), cases[i].passes);
-	assert_int_equal(guard_dropped(g, FRAME_DENIED), 8);
-	assert_int_equal(guard_dropped(g, FRAME_RATE_LIMITED), 0);
+	assert_int_equal(row.drops[UDPXDP_DROP_denied], 8);
+	assert_int_equal(row.rx, 8);
+	assert_int_equal(row.drops[UDPXDP_DROP_rate_limited], 0);
 	guard_free(g);
 }
 
@@ -149,11 +153,12 @@ static void sources_have_their_own_limits(void **state)
 	struct guard *g = guard_new(&config);
 	char source[32];
 
+	row = (struct service_counters){.port = 8080};
 	assert_int_equal(pass(g, "10.0.0.2", 5), 3);
 	assert_int_equal(pass(g, "10.0.0.3", 5), 3); /* of the same /24 */
 	assert_int_equal(pass(g, "fd00::2", 4), 3);
 	assert_int_equal(pass(g, "fd00::3", 3), 3); /* of the same /64 */
-	assert_int_equal(guard_dropped(g, FRAME_RATE_LIMITED), 2 + 2 + 1);
+	assert_int_equal(row.drops[UDPXDP_DROP_rate_limited], 2 + 2 + 1);
 	/* Many others do not make it forget. */
 	for (unsigned i = 0; i < 2000; i++) {
 		snprintf(source, sizeof(source), "%u.%u.1.1", 11 + i / 256, i % 256);
@@ -218,7 +223,7 @@ static void what_is_no_datagram_passes(void **state)
 	const struct guard_rule rules[] = {rule("10.9.9.9", 32, RULE_ALLOW)};
 	struct guard *g = guard_of(rules, 1);
 	struct memory_io *m = calloc(1, sizeof(*m));
-	struct frame_io *io = guard_wrap(&m->io, g);
+	struct frame_io *io = guard_wrap(&m->io, g, &row, 1);
 	struct frame frames[FRAME_BATCH];
 
 	memory_open(m);

@@ -26,7 +26,6 @@ struct guard {
 	pthread_rwlock_t lock;  /* of rules: held by who asks them, for a batch */
 	struct rule_set *rules; /* NULL: none */
 	uint64_t secret[2];     /* so that nobody can choose who shares a bucket */
-	atomic_uint_fast64_t denied, limited;
 	_Alignas(64) _Atomic uint64_t total;
 	_Alignas(64) struct slot slots[LIMIT_TIERS][1 << BUCKET_BITS][BUCKET_SLOTS];
 };
@@ -34,6 +33,8 @@ struct guard {
 struct guarded {
 	struct decorator base;
 	struct guard *guard;
+	struct service_counters *rows;
+	size_t row_count;
 };
 
 /* ---- the questions ---------------------------------------------------------------- */
@@ -131,21 +132,41 @@ static bool is_over_limit(struct guard *g, const struct frame_info *info, uint64
 	return false;
 }
 
-static bool passes(struct guard *g, const struct frame *frame, uint64_t now)
+/* Why a datagram does not pass; UDPXDP_DROP_NONE: it does. */
+static enum udpxdp_drop judge(struct guard *g, const struct frame_info *info, uint64_t now)
+{
+	if (g->rules && rule_set_denies(g->rules, &info->source))
+		return UDPXDP_DROP_denied;
+	return is_over_limit(g, info, now) ? UDPXDP_DROP_rate_limited : UDPXDP_DROP_NONE;
+}
+
+static void count_refused(
+	const struct guarded *w, const struct frame_info *info, enum udpxdp_drop reason)
+{
+	for (size_t i = 0; i < w->row_count; i++) {
+		struct service_counters *row = &w->rows[i];
+
+		if (row->port != info->dest_port)
+			continue;
+		row->rx++;
+		row->rx_bytes += info->payload_len;
+		row->drops[reason]++;
+		return;
+	}
+}
+
+static bool passes(const struct guarded *w, const struct frame *frame, uint64_t now)
 {
 	struct frame_info info;
+	enum udpxdp_drop reason;
 
 	if (frame_classify(frame->data, frame->data + frame->len, frame->len, &info) != FRAME_UDP)
 		return true; /* the engine says what it is */
-	if (g->rules && rule_set_denies(g->rules, &info.source)) {
-		atomic_fetch_add_explicit(&g->denied, 1, memory_order_relaxed);
-		return false;
-	}
-	if (is_over_limit(g, &info, now)) {
-		atomic_fetch_add_explicit(&g->limited, 1, memory_order_relaxed);
-		return false;
-	}
-	return true;
+	reason = judge(w->guard, &info, now);
+	if (reason == UDPXDP_DROP_NONE)
+		return true;
+	count_refused(w, &info, reason);
+	return false;
 }
 
 /* ---- the decorator -------------------------------------------------------------------- */
@@ -162,7 +183,7 @@ static int receive(struct frame_io *io, struct frame *frames, int max)
 	now = clock_ns();
 	pthread_rwlock_rdlock(&w->guard->lock);
 	for (int i = 0; i < n; i++)
-		if (passes(w->guard, &frames[i], now))
+		if (passes(w, &frames[i], now))
 			frames[kept++] = frames[i];
 		else
 			inner->ops->release(inner, &frames[i]);
@@ -181,13 +202,17 @@ static const struct frame_io_ops ops = {
 	.close = decorator_close,
 };
 
-struct frame_io *guard_wrap(struct frame_io *inner, struct guard *guard)
+struct frame_io *guard_wrap(
+	struct frame_io *inner, struct guard *guard, struct service_counters *rows, size_t count)
 {
 	struct guarded *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return NULL;
-	*w = (struct guarded){.base = {.io.ops = &ops, .inner = inner}, .guard = guard};
+	*w = (struct guarded){.base = {.io.ops = &ops, .inner = inner},
+		.guard = guard,
+		.rows = rows,
+		.row_count = count};
 	return &w->base.io;
 }
 
@@ -239,11 +264,4 @@ void guard_free(struct guard *guard)
 	rule_set_free(guard->rules);
 	pthread_rwlock_destroy(&guard->lock);
 	free(guard);
-}
-
-uint64_t guard_dropped(const struct guard *guard, enum frame_verdict verdict)
-{
-	return verdict == FRAME_DENIED         ? atomic_load(&guard->denied)
-	       : verdict == FRAME_RATE_LIMITED ? atomic_load(&guard->limited)
-					       : 0;
 }

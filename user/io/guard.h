@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "io/rules.h"
+#include "udpxdp/abi.h"
 #include "udpxdp/frame_io.h"
 
 struct guard;
@@ -25,11 +26,12 @@ void guard_set_rules(struct guard *guard, struct rule_set *rules);
 /* After the decorators are closed. */
 void guard_free(struct guard *guard);
 
-/* Wraps inner, which the wrapper's close() closes too. Returns NULL with errno. */
-struct frame_io *guard_wrap(struct frame_io *inner, struct guard *guard);
-
-/* How many frames all decorators of a guard have dropped as FRAME_DENIED or FRAME_RATE_LIMITED.
- * Any thread. */
-uint64_t guard_dropped(const struct guard *guard, enum frame_verdict verdict);
+/*
+ * Wraps inner, which the wrapper's close() closes too. What does not pass is counted in the row of
+ * its port, of count that the receiving thread alone writes: as received, and as dropped for
+ * UDPXDP_DROP_denied or UDPXDP_DROP_rate_limited. Returns NULL with errno.
+ */
+struct frame_io *guard_wrap(
+	struct frame_io *inner, struct guard *guard, struct service_counters *rows, size_t count);
 
 #endif

@@ -166,7 +166,6 @@ int server_on_post(sd_event_source *source, void *context)
 
 /* ---- the counters ---------------------------------------------------------------------- */
 
-/* Without a filter the guard rails are ours to count. */
 static int take_counters(const struct server *s, struct counters *counters)
 {
 	struct counters_maps maps;
@@ -175,12 +174,8 @@ static int take_counters(const struct server *s, struct counters *counters)
 		filter_counters_maps(s->filter, &maps);
 		return counters_read(&maps, counters);
 	}
-	if (counters_take_rows(counters, s->counters, s->sockets.count * s->config->service_count))
-		return -1;
-	/* The guard is one for all. */
-	for (unsigned v = 0; s->guard && !s->ingress && v < FRAME_VERDICT_COUNT; v++)
-		counters->verdicts[v][0] = guard_dropped(s->guard, v);
-	return 0;
+	return counters_take_rows(
+		counters, s->counters, s->sockets.count * s->config->service_count);
 }
 
 char *server_on_stats(void *context)

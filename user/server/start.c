@@ -125,11 +125,14 @@ static int enter_sandbox(struct server *s)
 /* Of those beside XDP, only worker 0's receives what no filter has seen. */
 static int decorate_beside(struct server *s)
 {
+	const size_t services = s->config->service_count;
+	struct service_counters *rows = interfaces_beside_counters(s);
+
 	for (unsigned i = 0; i < s->beside.count; i++) {
 		struct frame_io *io = s->beside.ios[i];
 
 		s->beside_bare[i] = io;
-		if (s->guard && !i && !(io = guard_wrap(io, s->guard)))
+		if (s->guard && !i && !(io = guard_wrap(io, s->guard, rows, services)))
 			return server_start_failed("making the guard rails");
 		s->beside.ios[i] = io;
 		if (s->capture && !(io = capture_wrap(io, s->capture)))
@@ -141,11 +144,14 @@ static int decorate_beside(struct server *s)
 
 static int decorate(struct server *s)
 {
+	const size_t services = s->config->service_count;
+
 	for (unsigned i = 0; i < s->sockets.count; i++) {
 		struct frame_io *io = s->sockets.ios[i];
 
 		s->afxdp[i] = io;
-		if (s->guard && !s->filter && !(io = guard_wrap(io, s->guard)))
+		if (s->guard && !s->filter &&
+			!(io = guard_wrap(io, s->guard, s->counters + i * services, services)))
 			return server_start_failed("making the guard rails");
 		s->sockets.ios[i] = io;
 		if (s->capture && !(io = capture_wrap(io, s->capture)))

@@ -86,6 +86,11 @@ void interfaces_settle_rows(struct server *s)
 		server_interface(s, i)->counter_workers = most;
 }
 
+struct service_counters *interfaces_beside_counters(const struct server *s)
+{
+	return filter_counters(s->filter) + (size_t)s->counter_workers * s->config->service_count;
+}
+
 unsigned interfaces_ways(struct server *s, struct workers_ingress *more, int *doorbells)
 {
 	unsigned count = 0;
@@ -108,8 +113,7 @@ unsigned interfaces_ways(struct server *s, struct workers_ingress *more, int *do
 		more[count++] = (struct workers_ingress){
 			.ios = s->beside.ios,
 			.name = "sockets",
-			.counters = filter_counters(s->filter) +
-				    (size_t)s->counter_workers * s->config->service_count,
+			.counters = interfaces_beside_counters(s),
 			.is_kernel = true,
 			.services = s->beside.services,
 		};

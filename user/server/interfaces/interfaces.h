@@ -18,6 +18,9 @@ unsigned interfaces_workers(const struct server *server);
 /* Every interface's counters have rows for as many workers as there may be. */
 void interfaces_settle_rows(struct server *server);
 
+/* The rows of what comes by the kernel's sockets beside XDP: one for each service. */
+struct service_counters *interfaces_beside_counters(const struct server *server);
+
 /* The ways in behind the first one, and a doorbell for each worker. Returns how many there are. */
 unsigned interfaces_ways(struct server *server, struct workers_ingress *more, int *doorbells);
 
