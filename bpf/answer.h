@@ -22,7 +22,7 @@ struct {
 	__type(value, struct repeats);
 } repeats SEC(".maps");
 
-/* As is_repeated() of echo.c. who: packet_repeats_who(); what: sum and length of the payload. */
+/* As loops_repeats() of loops.h. who: packet_repeats_who(); what: sum and length of the payload. */
 static __always_inline int is_repeated(__u64 who, __u32 what)
 {
 	const __u32 key = packet_repeats_key(who);

@@ -88,7 +88,7 @@ static __always_inline __u8 port_flags(__u32 port)
 	return filter_answers.ports[port & 0xffff];
 }
 
-#define LOWEST_CLIENT_PORT 1024 /* as in echo.c */
+#define LOWEST_CLIENT_PORT 1024 /* as in loops.h */
 #define IPV6_MTU_MIN 1280       /* RFC 8200, 5 */
 
 /* What an answer depends on. The verifier knows the same of it whatever the frame was like. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Echo (RFC 862), with the time in front: 【ctime】 and a space, then the request's payload. */
-#include "services/repeats.h"
-
-#define LOWEST_CLIENT_PORT 1024 /* below it live services, which might answer an answer */
+#include "services/loops.h"
 
 #define DSCP 0xfc /* of the TOS or traffic class; the rest is ECN (RFC 3168) */
 
@@ -20,7 +18,7 @@ struct echo {
 	const struct options *options;
 	uint64_t second_ns; /* that the prefix says: when it began */
 	struct udpxdp_prefix prefix;
-	struct loops unknown; /* with services that are no echo */
+	struct loops chains; /* of the same payload */
 };
 
 static const struct udpxdp_word answers[] = {
@@ -82,7 +80,7 @@ static void start(void *state, const struct udpxdp_start *start)
 	struct echo *echo = state;
 
 	echo->options = start->options;
-	loops_start(&echo->unknown, &start->seed);
+	loops_start(&echo->chains, &start->seed);
 }
 
 static void set_stamp(struct echo *echo, uint64_t time_ns)
@@ -93,14 +91,6 @@ static void set_stamp(struct echo *echo, uint64_t time_ns)
 	text[len++] = ' ';
 	udpxdp_prefix_set(&echo->prefix, text, len);
 	echo->second_ns = time_ns - time_ns % UDPXDP_NSEC_PER_SEC;
-}
-
-static bool could_loop(const struct udpxdp_ctx *ctx, const struct udpxdp_datagram *d)
-{
-	uint16_t port = d->path.peer.port;
-
-	return port < LOWEST_CLIENT_PORT || udpxdp_serves(ctx, port) ||
-	       udpxdp_stamp_starts(d->payload, d->len);
 }
 
 /* Out of line: its message would cost receive() a stack frame. */
@@ -125,13 +115,12 @@ static void receive(void *state, struct udpxdp_ctx *ctx, const struct udpxdp_dat
 {
 	struct echo *echo = state;
 	const struct udpxdp_prefix *prefix = NULL;
+	enum udpxdp_drop drop = UDPXDP_DROP_NONE;
 
-	if (!echo->options->loops && could_loop(ctx, d)) {
-		udpxdp_count_drop(ctx, UDPXDP_DROP_loop);
-		return;
-	}
-	if (!echo->options->loops && loops_end(&echo->unknown, d)) {
-		udpxdp_count_drop(ctx, UDPXDP_DROP_repeated);
+	if (!echo->options->loops)
+		drop = loops_refuse(&echo->chains, ctx, d);
+	if (drop != UDPXDP_DROP_NONE) {
+		udpxdp_count_drop(ctx, drop);
 		return;
 	}
 	if (echo->options->stamp) {
