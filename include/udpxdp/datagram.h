@@ -51,9 +51,9 @@ struct udpxdp_path {
  * A received datagram. payload is lent for the duration of the call it is passed to. Times are
  * nanoseconds since the epoch, UTC, of the host's clock.
  *
- * time_ns is when it arrived: by the kernel's stamp of its own where there is one (sockets of the
- * kernel, a capture); else, as over AF_XDP, when the batch of up to 64 that it came in was taken,
- * which is taken_ns, the same for all of them.
+ * time_ns is when it arrived: by the kernel's stamp of its own where there is one (--mode sockets,
+ * a capture); else, as over AF_XDP and on sockets beside it, when the batch of up to 64 that it
+ * came in was taken, which is taken_ns, the same for all of them.
  */
 struct udpxdp_datagram {
 	struct udpxdp_path path;

@@ -51,6 +51,8 @@ static int setup(void **state)
 	side->fds[1] = sockets_bind(AF_INET6, PORT, NULL, SOCKETS_SOLE);
 	side->fds[2] = sockets_bind(AF_INET, OTHER_PORT, NULL, SOCKETS_SOLE);
 	side->fds[3] = sockets_bind(AF_INET6, OTHER_PORT, NULL, SOCKETS_SOLE);
+	for (unsigned i = 0; i < 4; i++)
+		sockets_note_times(side->fds[i]);
 	for (int i = 0; i < 4; i++)
 		assert_return_code(side->fds[i], errno);
 	side->doorbell = eventfd(0, EFD_NONBLOCK);

@@ -329,8 +329,12 @@ int engine_poll(struct engine *e)
 		struct ingress *ingress = &e->ingresses[i];
 		int n;
 
-		if (!ingress->io || (ingress->due && ingress->due--))
+		if (!ingress->io)
 			continue;
+		if (ingress->due) {
+			ingress->due -= ingress->due < e->last_turn ? ingress->due : e->last_turn;
+			continue;
+		}
 		n = take_batch(e, ingress);
 		ingress->due = n > 0 ? 0 : ingress->patience;
 		if (n > 0)
@@ -338,6 +342,7 @@ int engine_poll(struct engine *e)
 		else if (!i)
 			end = n;
 	}
+	e->last_turn = (unsigned)taken + 1;
 	resumed = resume(e);
 	flush_queued(e);
 	if (!taken)

@@ -20,8 +20,9 @@ struct engine_ingress {
 	const char *name;    /* for people; outlives the engine; NULL: it has none */
 	/* As in struct engine_config; NULL: nothing is received there. */
 	struct service_counters *counters;
-	unsigned worker;   /* what its rows say */
-	unsigned patience; /* turns between looks at it, as long as nothing comes */
+	unsigned worker; /* what its rows say */
+	/* Between looks at it, as long as nothing comes: so many turns and frames of others. */
+	unsigned patience;
 	/* It is the kernel's sockets: what does not fit the way of a peer leaves by them. */
 	bool is_kernel;
 	uint32_t services;                        /* ... of these, a bit for each */

@@ -25,7 +25,7 @@ struct ingress {
 	const struct neighbour_table *neighbours; /* NULL: nobody knows */
 	uint8_t mac[6], mac_before[6];     /* of the host as it is, and what was ours before that */
 	struct service_counters *counters; /* a row for each service */
-	unsigned patience, due; /* turns: see struct engine_ingress; till the next look */
+	unsigned patience, due; /* see struct engine_ingress; what is left till the next look */
 	uint32_t services;
 	bool queued; /* something is to be flushed */
 };
@@ -42,6 +42,7 @@ struct engine {
 	struct waiting *waiting;           /* NULL: nobody waits here */
 	uint64_t time_ns;                  /* the latest: of a frame, a tick, a command */
 	uint64_t clock_real, clock_steady; /* as set last; both 0: packets have the time */
+	unsigned last_turn;                /* frames taken in it, and 1 for itself */
 	uint32_t resume;                   /* a bit for each instance that asked for it */
 	struct accounts accounts;
 	unsigned instance_count;

@@ -36,7 +36,6 @@ static const struct setting needed_ipv6[] = {
 
 /* What makes it better where the kernel knows it; nothing depends on it. */
 static const struct setting wanted[] = {
-	{SOL_SOCKET, SO_TIMESTAMPNS, 1},
 	{SOL_SOCKET, SO_RCVBUF, BUFFER_BYTES},
 	{SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES},
 	{SOL_SOCKET, SO_SNDBUF, BUFFER_BYTES},
@@ -115,4 +114,11 @@ int sockets_bind(int family, uint16_t port, const char *iface, enum sockets_shar
 	close(fd);
 	errno = saved;
 	return -1;
+}
+
+void sockets_note_times(int fd)
+{
+	const int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 }

@@ -17,6 +17,7 @@ struct binding {
 	int fds[KERNEL_SOCKETS_MAX];
 	unsigned count;
 	enum sockets_sharing sharing;
+	bool timed; /* each datagram; beside XDP that would cost what comes by it */
 };
 
 /* Always the exit status. */
@@ -56,6 +57,8 @@ static int bind_port(struct binding *b, uint16_t port, const char *iface)
 	for (unsigned i = 0; i < 2; i++) {
 		int fd = sockets_bind(families[i], port, iface, b->sharing);
 
+		if (fd >= 0 && b->timed)
+			sockets_note_times(fd);
 		if (fd >= 0)
 			b->fds[b->count++] = fd;
 		else if (families[i] == AF_INET || errno != EAFNOSUPPORT) /* a host without IPv6 */
@@ -107,7 +110,7 @@ static void close_down_to(struct binding *b, unsigned count)
 int kernel_sockets_open(struct frame_io **io, const struct server_config *config, unsigned ingress,
 	unsigned worker, int doorbell)
 {
-	struct binding b = {.sharing = worker ? SOCKETS_NEXT : SOCKETS_FIRST};
+	struct binding b = {.sharing = worker ? SOCKETS_NEXT : SOCKETS_FIRST, .timed = true};
 	int status = bind_ports(&b, config, ingress, worker);
 
 	if (!status) {

@@ -12,9 +12,7 @@
 #define HANDOVER_RECORDS 1023 /* a power of two, less one: see queue_new() */
 #define DRAIN_POLLS 256       /* the most polls a stopping worker makes */
 #define CLOCK_POLLS 64        /* reading the clock takes as long as a poll without frames */
-#define KERNEL_POLLS                                                                \
-	16 /* asking the kernel's sockets takes longer; and sockets that sleep ring \
-	    */
+#define KERNEL_PATIENCE 256   /* asking the kernel's sockets takes longer; and asleep it is woken */
 
 /* How long a worker spins after the last frame. */
 static const uint64_t spin_ns[] = {
@@ -222,7 +220,8 @@ static int worker_poll(struct worker *w)
 	return work;
 }
 
-/* One sleep for all ways in. */
+/* One sleep for all ways in. It says whether the kernel's sockets are worth a look, which costs a
+ * system call. */
 static void wait_for_any(struct worker *w)
 {
 	struct pollfd fds[INGRESSES_MAX + 1];
@@ -236,6 +235,8 @@ static void wait_for_any(struct worker *w)
 	fds[w->io_count] =
 		(struct pollfd){.fd = w->all->config.doorbells[w->number], .events = POLLIN};
 	poll(fds, w->io_count + 1, timeout_ms);
+	if (timeout_ms < TICK_MS || fds[w->kernel].revents)
+		engine_look_everywhere(w->engine);
 	if (fds[w->io_count].revents && read(fds[w->io_count].fd, &rings, sizeof(rings)) < 0)
 		return;
 	/* It is gone: the event loop watches it; do not spin meanwhile. */
@@ -256,13 +257,11 @@ static void sleep_until_rung(struct worker *w)
 {
 	atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	engine_look_everywhere(w->engine);
 	if (!worker_poll(w) && !atomic_load(&w->stop)) {
 		if (w->io_count > 1)
 			wait_for_any(w);
 		else
 			w->ios[0]->ops->wait(w->ios[0], TICK_MS);
-		engine_look_everywhere(w->engine);
 	}
 	atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
 }
@@ -360,7 +359,7 @@ static void add_ingress(struct worker *w, const struct workers_ingress *more)
 		.name = more->name,
 		.counters = more->counters + (size_t)w->number * w->all->config.service_count,
 		.worker = more->is_kernel ? COUNTERS_SOCKETS : w->number,
-		.patience = more->is_kernel ? KERNEL_POLLS : 0,
+		.patience = more->is_kernel ? KERNEL_PATIENCE : 0,
 		.is_kernel = more->is_kernel,
 		.services = more->services,
 		.neighbours = more->neighbours,
@@ -369,6 +368,8 @@ static void add_ingress(struct worker *w, const struct workers_ingress *more)
 	if (!ingress.io || sender)
 		ingress.counters = NULL;
 	engine_add_ingress(w->engine, &ingress);
+	if (ingress.io && more->is_kernel)
+		w->kernel = w->io_count;
 	if (ingress.io)
 		w->ios[w->io_count++] = ingress.io;
 }

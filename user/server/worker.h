@@ -40,6 +40,7 @@ struct worker {
 	unsigned number;
 	struct frame_io *ios[INGRESSES_MAX]; /* the first io_count, without gaps */
 	unsigned io_count;
+	unsigned kernel; /* which of them is the kernel's sockets beside XDP; 0: none is */
 	struct engine *engine;
 	struct queue *handover; /* to the owner; NULL on the owner itself */
 	struct engine_handover to_owner;
