@@ -184,6 +184,36 @@ finish() {
 	wait "$1" 2>/dev/null
 }
 
+# ---- strangers and members ------------------------------------------------------------------
+
+# forged FILTER: what forge.py counted, of which $work/forged.json is the last.
+forged() {
+	jq -r "$1" "$work/forged.json"
+}
+
+# within: nobody got more than three times the bytes that were sent in its name.
+within() {
+	[ "$(forged '[.[] | select(.back_bytes > 3 * .bytes)] | length')" = 0 ]
+}
+
+# enter NAME HOST PORT [PEER_OPTION...]: a plain socket there, which takes what is written to ${to[NAME]}.
+declare -A to
+enter() {
+	local name=$1 host=$2 input
+	shift 2
+	mkfifo "$work/$name.in"
+	spawn "$work/$name.log" "$host" sh -c "exec '$e2e/peer.py' $* <'$work/$name.in'"
+	exec {input}>"$work/$name.in"
+	# shellcheck disable=SC2034 # for who says something
+	to[$name]=$input
+	wait_for 5 heard "$name" bound
+}
+
+# heard NAME TEXT: has it got that?
+heard() {
+	grep -qF -- "$2" "$work/$1.log"
+}
+
 # ---- the server ---------------------------------------------------------------------------
 
 # Where the server on a host keeps things. One host, one server, unless NAME says otherwise.

@@ -41,21 +41,7 @@ require far_by 1
 require server_by 1
 
 forge() { on forger "$e2e/forge.py" eth0 "$(mac_of server eth1)" "$v4" "$@" >"$work/forged.json"; }
-forged() { jq -r "$1" "$work/forged.json"; }
-within() { [ "$(forged '[.[] | select(.back_bytes > 3 * .bytes)] | length')" = 0 ]; }
-heard() { grep -qF -- "$2" "$work/$1.log"; }
 
-declare -A to
-# enter NAME HOST PORT [PEER_OPTION...]
-enter() {
-	local name=$1 host=$2 input
-	shift 2
-	mkfifo "$work/$name.in"
-	spawn "$work/$name.log" "$host" sh -c "exec '$e2e/peer.py' $* <'$work/$name.in'"
-	exec {input}>"$work/$name.in"
-	to[$name]=$input
-	wait_for 5 heard "$name" bound
-}
 # say NAME ADDR TEXT
 say() { printf '%s 8090 %s\n' "$2" "$3" >&"${to[$1]}"; }
 

@@ -13,23 +13,10 @@ v4=10.80.1.1 ann=10.80.1.2 bobs=10.80.1.3
 require on server ip route add 192.0.2.0/24 via 10.80.1.4 # whose MAC all that is far has
 
 forge() { on forger "$e2e/forge.py" eth0 "$(mac_of server)" "$v4" "$@" >"$work/forged.json"; }
-forged() { jq -r "$1" "$work/forged.json"; }
-within() { [ "$(forged '[.[] | select(.back_bytes > 3 * .bytes)] | length')" = 0 ]; }
-heard() { grep -qF -- "$2" "$work/$1.log"; }
 kept() { [ "$(grep -c . "$work/chat.txt")" -ge "$1" ]; }
 # say HOST TEXT: by the peer that runs there.
 say() { printf '%s 8090 %s\n' "$v4" "$2" >&"${to[$1]}"; }
 
-declare -A to
-# enter HOST: a plain socket on port 5000 becomes a member.
-enter() {
-	local input
-	mkfifo "$work/$1.in"
-	spawn "$work/$1.log" "$1" sh -c "exec '$e2e/peer.py' 5000 <'$work/$1.in'"
-	exec {input}>"$work/$1.in"
-	to[$1]=$input
-	wait_for 5 heard "$1" bound
-}
 
 server_start server -s echo -s broadcast -s "chat,members=64,history=$work/chat.txt"
 
@@ -39,8 +26,8 @@ forge 8090 1024 192.0.2.{1..100} --wait 0.2
 check "1,024 forged speakers from off the link, by the router's MAC: 3 times what they sent, at most" within
 forge 8090 2000 10.80.1.{100..199} --mac 02:00:00:00:66:66 --wait 0.2
 check "2,000 with addresses of the link that nobody has, the same" within
-enter alice || bail "a member"
-enter bob || bail "a member"
+enter alice alice 5000 || bail "a member"
+enter bob bob 5000 || bail "a member"
 before=$(service_counter server rx chat:8090)
 say alice "is there room?"
 check "a neighbour speaks" wait_for 5 has_heard server $((before + 1)) chat:8090

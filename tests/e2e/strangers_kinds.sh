@@ -23,24 +23,10 @@ nobody=02:00:00:00:66:66
 # forge ARG...: by the forger on eth0. eve_forges ARG...: on the other interface.
 forge() { on forger "$e2e/forge.py" eth0 "$(mac_of server)" "$@" >"$work/forged.json"; }
 eve_forges() { on eve "$e2e/forge.py" eth0 "$(mac_of server eth1)" "$@" >"$work/forged.json"; }
-forged() { jq -r "$1" "$work/forged.json"; }
-within() { [ "$(forged '[.[] | select(.back_bytes > 3 * .bytes)] | length')" = 0 ]; }
 # answers: and it was answered.
 answers() { within && [ "$(forged '[.[].back_bytes] | add')" -gt 0 ]; }
-heard() { grep -qF -- "$2" "$work/$1.log"; }
 heard_by() { [ "$(grep -cF -- "$2" "$work/$1.log")" -ge "$3" ]; }
 
-declare -A to
-# enter NAME HOST PORT [-6]
-enter() {
-	local name=$1 host=$2 input
-	shift 2
-	mkfifo "$work/$name.in"
-	spawn "$work/$name.log" "$host" sh -c "exec '$e2e/peer.py' $* <'$work/$name.in'"
-	exec {input}>"$work/$name.in"
-	to[$name]=$input
-	wait_for 5 heard "$name" bound
-}
 # say NAME ADDR TEXT [PORT]
 say() { printf '%s %s %s\n' "$2" "${4:-8090}" "$3" >&"${to[$1]}"; }
 
