@@ -196,8 +196,8 @@ within() {
 	[ "$(forged '[.[] | select(.back_bytes > 3 * .bytes)] | length')" = 0 ]
 }
 
-# enter NAME HOST PORT [PEER_OPTION...]: a plain socket there, which takes what is written to ${to[NAME]}.
-declare -A to
+# enter NAME HOST PORT [PEER_OPTION...]: a plain socket there, which takes what is written to ${input_of[NAME]}.
+declare -A input_of
 enter() {
 	local name=$1 host=$2 input
 	shift 2
@@ -205,7 +205,7 @@ enter() {
 	spawn "$work/$name.log" "$host" sh -c "exec '$e2e/peer.py' $* <'$work/$name.in'"
 	exec {input}>"$work/$name.in"
 	# shellcheck disable=SC2034 # for who says something
-	to[$name]=$input
+	input_of[$name]=$input
 	wait_for 5 heard "$name" bound
 }
 

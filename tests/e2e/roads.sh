@@ -43,7 +43,7 @@ require server_by 1
 forge() { on forger "$e2e/forge.py" eth0 "$(mac_of server eth1)" "$v4" "$@" >"$work/forged.json"; }
 
 # say NAME ADDR TEXT
-say() { printf '%s 8090 %s\n' "$2" "$3" >&"${to[$1]}"; }
+say() { printf '%s 8090 %s\n' "$2" "$3" >&"${input_of[$1]}"; }
 
 # joins NAME ADDR: says a word, and echoes the token that it is asked for.
 joins() {

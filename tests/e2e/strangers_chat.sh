@@ -15,7 +15,7 @@ require on server ip route add 192.0.2.0/24 via 10.80.1.4 # whose MAC all that i
 forge() { on forger "$e2e/forge.py" eth0 "$(mac_of server)" "$v4" "$@" >"$work/forged.json"; }
 kept() { [ "$(grep -c . "$work/chat.txt")" -ge "$1" ]; }
 # say HOST TEXT: by the peer that runs there.
-say() { printf '%s 8090 %s\n' "$v4" "$2" >&"${to[$1]}"; }
+say() { printf '%s 8090 %s\n' "$v4" "$2" >&"${input_of[$1]}"; }
 
 
 server_start server -s echo -s broadcast -s "chat,members=64,history=$work/chat.txt"

@@ -28,7 +28,7 @@ answers() { within && [ "$(forged '[.[].back_bytes] | add')" -gt 0 ]; }
 heard_by() { [ "$(grep -cF -- "$2" "$work/$1.log")" -ge "$3" ]; }
 
 # say NAME ADDR TEXT [PORT]
-say() { printf '%s %s %s\n' "$2" "${4:-8090}" "$3" >&"${to[$1]}"; }
+say() { printf '%s %s %s\n' "$2" "${4:-8090}" "$3" >&"${input_of[$1]}"; }
 
 # statistics FILTER: of what `stats` says, over all interfaces.
 statistics() { "$udpxdp" stats -j --control "$(control server)" | jq "$1"; }
