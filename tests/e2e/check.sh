@@ -15,6 +15,8 @@ checks() {
 	status=$?
 }
 
+is_up() { on one ip link show eth0 | grep -q 'state UP'; } # the kernel takes a moment to say so
+require wait_for 5 is_up
 before=$(on one ip -d link show)
 checks eth0
 equal "a queue without a TX queue of its number: status" 1 "$status"

@@ -131,6 +131,7 @@ declare -A server_pid server_dead
 spawn() {
 	local output=$1 host=$2
 	shift 2
+	: >"$output" # at once, whatever an earlier one has said there
 	env --default-signal=INT,QUIT nsenter --net="$(netns_path "$host")" -- "$@" \
 		>"$output" 2>&1 </dev/null &
 	pid=$!

@@ -34,6 +34,7 @@ static void send_packet(int server, const char *word, const uint8_t *text, size_
 /* Asks a server that has said all that it will. */
 static int ask(struct counters *counters, const uint8_t *data, size_t size)
 {
+	const char *const iface = size & 1 ? "eth0" : NULL;
 	int ends[2], result;
 
 	require(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), data, size);
@@ -49,7 +50,7 @@ static int ask(struct counters *counters, const uint8_t *data, size_t size)
 		}
 	}
 	send_packet(ends[0], CONTROL_OK_WORD, NULL, 0);
-	result = stats_ask(ends[1], counters);
+	result = stats_ask(ends[1], iface, counters);
 	close(ends[0]);
 	close(ends[1]);
 	return result;
