@@ -217,4 +217,25 @@ static inline struct udpxdp_endpoint on_link6(uint8_t host, uint16_t port)
 		.mac = {2, 0, 0, 0, 6, host}};
 }
 
+/* What another host of the room tells, of its member 10.9.9.9:99. text outlives it. */
+static inline struct udpxdp_room_event node_room_event(
+	enum udpxdp_room_kind kind, const char *name, const char *host, const char *text)
+{
+	struct udpxdp_room_event event = {.kind = kind,
+		.record = true,
+		.show = true,
+		.time_ns = T0,
+		.addr = udpxdp_addr_ipv4(10, 9, 9, 9),
+		.port = 99,
+		.place = {7, 8, 9},
+		.name_len = (uint32_t)strlen(name),
+		.host_len = (uint32_t)strlen(host),
+		.len = (uint32_t)strlen(text),
+		.text = (const uint8_t *)text};
+
+	memcpy(event.name, name, event.name_len);
+	memcpy(event.host, host, event.host_len);
+	return event;
+}
+
 #endif

@@ -23,19 +23,8 @@ static struct node node_of(const char *spec)
 
 static void come(struct node *node, const char *name, const char *host, const char *text)
 {
-	struct udpxdp_room_event event = {.kind = UDPXDP_ROOM_SAY,
-		.record = true,
-		.show = true,
-		.time_ns = T0,
-		.addr = udpxdp_addr_ipv4(10, 9, 9, 9),
-		.port = 99,
-		.name_len = (uint32_t)strlen(name),
-		.host_len = (uint32_t)strlen(host),
-		.len = (uint32_t)strlen(text),
-		.text = (const uint8_t *)text};
+	const struct udpxdp_room_event event = node_room_event(UDPXDP_ROOM_SAY, name, host, text);
 
-	memcpy(event.name, name, event.name_len);
-	memcpy(event.host, host, event.host_len);
 	node->out.steady_ns = node->now;
 	node->config->service->room(node->state, &node->out, &event);
 }

@@ -20,26 +20,6 @@ static struct node room_of(unsigned members)
 	return node;
 }
 
-static struct udpxdp_room_event event_of(
-	enum udpxdp_room_kind kind, const char *name, const char *host, const char *text)
-{
-	struct udpxdp_room_event event = {.kind = kind,
-		.record = true,
-		.show = true,
-		.time_ns = T0,
-		.addr = udpxdp_addr_ipv4(10, 9, 9, 9),
-		.port = 99,
-		.place = {7, 8, 9},
-		.name_len = (uint32_t)strlen(name),
-		.host_len = (uint32_t)strlen(host),
-		.len = (uint32_t)strlen(text),
-		.text = (const uint8_t *)text};
-
-	memcpy(event.name, name, event.name_len);
-	memcpy(event.host, host, event.host_len);
-	return event;
-}
-
 static void come(struct node *node, const struct udpxdp_room_event *event)
 {
 	node->config->service->room(node->state, &node->out, event);
@@ -48,14 +28,14 @@ static void come(struct node *node, const struct udpxdp_room_event *event)
 static void come_of(struct node *node, enum udpxdp_room_kind kind, const char *name,
 	const char *host, const char *text)
 {
-	const struct udpxdp_room_event event = event_of(kind, name, host, text);
+	const struct udpxdp_room_event event = node_room_event(kind, name, host, text);
 
 	come(node, &event);
 }
 
 static void host_comes(struct node *node, const char *host, uint32_t count, const char *names)
 {
-	struct udpxdp_room_event event = event_of(UDPXDP_ROOM_HOST, "", host, names);
+	struct udpxdp_room_event event = node_room_event(UDPXDP_ROOM_HOST, "", host, names);
 
 	event.count = count;
 	come(node, &event);
@@ -169,7 +149,7 @@ static void what_is_said_there_is_shown_once_and_recorded_with_its_place(void **
 static void what_comes_late_is_recorded_now_and_shown_when_it_is_said(void **state)
 {
 	struct node node = room_of(1);
-	struct udpxdp_room_event event = event_of(UDPXDP_ROOM_SAY, "bob", "hostb", "late");
+	struct udpxdp_room_event event = node_room_event(UDPXDP_ROOM_SAY, "bob", "hostb", "late");
 
 	event.show = false;
 	come(&node, &event);
@@ -187,7 +167,7 @@ static void what_comes_is_one_printing_line(void **state)
 {
 	struct node node = room_of(1);
 	struct udpxdp_room_event event =
-		event_of(UDPXDP_ROOM_SAY, "eve", "e", "a\x1b[2J\nb\xe2\x80\xae\r\n");
+		node_room_event(UDPXDP_ROOM_SAY, "eve", "e", "a\x1b[2J\nb\xe2\x80\xae\r\n");
 	static uint8_t longest[UDPXDP_ROOM_TEXT_MAX];
 
 	come(&node, &event);

@@ -90,7 +90,7 @@ static void tx_wakeup(struct afxdp *x)
 	xsk_ring_prod__submit(&x->tx, x->queued);
 	x->queued = 0;
 	while ((left = unsent(x)) && xsk_ring_prod__needs_wakeup(&x->tx)) {
-		bool was_down = x->is_down;
+		const bool was_down = x->is_down;
 
 		x->is_down = false;
 		if (sendto(x->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
